@@ -1,0 +1,31 @@
+#!/bin/sh
+# Everything that CI runs: format, lint, types, generated pages, and all tests against the compiled binary.
+# Ends with one line `N passed, N failed, N skipped`, counted from the runner's own report.
+set -eu
+. "$(dirname "$0")/setup.sh"
+
+missing=''
+command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
+command -v curl >/dev/null 2>&1 || missing="$missing curl"
+if [ -n "$missing" ] && command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ]; then
+  echo "installing$missing" >&2
+  apt-get update -qq >/dev/null
+  # shellcheck disable=SC2086 # one word per package
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+fi
+
+failed=0
+step() {
+  echo "== $*" >&2
+  "$@" || failed=1
+}
+step node_modules/.bin/biome ci --error-on-warnings .
+step node_modules/.bin/tsc
+step "$bun" scripts/docs.ts --check
+step sh scripts/build.sh
+
+report=$(mktemp)
+trap 'rm -f "$report"' EXIT
+step "$bun" test --timeout 30000 --reporter=junit --reporter-outfile="$report" "$@"
+"$bun" scripts/count.ts "$report" || failed=1
+exit "$failed"
