@@ -1,0 +1,49 @@
+/**
+ * Every refusal that a client can cause, as one closed set.
+ * The HTTP status, challenge and body of each are in the table of `http/error.ts`, which does not compile
+ * until a new code has its answer there.
+ */
+export type ErrorCode =
+  | 'body-too-large'
+  | 'field-too-long'
+  | 'forbidden-origin'
+  | 'insufficient-scope'
+  | 'invalid-credentials'
+  | 'invalid-form'
+  | 'invalid-id'
+  | 'invalid-matcher'
+  | 'invalid-retry'
+  | 'invalid-token'
+  | 'invalid-topic'
+  | 'invalid-type'
+  | 'keys-unavailable'
+  | 'matcher-too-long'
+  | 'method-not-allowed'
+  | 'misdirected'
+  | 'missing-matcher'
+  | 'missing-token'
+  | 'missing-topic'
+  | 'not-found'
+  | 'overloaded'
+  | 'reserved-topic'
+  | 'shutting-down'
+  | 'store-failed'
+  | 'store-full'
+  | 'store-unavailable'
+  | 'too-many-matchers'
+  | 'too-many-publishes'
+  | 'too-many-subscribers'
+  | 'too-many-topics'
+  | 'unknown-matcher'
+  | 'unsupported-media-type'
+
+/** Wrong input. The message helps the operator and never holds a token, a key or a payload. */
+export class ProtocolError extends Error {
+  override readonly name = 'ProtocolError'
+  readonly code: ErrorCode
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
+}
