@@ -1,0 +1,174 @@
+import { type Identity, mayRead } from '../protocol/grant.ts'
+import type { TopicUrl } from '../protocol/url-pattern.ts'
+import type { HubEvent, HubLimits } from './hub.ts'
+import { Routing } from './routing.ts'
+import type { Subscriber } from './subscriber.ts'
+import { Trail } from './trail.ts'
+import type { Entry } from './transport.ts'
+
+/**
+ * Entries to live subscribers. The entries of a turn are planned together (who gets which), then each
+ * subscriber is written to once. Both halves stop after a slice of time and go on in a later turn, so that a
+ * publication to tens of thousands holds nobody else up; the next plan waits until the last one is written,
+ * which keeps the order of every subscriber.
+ */
+export class Dispatch {
+  readonly #routing: Routing<Subscriber>
+  readonly #options: DispatchOptions
+  #pending: Entry[] = []
+  #pendingBytes = 0
+  #isScheduled = false
+  #plan: Plan = emptyPlan()
+  #drained: PromiseWithResolvers<void> | null = null
+
+  constructor(options: DispatchOptions) {
+    this.#options = options
+    this.#routing = new Routing(options.limits.remembered)
+  }
+
+  get gauges() {
+    return { pendingEntries: this.#pending.length, pendingBytes: this.#pendingBytes, ...this.#routing.size }
+  }
+
+  /** Whether publishers should wait: readers get less than what is accepted. */
+  get isFull(): boolean {
+    return this.#pendingBytes > this.#options.limits.pendingBytes
+  }
+
+  /** Resolves when `isFull` no longer holds. */
+  async drained(): Promise<void> {
+    while (this.isFull) {
+      this.#drained ??= Promise.withResolvers()
+      await this.#drained.promise
+    }
+  }
+
+  add(entry: Entry): void {
+    this.#pending.push(entry)
+    this.#pendingBytes += entry.frame.length
+    this.#schedule()
+  }
+
+  join(subscriber: Subscriber): void {
+    this.#routing.add(subscriber, subscriber.matchers)
+  }
+
+  remove(subscriber: Subscriber): void {
+    this.#routing.remove(subscriber, subscriber.matchers)
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    this.#options.schedule(() => {
+      this.#isScheduled = false
+      this.#run()
+    })
+  }
+
+  #run(): void {
+    const until = this.#options.clock() + this.#options.limits.sliceMs
+    if (this.#plan.next === this.#plan.readers.length) this.#makePlan(until)
+    this.#write(until)
+    if (this.#pending.length > 0 || this.#plan.next < this.#plan.readers.length) this.#schedule()
+  }
+
+  #makePlan(until: number): void {
+    const plan = emptyPlan()
+    const root = Trail.root()
+    let taken = 0
+    for (const entry of this.#pending) {
+      // A first entry is always planned; half of the slice is left for writing.
+      const isOver = plan.bytes + entry.frame.length > PLAN_BYTES || this.#isHalfOver(until)
+      if (taken > 0 && isOver) break
+      this.#planEntry(entry, root, plan)
+      taken++
+    }
+    this.#pending = taken === this.#pending.length ? [] : this.#pending.slice(taken)
+    this.#pendingBytes -= plan.bytes
+    this.#plan = plan
+    this.#options.observe({ kind: 'delivered', entries: taken, deliveries: plan.deliveries })
+    if (this.#drained !== null && !this.isFull) {
+      this.#drained.resolve()
+      this.#drained = null
+    }
+  }
+
+  #planEntry(entry: Entry, root: Trail, plan: Plan): void {
+    plan.bytes += entry.frame.length
+    const permitted = entry.private ? permission(entry, this.#options.parseUrl) : null
+    for (const group of this.#routing.find(entry.topics, this.#options.parseUrl)) {
+      for (const reader of group) {
+        const trail = reader.trail ?? root
+        // Several matchers or topics may lead to one reader, who gets the entry once (SUB-63).
+        if (trail.entry === entry || entry.position <= reader.after) continue
+        if (permitted !== null && !permitted(reader.identity)) continue
+        if (reader.trail === null) plan.readers.push(reader)
+        reader.trail = trail.to(entry)
+        plan.deliveries++
+      }
+    }
+  }
+
+  #write(until: number): void {
+    const { readers } = this.#plan
+    while (this.#plan.next < readers.length) {
+      const end = Math.min(this.#plan.next + WRITES_BETWEEN_CLOCKS, readers.length)
+      for (; this.#plan.next < end; this.#plan.next++) writeTo(readers[this.#plan.next])
+      if (this.#options.clock() >= until) break
+    }
+    if (this.#plan.next === readers.length) this.#plan = emptyPlan()
+  }
+
+  #isHalfOver(until: number): boolean {
+    return this.#options.clock() > until - this.#options.limits.sliceMs / 2
+  }
+}
+
+export interface DispatchOptions {
+  readonly parseUrl: (topic: string) => TopicUrl | null
+  readonly clock: () => number
+  readonly schedule: (run: () => void) => void
+  readonly observe: (event: HubEvent) => void
+  readonly limits: HubLimits
+}
+
+/** More than this in one write to a reader gains nothing. */
+const PLAN_BYTES = 256 * 1024
+const WRITES_BETWEEN_CLOCKS = 64
+
+interface Plan {
+  readonly readers: Subscriber[]
+  /** The first reader that was not written to yet. */
+  next: number
+  bytes: number
+  deliveries: number
+}
+
+function emptyPlan(): Plan {
+  return { readers: [], next: 0, bytes: 0, deliveries: 0 }
+}
+
+function writeTo(reader: Subscriber | undefined): void {
+  if (reader === undefined || reader.trail === null) return
+  const { frame } = reader.trail
+  reader.trail = null
+  if (reader.state === 'live') reader.sink.write(frame)
+}
+
+/** Identities are shared by the connections of one token, so each is asked once per entry. */
+function permission(
+  entry: Entry,
+  parseUrl: (topic: string) => TopicUrl | null,
+): (identity: Identity) => boolean {
+  const known = new Map<Identity, boolean>()
+  const urls = entry.topics.map(parseUrl)
+  return (identity) => {
+    let permitted = known.get(identity)
+    if (permitted === undefined) {
+      permitted = mayRead(identity, entry.topics, urls)
+      known.set(identity, permitted)
+    }
+    return permitted
+  }
+}

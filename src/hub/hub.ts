@@ -1,0 +1,202 @@
+import { ProtocolError } from '../protocol/error.ts'
+import type { Identity } from '../protocol/grant.ts'
+import type { Matcher } from '../protocol/matcher.ts'
+import type { HubLocation } from '../protocol/topic.ts'
+import { seal, type Update } from '../protocol/update.ts'
+import { parseTopicUrl } from '../protocol/url-pattern.ts'
+import { Dispatch } from './dispatch.ts'
+import { Replay } from './replay.ts'
+import { type CloseReason, type Cursor, type Sink, Subscriber } from './subscriber.ts'
+import { type Entry, type Head, type Position, START, type Transport } from './transport.ts'
+
+/**
+ * Who gets what, when.
+ *
+ * Life of an update: publish -> append -> (the log commits) -> receive -> dispatch, a turn later, together
+ * with whatever else the turn brought. Life of a subscriber: locate (settles the cursor) -> subscribe ->
+ * replay page by page until `after` is the head -> live -> ended. "Reached the head" and "is live" are one
+ * synchronous step, so nothing falls between the past and the present, and no live queue is needed.
+ */
+export class Hub {
+  readonly #transport: Transport
+  readonly #newId: () => string
+  readonly #observe: (event: HubEvent) => void
+  readonly #dispatch: Dispatch
+  readonly #replay: Replay
+  readonly #subscribers = new Set<Subscriber>()
+  #head: { position: Position; id: string | null } = { position: START, id: null }
+  #state: 'new' | 'open' | 'closing' = 'new'
+
+  constructor(options: HubOptions) {
+    this.#transport = options.transport
+    this.#newId = options.newId
+    this.#observe = options.observe
+    const parseUrl = (topic: string) => parseTopicUrl(topic, options.location)
+    this.#dispatch = new Dispatch({ ...options, parseUrl })
+    this.#replay = new Replay({
+      ...options,
+      parseUrl,
+      head: () => this.#head.position,
+      join: (subscriber) => this.#join(subscriber),
+      end: (subscriber, reason) => this.end(subscriber, reason),
+    })
+  }
+
+  /** Opens the log. Rejects with a plain Error that says what an operator can do. */
+  async open(): Promise<void> {
+    this.#head = await this.#transport.open(
+      (entry) => this.#receive(entry),
+      () => this.#endAll({ kind: 'lost' }),
+    )
+    this.#state = 'open'
+  }
+
+  /** The newest entry of the log, whether it was dispatched yet or not. */
+  get head(): Head {
+    return this.#head
+  }
+
+  get subscriberCount(): number {
+    return this.#subscribers.size
+  }
+
+  /** Figures of the structures that grow, for gauges. */
+  get gauges(): HubGauges {
+    return { ...this.#dispatch.gauges, replaying: this.#replay.size, subscribers: this.#subscribers.size }
+  }
+
+  /**
+   * Resolves with the id when the update is stored as the log promises, not when it is delivered (PUB-53).
+   * Rejects with `store-full`, `store-failed`, `store-unavailable` or `shutting-down`.
+   */
+  async publish(update: Update): Promise<string> {
+    if (this.#state !== 'open')
+      throw new ProtocolError('shutting-down', 'the hub accepts no more publications')
+    if (this.#dispatch.isFull) await this.#dispatch.drained()
+    const id = update.id ?? this.#newId()
+    try {
+      await this.#transport.append(seal(update, id))
+    } catch (error) {
+      this.#observe({ kind: 'publish-failed' })
+      throw error
+    }
+    this.#observe({ kind: 'published' })
+    return id
+  }
+
+  /**
+   * Where a stream with this cursor starts (section 6). `null` is no cursor; an unknown or empty one starts
+   * at the head and answers `earliest`. Rejects with `store-unavailable` or `shutting-down`.
+   */
+  async locate(lastEventId: string | null): Promise<Cursor> {
+    if (this.#state !== 'open')
+      throw new ProtocolError('shutting-down', 'the hub accepts no more subscribers')
+    if (lastEventId === null) return { after: this.#head.position, lastEventId: null }
+    if (lastEventId === 'earliest') return { after: START, lastEventId }
+    const position = lastEventId === '' ? null : await this.#transport.find(lastEventId)
+    if (position === null) return { after: this.#head.position, lastEventId: 'earliest' }
+    return { after: position, lastEventId }
+  }
+
+  /** Registers a reader. Whoever owns the sink calls `end` when the connection is gone. */
+  subscribe(matchers: readonly Matcher[], identity: Identity, cursor: Cursor, sink: Sink): Subscriber {
+    const subscriber = new Subscriber(this.#newId(), matchers, identity, cursor, sink)
+    this.#subscribers.add(subscriber)
+    this.#observe({ kind: 'subscribed' })
+    if (this.#state === 'open') this.#replay.start(subscriber)
+    else this.end(subscriber, { kind: 'shutdown' })
+    return subscriber
+  }
+
+  /** The one way out, whatever the reason. Ending twice does nothing. */
+  end(subscriber: Subscriber, reason: CloseReason): void {
+    if (subscriber.state === 'ended') return
+    if (subscriber.state === 'live') this.#dispatch.remove(subscriber)
+    subscriber.state = 'ended'
+    this.#subscribers.delete(subscriber)
+    subscriber.sink.close(reason)
+    this.#observe({ kind: 'unsubscribed', reason })
+  }
+
+  /** Whether the log can take a publication now. Rejects with the reason when it cannot. */
+  async check(): Promise<void> {
+    if (this.#state !== 'open') throw new ProtocolError('shutting-down', 'the hub is not open')
+    await this.#transport.check()
+  }
+
+  /** No new subscribers and publications from now on; streams live on until they are ended. */
+  stop(): void {
+    this.#state = 'closing'
+  }
+
+  /** The subscribers of this moment, for whoever ends them one by one. */
+  get subscribers(): readonly Subscriber[] {
+    return [...this.#subscribers]
+  }
+
+  /** Ends every stream and lets go of the log. */
+  async close(): Promise<void> {
+    this.stop()
+    this.#endAll({ kind: 'shutdown' })
+    await this.#transport.close()
+  }
+
+  #receive(entry: Entry): void {
+    this.#head = { position: entry.position, id: entry.id }
+    this.#dispatch.add(entry)
+  }
+
+  #join(subscriber: Subscriber): void {
+    subscriber.state = 'live'
+    this.#dispatch.join(subscriber)
+  }
+
+  #endAll(reason: CloseReason): void {
+    for (const subscriber of this.#subscribers) this.end(subscriber, reason)
+  }
+}
+
+/** What the hub is made of. Everything that is not a decision comes in from outside. */
+export interface HubOptions {
+  readonly transport: Transport
+  readonly location: HubLocation
+  /** Milliseconds that never go back. */
+  readonly clock: () => number
+  /** Runs the function in a later turn of the event loop, after waiting I/O was served. */
+  readonly schedule: (run: () => void) => void
+  /** A random IRI, for updates and subscribers (PUB-33, PUB-34). */
+  readonly newId: () => string
+  readonly observe: (event: HubEvent) => void
+  readonly limits: HubLimits
+}
+
+export interface HubLimits {
+  /** How long the hub may hold the event loop at a time, in milliseconds. */
+  readonly sliceMs: number
+  /** Bytes of frames that may wait for their dispatch before publishers wait. */
+  readonly pendingBytes: number
+  /** Remembered topics and the patterns they match, in sum. */
+  readonly remembered: number
+  /** One page of a replay. */
+  readonly pageEntries: number
+  readonly pageBytes: number
+}
+
+/** What happened, for logs and metrics. */
+export type HubEvent =
+  | { readonly kind: 'published' }
+  | { readonly kind: 'publish-failed' }
+  | { readonly kind: 'subscribed' }
+  | { readonly kind: 'unsubscribed'; readonly reason: CloseReason }
+  | { readonly kind: 'delivered'; readonly entries: number; readonly deliveries: number }
+  | { readonly kind: 'replayed'; readonly entries: number }
+
+export interface HubGauges {
+  readonly subscribers: number
+  readonly replaying: number
+  readonly pendingEntries: number
+  readonly pendingBytes: number
+  readonly topics: number
+  readonly patterns: number
+  readonly remembered: number
+}

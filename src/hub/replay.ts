@@ -1,0 +1,119 @@
+import { concat, type Frame } from '../protocol/event-stream.ts'
+import type { TopicUrl } from '../protocol/url-pattern.ts'
+import type { HubEvent, HubLimits } from './hub.ts'
+import type { CloseReason, Subscriber } from './subscriber.ts'
+import type { Entry, Page, Position, Transport } from './transport.ts'
+
+/**
+ * Brings subscribers from their cursor to the head, page by page at each reader's speed. All of them share
+ * one slice of every turn: they stand in a queue, whoever got a page goes to its end, and a reader that has
+ * not taken its page yet stands beside the queue. So a thousand replays cost the live readers no more than
+ * one does.
+ */
+export class Replay {
+  readonly #options: ReplayOptions
+  readonly #queue: Subscriber[] = []
+  #waiting = 0
+  #isRunning = false
+
+  constructor(options: ReplayOptions) {
+    this.#options = options
+  }
+
+  /** Subscribers that are not live yet. */
+  get size(): number {
+    return this.#queue.length + this.#waiting
+  }
+
+  /** Makes the subscriber live, at once when there is nothing to catch up with. */
+  start(subscriber: Subscriber): void {
+    if (this.#joinAtHead(subscriber)) return
+    this.#queue.push(subscriber)
+    if (!this.#isRunning) void this.#run()
+  }
+
+  async #run(): Promise<void> {
+    this.#isRunning = true
+    let until = this.#options.clock() + this.#options.limits.sliceMs
+    for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+      await this.#step(next)
+      if (this.#options.clock() < until) continue
+      await new Promise<void>((resolve) => this.#options.schedule(resolve))
+      until = this.#options.clock() + this.#options.limits.sliceMs
+    }
+    this.#isRunning = false
+  }
+
+  async #step(subscriber: Subscriber): Promise<void> {
+    if (subscriber.isEnded || this.#joinAtHead(subscriber)) return
+    if (!subscriber.sink.isReady) {
+      void this.#standBeside(subscriber)
+      return
+    }
+    const page = await this.#read(subscriber)
+    if (page === null || subscriber.isEnded) return
+    this.#write(subscriber, page)
+    if (!this.#joinAtHead(subscriber)) this.#queue.push(subscriber)
+  }
+
+  async #read(subscriber: Subscriber): Promise<Page | null> {
+    const { transport, limits, head, end } = this.#options
+    const until = head()
+    try {
+      const limit = { entries: limits.pageEntries, bytes: limits.pageBytes }
+      const page = await transport.read(subscriber.after, until, limit)
+      if (page !== 'lost') return page
+      if (!subscriber.isPromised) return { entries: [], next: until }
+      end(subscriber, { kind: 'lost' })
+    } catch {
+      // The log says itself, through its checks, that it cannot be read; the client comes back.
+      end(subscriber, { kind: 'failed' })
+    }
+    return null
+  }
+
+  #write(subscriber: Subscriber, page: Page): void {
+    const wanted = page.entries.filter((entry) => subscriber.wants(entry, this.#options.parseUrl))
+    subscriber.after = page.next
+    if (wanted.length === 0) return
+    subscriber.isPromised = true
+    subscriber.sink.write(join(wanted))
+    this.#options.observe({ kind: 'replayed', entries: wanted.length })
+  }
+
+  async #standBeside(subscriber: Subscriber): Promise<void> {
+    this.#waiting++
+    await subscriber.sink.ready()
+    this.#waiting--
+    if (!subscriber.isEnded) this.start(subscriber)
+  }
+
+  /** One synchronous step: nothing can be received between the comparison and the joining. */
+  #joinAtHead(subscriber: Subscriber): boolean {
+    if (subscriber.after < this.#options.head()) return false
+    this.#options.join(subscriber)
+    return true
+  }
+}
+
+export interface ReplayOptions {
+  readonly transport: Transport
+  readonly clock: () => number
+  readonly schedule: (run: () => void) => void
+  readonly observe: (event: HubEvent) => void
+  readonly limits: HubLimits
+  readonly parseUrl: (topic: string) => TopicUrl | null
+  readonly head: () => Position
+  readonly join: (subscriber: Subscriber) => void
+  readonly end: (subscriber: Subscriber, reason: CloseReason) => void
+}
+
+function join(entries: readonly Entry[]): Frame {
+  const frames = entries.map((entry) => entry.frame)
+  const [only] = frames
+  if (frames.length === 1 && only !== undefined) return only
+  return concat(
+    frames,
+    frames.reduce((sum, frame) => sum + frame.length, 0),
+  )
+}

@@ -1,0 +1,78 @@
+import type { Frame } from '../protocol/event-stream.ts'
+import { type Identity, mayRead } from '../protocol/grant.ts'
+import type { Matcher } from '../protocol/matcher.ts'
+import type { TopicUrl } from '../protocol/url-pattern.ts'
+import type { Trail } from './trail.ts'
+import type { Entry, Position } from './transport.ts'
+
+/** Why a stream ended. One closed set, for logs and metrics. */
+export type CloseReason =
+  | { readonly kind: 'client' }
+  | { readonly kind: 'expired' }
+  | { readonly kind: 'lifetime' }
+  | { readonly kind: 'slow'; readonly queuedBytes: number }
+  | { readonly kind: 'lost' }
+  | { readonly kind: 'failed' }
+  | { readonly kind: 'shed' }
+  | { readonly kind: 'shutdown' }
+
+/** Where a subscriber's frames go. The edge decides what "too slow" means. */
+export interface Sink {
+  /** Takes whole events. Never throws, never waits; after `close` it does nothing. */
+  write(frame: Frame): void
+  /** Whether the reader has taken enough for more of the past to be written. */
+  readonly isReady: boolean
+  /** Resolves when `isReady` holds again, or when the sink is closed. */
+  ready(): Promise<void>
+  /** Ends the stream. The hub calls it once; calling it again does nothing. */
+  close(reason: CloseReason): void
+}
+
+/** Where a stream starts, settled before its first byte (REC-04). */
+export interface Cursor {
+  readonly after: Position
+  /** What the response names: the requested id, `earliest`, or null without a cursor (REC-03). */
+  readonly lastEventId: string | null
+}
+
+/**
+ * One connection as the hub sees it. It is catching up with the past, then live, then ended, in this order;
+ * `hub.ts` moves it.
+ */
+export class Subscriber {
+  readonly id: string
+  readonly matchers: readonly Matcher[]
+  readonly identity: Identity
+  readonly sink: Sink
+  state: 'catching-up' | 'live' | 'ended' = 'catching-up'
+  /** Everything up to here was seen or is not wanted. Live entries at or before it are skipped. */
+  after: Position
+  /** Whether a gap would break a promise: the cursor was echoed, or something was already replayed. */
+  isPromised: boolean
+  /** What the current turn brings, until it is written. */
+  trail: Trail | null = null
+  readonly #needsUrls: boolean
+
+  constructor(id: string, matchers: readonly Matcher[], identity: Identity, cursor: Cursor, sink: Sink) {
+    this.id = id
+    this.matchers = matchers
+    this.identity = identity
+    this.sink = sink
+    this.after = cursor.after
+    this.#needsUrls = matchers.some(({ type, isWildcard }) => type !== 'exact' && !isWildcard)
+    this.isPromised = cursor.lastEventId !== null && cursor.lastEventId !== 'earliest'
+  }
+
+  get isEnded(): boolean {
+    return this.state === 'ended'
+  }
+
+  /** Whether a replayed entry is for this subscriber: asked for, and permitted (REC-11). */
+  wants(entry: Entry, parseUrl: (topic: string) => TopicUrl | null): boolean {
+    const urls = this.#needsUrls ? entry.topics.map(parseUrl) : []
+    const isAsked = this.matchers.some((matcher) =>
+      entry.topics.some((topic, at) => matcher.test(topic, urls[at])),
+    )
+    return isAsked && (!entry.private || mayRead(this.identity, entry.topics, urls))
+  }
+}

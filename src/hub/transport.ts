@@ -1,0 +1,77 @@
+import type { Envelope } from '../protocol/update.ts'
+
+declare const position: unique symbol
+
+/**
+ * Where an entry stands in the log of the whole hub. Only its order means something: a safe integer that
+ * grows with every entry, also across restarts and nodes, and that is never used twice.
+ */
+export type Position = number & { readonly [position]: true }
+
+/** Before everything that is still kept. Reading from here is never `lost`. */
+export const START = 0 as Position
+
+/** A sealed update in the log. */
+export interface Entry extends Envelope {
+  readonly position: Position
+}
+
+/** The newest end of the log. */
+export interface Head {
+  readonly position: Position
+  /** The id of the newest entry that ever was, kept or not; null in a new log. */
+  readonly id: string | null
+}
+
+/** A stretch of the log, oldest first. */
+export interface Page {
+  readonly entries: readonly Entry[]
+  /** Where to read on: the last entry's position, or `until` when nothing more is before it. */
+  readonly next: Position
+}
+
+/** How much one page may hold. At least one entry is read, however large. */
+export interface PageLimit {
+  readonly entries: number
+  /** Bytes of frames. */
+  readonly bytes: number
+}
+
+/** An append-only log that every node of the hub shares, with a bounded past. */
+export interface Transport {
+  /**
+   * Starts tailing. `onEntry` sees every later entry once, in log order, whoever appended it; an append made
+   * from inside `onEntry` is delivered after the current entry. `onLost`: the tail lost its place (a trimmed
+   * or replaced log) and entries were missed. Rejects with a plain Error that an operator can act on.
+   */
+  open(onEntry: (entry: Entry) => void, onLost: () => void): Promise<Head>
+  /**
+   * Resolves when the envelope is as durable as this log promises, after its `onEntry`.
+   * Rejects with a ProtocolError: `store-full`, `store-failed`, or `store-unavailable` when not open.
+   */
+  append(envelope: Envelope): Promise<void>
+  /** The earliest entry with this id, or null when it never existed or is no longer kept. */
+  find(id: string): Promise<Position | null>
+  /**
+   * Entries in (after, until], oldest first. `lost` when entries after `after` are already gone, unless
+   * `after` is START. Rejects with `store-unavailable` when the log cannot be read.
+   */
+  read(after: Position, until: Position, limit: PageLimit): Promise<Page | 'lost'>
+  /** Live figures for metrics and the console. */
+  stats(): TransportStats
+  /** Resolves when the log can accept an append; rejects with the reason when it cannot. */
+  check(): Promise<void>
+  /** Waits for appends under way, then lets go of everything. Further calls reject. */
+  close(): Promise<void>
+}
+
+/** What a log holds now. */
+export interface TransportStats {
+  readonly rows: number
+  /** Stored bytes as retention counts them. */
+  readonly bytes: number
+  /** When the oldest kept entry was accepted, in milliseconds of the transport's clock; null when empty. */
+  readonly oldestAt: number | null
+  /** Bytes on disk: the file and its journal. Zero for a log in memory. */
+  readonly fileBytes: number
+}
