@@ -1,0 +1,179 @@
+import { ProtocolError } from '../protocol/error.ts'
+import {
+  type GrantLimits,
+  type Identity,
+  type JsonObject,
+  parseAuthorizationDetails,
+} from '../protocol/grant.ts'
+import type { HubLocation } from '../protocol/topic.ts'
+import { claimChecks, legacyClaimChecks, type TokenFailure } from './claim-checks.ts'
+import { IdentityCache } from './identity-cache.ts'
+import { type Issuer, openIssuers } from './issuers.ts'
+import type { Outside } from './key-set.ts'
+import type { IssuerSettings, Role } from './keys.ts'
+import { isCurrentGeneration, keysOf, readToken } from './token.ts'
+import {
+  type Case,
+  type Explanation,
+  explain,
+  hash,
+  type Rights,
+  TokenRefused,
+  timeProblem,
+  verify,
+} from './verification.ts'
+
+export type { TokenFailure } from './claim-checks.ts'
+
+/** Turns tokens into identities. */
+export interface Authenticator {
+  /**
+   * Verifies a token completely (section 4.3), for one role and one resource identifier. Answers at once for
+   * a token that it has verified before. Throws or rejects with `invalid-token`, whatever the reason, or with
+   * `keys-unavailable` while the key set of the issuer cannot be fetched.
+   */
+  authenticate(token: string, role: Role, audience: string): Identity | Promise<Identity>
+  /** Says of every check how the token fares. Rejects only when the hub itself is wrong. */
+  explain(token: string, role: Role, audience: string): Promise<Explanation>
+  /** Whether some issuer has a key for the role. A role without any is disabled. */
+  hasKeys(role: Role): boolean
+  /** Stops fetching key sets. What is loaded can still be used. */
+  close(): void
+}
+
+/** How tokens of the 0.x generation are read, where the configuration allows them. */
+export interface LegacyTokens {
+  /** Id of the issuer whose keys verify tokens that name no trusted issuer (LEG-14), or null. */
+  readonly issuer: string | null
+  /** What the claims grant. Throws `invalid-token`. */
+  readonly read: (claims: JsonObject) => Rights
+}
+
+/** What the authenticator works with. */
+export interface AuthenticatorOptions {
+  readonly issuers: readonly IssuerSettings[]
+  readonly hub: HubLocation
+  readonly limits: GrantLimits
+  /** Milliseconds since the epoch. */
+  readonly clock: () => number
+  /** Identities remembered at most. Zero remembers none. */
+  readonly cacheEntries: number
+  readonly legacy?: LegacyTokens | undefined
+  /** Told about each refused token. */
+  readonly onFailure?: ((failure: TokenFailure) => void) | undefined
+  /** Told when the key set of an issuer could not be loaded. */
+  readonly onKeySetFailure?: ((issuer: string, problem: string) => void) | undefined
+  readonly fetch?: Outside['fetch'] | undefined
+  readonly schedule?: Outside['schedule'] | undefined
+}
+
+/**
+ * Imports the configured keys and starts to fetch the key sets, without waiting for them.
+ * Rejects with a plain Error that lists every mistake in the configuration, one a line.
+ */
+export async function openAuthenticator(options: AuthenticatorOptions): Promise<Authenticator> {
+  const { clock, onKeySetFailure, fetch = globalThis.fetch, schedule = scheduleQuietly } = options
+  const issuers = await openIssuers(options.issuers, (issuer) => ({
+    clock,
+    fetch,
+    schedule,
+    onFailure: (problem) => onKeySetFailure?.(issuer, problem),
+  }))
+  return new CachingAuthenticator(options, issuers)
+}
+
+/** A timer that does not keep the process alive. */
+function scheduleQuietly(run: () => void, delayMs: number): () => void {
+  const timer = setTimeout(run, delayMs)
+  timer.unref()
+  return () => clearTimeout(timer)
+}
+
+class CachingAuthenticator implements Authenticator {
+  readonly #options: AuthenticatorOptions
+  readonly #issuers: ReadonlyMap<string, Issuer>
+  readonly #cache: IdentityCache
+  // A thousand readers that come back together with one token cost one verification.
+  readonly #pending = new Map<string, Promise<Identity>>()
+
+  constructor(options: AuthenticatorOptions, issuers: readonly Issuer[]) {
+    this.#options = options
+    this.#issuers = new Map(issuers.map((issuer) => [issuer.id, issuer]))
+    this.#cache = new IdentityCache(options.cacheEntries)
+  }
+
+  authenticate(token: string, role: Role, audience: string): Identity | Promise<Identity> {
+    const key = hash(`${role}\n${audience}\n${token}`)
+    const known = this.#cache.find(key)
+    return known === null ? this.#verifyOnce(key, token, role, audience) : this.#stillValid(known, key)
+  }
+
+  explain(token: string, role: Role, audience: string): Promise<Explanation> {
+    return explain(this.#open(token, role, audience))
+  }
+
+  hasKeys(role: Role): boolean {
+    return [...this.#issuers.values()].some((issuer) => issuer.keys[role] !== null)
+  }
+
+  close(): void {
+    for (const { keys } of this.#issuers.values()) {
+      keys.publisher?.close()
+      keys.subscriber?.close()
+    }
+  }
+
+  #stillValid(identity: Identity, key: string): Identity {
+    const failure = timeProblem(identity, this.#options.clock())
+    if (failure === null) return identity
+    this.#cache.delete(key)
+    this.#options.onFailure?.(failure)
+    throw new TokenRefused(failure, 'it was accepted before')
+  }
+
+  #verifyOnce(key: string, token: string, role: Role, audience: string): Promise<Identity> {
+    const known = this.#pending.get(key)
+    if (known !== undefined) return known
+    const pending = this.#verify(key, this.#open(token, role, audience))
+    this.#pending.set(key, pending)
+    const forget = () => this.#pending.delete(key)
+    pending.then(forget, forget)
+    return pending
+  }
+
+  async #verify(key: string, opened: Case | null): Promise<Identity> {
+    const source = opened === null ? null : keysOf(opened.token, opened.expected)
+    // From before: keys that are withdrawn meanwhile must not count for the cache.
+    const revision = source?.revision ?? 0
+    try {
+      const identity = await verify(opened)
+      if (source !== null) this.#cache.add(key, { identity, source, revision })
+      return identity
+    } catch (error) {
+      const failure = failureOf(error)
+      if (failure !== null) this.#options.onFailure?.(failure)
+      throw error
+    }
+  }
+
+  /** Chooses the generation whose rules the token is held to. */
+  #open(compact: string, role: Role, audience: string): Case | null {
+    const token = readToken(compact)
+    if (token === null) return null
+    const { legacy, hub, limits, clock } = this.#options
+    const expected = { issuers: this.#issuers, implicitIssuer: null, role, audience, now: clock() }
+    if (legacy === undefined || isCurrentGeneration(token)) {
+      const claim = token.claims.authorization_details
+      const rights = () => ({ grants: parseAuthorizationDetails(claim, hub, limits) })
+      return { token, expected, checks: claimChecks, rights }
+    }
+    const implicitIssuer = this.#issuers.get(legacy.issuer ?? '') ?? null
+    const rights = () => legacy.read(token.claims)
+    return { token, expected: { ...expected, implicitIssuer }, checks: legacyClaimChecks, rights }
+  }
+}
+
+function failureOf(error: unknown): TokenFailure | null {
+  if (error instanceof TokenRefused) return error.failure
+  return error instanceof ProtocolError && error.code === 'keys-unavailable' ? 'keys' : null
+}

@@ -1,0 +1,137 @@
+import { dateOf, type Expectation, isAccessToken, issuerOf, keysOf, type Token } from './token.ts'
+
+/** Why a token was refused: one closed set, for logs and metrics. Clients never learn it (ERR-05). */
+export type TokenFailure =
+  | 'malformed'
+  | 'typ'
+  | 'critical'
+  | 'issuer'
+  | 'role'
+  | 'algorithm'
+  | 'expired'
+  | 'not-yet-valid'
+  | 'audience'
+  | 'keys'
+  | 'signature'
+  | 'details'
+
+/** One rule about the header or a claim. */
+export interface ClaimCheck {
+  /** The header parameter or claim it looks at, or what it is about. */
+  readonly name: string
+  readonly failure: TokenFailure
+  /** What is wrong, or null. */
+  readonly problem: (token: Token, expected: Expectation) => string | null
+  /** What the token says about it, for an operator. */
+  readonly fact: (token: Token, expected: Expectation) => string
+}
+
+const critical: ClaimCheck = {
+  name: 'crit',
+  failure: 'critical',
+  // The hub implements no extension, so whatever the issuer calls critical is unknown (AUT-32).
+  problem: ({ header }) => (header.crit === undefined ? null : 'the header demands an extension'),
+  fact: ({ header }) => shown(header.crit),
+}
+
+const issuer: ClaimCheck = {
+  name: 'iss',
+  failure: 'issuer',
+  problem: (token, expected) => (issuerOf(token, expected) ? null : 'not exactly a trusted issuer'),
+  fact: ({ claims }) => shown(claims.iss),
+}
+
+const role: ClaimCheck = {
+  name: 'role',
+  failure: 'role',
+  problem: (token, expected) => (keysOf(token, expected) ? null : 'the issuer has no key for this role'),
+  fact: (_token, expected) => expected.role,
+}
+
+const algorithm: ClaimCheck = {
+  name: 'alg',
+  failure: 'algorithm',
+  problem(token, expected) {
+    const allowed = keysOf(token, expected)?.algorithms ?? []
+    const isAllowed = allowed.some((name) => name === token.header.alg)
+    return isAllowed ? null : 'not configured for the keys of this issuer'
+  },
+  fact: ({ header }) => shown(header.alg),
+}
+
+const notBefore: ClaimCheck = {
+  name: 'nbf',
+  failure: 'not-yet-valid',
+  problem({ claims }, { now }) {
+    if (claims.nbf === undefined) return null
+    const date = dateOf(claims.nbf)
+    if (date === null) return 'not a number of seconds'
+    return now < date ? 'in the future' : null
+  },
+  fact: ({ claims }) => shownDate(claims.nbf),
+}
+
+const expiry: ClaimCheck = {
+  name: 'exp',
+  failure: 'expired',
+  problem({ claims }, { now }) {
+    const date = dateOf(claims.exp)
+    if (date === null) return 'missing, or not a number of seconds'
+    return now >= date ? 'in the past' : null
+  },
+  fact: ({ claims }) => shownDate(claims.exp),
+}
+
+/** Everything that can be told without a key, cheapest first (section 4.3). */
+export const claimChecks: readonly ClaimCheck[] = [
+  {
+    name: 'typ',
+    failure: 'typ',
+    problem: ({ header }) => (isAccessToken(header) ? null : 'not at+jwt'),
+    fact: ({ header }) => shown(header.typ),
+  },
+  critical,
+  issuer,
+  role,
+  algorithm,
+  expiry,
+  notBefore,
+  {
+    name: 'aud',
+    failure: 'audience',
+    problem: ({ claims }, { audience }) =>
+      [claims.aud].flat().includes(audience) ? null : `does not hold the identifier of this hub, ${audience}`,
+    fact: ({ claims }) => shown(claims.aud),
+  },
+]
+
+/** The rules that are left for a token of the 0.x generation (LEG-12). */
+export const legacyClaimChecks: readonly ClaimCheck[] = [
+  critical,
+  issuer,
+  role,
+  algorithm,
+  {
+    ...expiry,
+    problem: (token, expected) => (token.claims.exp === undefined ? null : expiry.problem(token, expected)),
+  },
+  notBefore,
+]
+
+const FACT_LENGTH_MAX = 200
+
+/** A value as an operator may see it on a terminal or in a log: quoted, escaped and cut. */
+function shown(value: unknown): string {
+  if (value === undefined) return 'missing'
+  const text = JSON.stringify(value).replace(/[^\x20-\x7e]/g, escapeCharacter)
+  return text.length > FACT_LENGTH_MAX ? `${text.slice(0, FACT_LENGTH_MAX)}…` : text
+}
+
+function escapeCharacter(char: string): string {
+  return `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`
+}
+
+function shownDate(claim: unknown): string {
+  const date = new Date(dateOf(claim) ?? Number.NaN)
+  return Number.isNaN(date.getTime()) ? shown(claim) : `${shown(claim)} (${date.toISOString()})`
+}

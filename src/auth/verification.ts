@@ -1,0 +1,146 @@
+import { ProtocolError } from '../protocol/error.ts'
+import type { Grant, Identity } from '../protocol/grant.ts'
+import type { ClaimCheck, TokenFailure } from './claim-checks.ts'
+import type { KeySource } from './key-source.ts'
+import { dateOf, type Expectation, issuerOf, keysOf, type Token } from './token.ts'
+
+/** A token with the rules that apply to it. */
+export interface Case {
+  readonly token: Token
+  readonly expected: Expectation
+  readonly checks: readonly ClaimCheck[]
+  /** What the claims grant. Throws `invalid-token`. */
+  readonly rights: () => Rights
+}
+
+/** What a token grants. */
+export interface Rights {
+  readonly grants: readonly Grant[]
+  /** Only of the 0.x generation. */
+  readonly defaultPayload?: unknown
+}
+
+/** What one check found. */
+export interface Finding {
+  /** The header parameter or claim, or `structure`, `role`, `signature`. */
+  readonly check: string
+  readonly ok: boolean
+  /** For the terminal of an operator: what the token says, and what is wrong with it. */
+  readonly detail: string
+}
+
+/** A token, claim by claim. */
+export interface Explanation {
+  readonly findings: readonly Finding[]
+  /** Whether the hub accepts the token: every finding is ok. */
+  readonly accepted: boolean
+  /** What the token grants, or would grant if it were accepted. */
+  readonly grants: readonly Grant[]
+}
+
+/** An `invalid-token` with its reason, which is for logs and metrics only (ERR-05). */
+export class TokenRefused extends ProtocolError {
+  readonly failure: TokenFailure
+
+  constructor(failure: TokenFailure, detail: string, options?: ErrorOptions) {
+    super('invalid-token', `the token was refused (${failure}): ${detail}`, options)
+    this.failure = failure
+  }
+}
+
+const NOT_A_TOKEN = 'not a signed token of three parts with a JSON object in each of the first two'
+
+/** The identity of a token that passes every check. Rejects with `TokenRefused` or `keys-unavailable`. */
+export async function verify(opened: Case | null): Promise<Identity> {
+  if (opened === null) throw new TokenRefused('malformed', NOT_A_TOKEN)
+  const { token, expected, checks } = opened
+  for (const { name, failure, problem, fact } of checks) {
+    const wrong = problem(token, expected)
+    if (wrong !== null) throw new TokenRefused(failure, `${name} is ${fact(token, expected)}: ${wrong}`)
+  }
+  // The key comes after the cheap checks, and patterns are compiled only for those who could sign them.
+  const wrong = await signatureProblem(opened)
+  if (wrong !== null) throw new TokenRefused('signature', wrong)
+  return identityOf(opened, readRights(opened))
+}
+
+/** Every check of `verify`, without stopping at the first failure. */
+export async function explain(opened: Case | null): Promise<Explanation> {
+  if (opened === null)
+    return { findings: [finding('structure', '', NOT_A_TOKEN)], accepted: false, grants: [] }
+  const { token, expected, checks } = opened
+  const rights = attempt(() => readRights(opened))
+  const signature = await signatureProblem(opened).catch(messageOf)
+  const findings = [
+    finding('structure', 'a signed token of three parts', null),
+    ...checks.map(({ name, fact, problem }) =>
+      finding(name, fact(token, expected), problem(token, expected)),
+    ),
+    finding('signature', 'by a key of the issuer for this role', signature),
+    finding('authorization_details', 'readable', typeof rights === 'string' ? rights : null),
+  ]
+  const grants = typeof rights === 'string' ? [] : rights.grants
+  return { findings, accepted: findings.every(({ ok }) => ok), grants }
+}
+
+/** What is wrong with the validity of a verified identity at the time, or null (AUT-29, AUT-30). */
+export function timeProblem(identity: Identity, now: number): TokenFailure | null {
+  if (identity.expiresAt !== null && now >= identity.expiresAt) return 'expired'
+  return identity.notBefore !== null && now < identity.notBefore ? 'not-yet-valid' : null
+}
+
+/** SHA-256 as base64url: short keys that give no token away. */
+export function hash(text: string): string {
+  return new Bun.CryptoHasher('sha256').update(text).digest('base64url')
+}
+
+async function signatureProblem({ token, expected, checks }: Case): Promise<string | null> {
+  const source = keysOf(token, expected)
+  if (source === null) return 'there is no key to verify it with'
+  // Asked again, because no key may ever see a token of another algorithm, even if only to explain it.
+  const isSafe = checks.every(
+    ({ failure, problem }) => !guarding.has(failure) || problem(token, expected) === null,
+  )
+  if (!isSafe) return 'not looked at, because of its algorithm or an extension'
+  return (await source.verify(token.compact, keyHint(token))) ? null : 'no key of the issuer has signed it'
+}
+
+const guarding: ReadonlySet<TokenFailure> = new Set<TokenFailure>(['algorithm', 'critical'])
+
+function keyHint({ header }: Token): Parameters<KeySource['verify']>[1] {
+  const alg = typeof header.alg === 'string' ? header.alg : ''
+  return typeof header.kid === 'string' ? { alg, kid: header.kid } : { alg }
+}
+
+function readRights({ rights }: Case): Rights {
+  try {
+    return rights()
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error
+    throw new TokenRefused('details', error.message, { cause: error })
+  }
+}
+
+function identityOf({ token, expected }: Case, rights: Rights): Identity {
+  const { exp, nbf, sub } = token.claims
+  const issuer = issuerOf(token, expected)?.id
+  const holder = typeof sub === 'string' ? JSON.stringify([issuer, sub]) : token.compact
+  return { ...rights, expiresAt: dateOf(exp), notBefore: dateOf(nbf), holder: hash(holder) }
+}
+
+function finding(check: string, fact: string, problem: string | null): Finding {
+  return { check, ok: problem === null, detail: [fact, problem].filter(Boolean).join(': ') }
+}
+
+function attempt<Value>(run: () => Value): Value | string {
+  try {
+    return run()
+  } catch (error) {
+    return messageOf(error)
+  }
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof ProtocolError) return error.message
+  throw error
+}

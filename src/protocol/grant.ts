@@ -1,0 +1,148 @@
+import * as v from 'valibot'
+import { ProtocolError } from './error.ts'
+import { type Matcher, parseMatcher } from './matcher.ts'
+import type { HubLocation } from './topic.ts'
+import type { TopicUrl } from './url-pattern.ts'
+
+/** A JSON object as a token carries it: nothing is known about its members. */
+export type JsonObject = { readonly [name: string]: unknown }
+
+/** One Mercure detail of a token. Details grant independently of each other (AUT-61). */
+export interface Grant {
+  readonly publish: boolean
+  readonly subscribe: boolean
+  readonly topics: readonly Matcher[]
+  /** Shown beside the subscriptions that this grant covers, or null. */
+  readonly payload: JsonObject | null
+}
+
+/** What a verified token allows, and for how long. */
+export interface Identity {
+  /** In the order of the token: the order decides the payload (AUT-81). */
+  readonly grants: readonly Grant[]
+  /** Milliseconds since the epoch, maybe with a fraction. null: the token never ends, or there is none. */
+  readonly expiresAt: number | null
+  /** Milliseconds since the epoch, maybe with a fraction. null: valid from the start. */
+  readonly notBefore: number | null
+  /** Stable key of whoever holds the token, for limits. null for nobody in particular. Never shown. */
+  readonly holder: string | null
+  /** The payload of subscriptions that no grant covers. Only the 0.x generation has one (LEG-11). */
+  readonly defaultPayload?: unknown
+}
+
+/** Who shows no token: no grants, so only public updates (AUT-74). */
+export const anonymous: Identity = { grants: [], expiresAt: null, notBefore: null, holder: null }
+
+/** What the details of one token may hold (AUT-60). Zero is no limit. */
+export interface GrantLimits {
+  /** Number of Mercure details and, separately, of topic entries summed over all of them. */
+  readonly details: number
+  /** Length of one `match` value, in UTF-16 code units. */
+  readonly pattern: number
+}
+
+/** The topics parsed by `parseTopicUrl`, in the same order, so that many readers share one parse. */
+export type TopicUrls = readonly (TopicUrl | null)[]
+
+/** Whether every topic of an update is covered by a grant to publish, be it another one each (AUT-70). */
+export function mayPublish(identity: Identity, topics: readonly string[], urls: TopicUrls = []): boolean {
+  const grants = identity.grants.filter((grant) => grant.publish)
+  const isCovered = (topic: string, at: number) => grants.some((grant) => covers(grant, topic, urls[at]))
+  return topics.length > 0 && topics.every(isCovered)
+}
+
+/** Whether some topic of a private update is covered by a grant to subscribe (AUT-71). */
+export function mayRead(identity: Identity, topics: readonly string[], urls: TopicUrls = []): boolean {
+  for (const grant of identity.grants) {
+    if (grant.subscribe && topics.some((topic, at) => covers(grant, topic, urls[at]))) return true
+  }
+  return false
+}
+
+/**
+ * The payload of a subscription, chosen by the text of its matcher, whatever its type (AUT-80, AUT-83).
+ * The first grant that covers the text decides, even when it has no payload (AUT-82). undefined: none.
+ */
+export function payloadFor(identity: Identity, match: string): unknown {
+  const first = identity.grants.find((grant) => grant.subscribe && covers(grant, match))
+  return first?.payload ?? identity.defaultPayload
+}
+
+function covers(grant: Grant, topic: string, url?: TopicUrl | null): boolean {
+  return grant.topics.some((matcher) => matcher.test(topic, url))
+}
+
+/**
+ * Reads the claim `authorization_details` (section 4.4). Details of other types are ignored.
+ * Throws `invalid-token` when the claim or any Mercure detail is malformed or over a limit: all or nothing
+ * (AUT-59).
+ */
+export function parseAuthorizationDetails(claim: unknown, hub: HubLocation, limits: GrantLimits): Grant[] {
+  if (claim === undefined || claim === null) return []
+  const entries = read(entryList, claim, 'authorization_details is not an array of objects')
+  const details = entries
+    .filter(({ type }) => type === DETAIL_TYPE)
+    .map((entry) => read(mercureDetail, entry, 'a Mercure detail is malformed'))
+  checkLimits(details, limits)
+  return details.map((detail) => grantOf(detail, hub))
+}
+
+/** The `type` of the entries of `authorization_details` that are for Mercure, byte for byte (AUT-51). */
+export const DETAIL_TYPE = 'https://mercure.rocks/authorization-detail'
+
+// Objects are tested by hand: to valibot an array is an object too, and copies would lose odd names.
+const jsonObject = v.custom<JsonObject>(isJsonObject)
+
+const entryList = v.array(jsonObject)
+
+const topicEntry = v.object({ match: v.string(), match_type: v.optional(v.string(), 'exact') })
+
+const mercureDetail = v.object({
+  actions: v.pipe(v.array(v.string()), v.nonEmpty()),
+  topics: v.pipe(v.array(v.pipe(jsonObject, topicEntry)), v.nonEmpty()),
+  payload: v.nullish(jsonObject, null),
+})
+
+type MercureDetail = v.InferOutput<typeof mercureDetail>
+type TopicEntry = v.InferOutput<typeof topicEntry>
+
+/** Whether the value is a JSON object, not an array and not null. */
+export function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function read<Schema extends v.GenericSchema>(schema: Schema, value: unknown, problem: string) {
+  const result = v.safeParse(schema, value, { abortEarly: true })
+  if (!result.success) throw new ProtocolError('invalid-token', problem)
+  return result.output
+}
+
+/** Before anything is compiled: patterns cost time, and splitting them over details must not help. */
+function checkLimits(details: readonly MercureDetail[], limits: GrantLimits): void {
+  const topics = details.flatMap((detail) => detail.topics)
+  if (limits.details > 0 && Math.max(details.length, topics.length) > limits.details) {
+    throw new ProtocolError('invalid-token', `a token has at most ${limits.details} details and topics`)
+  }
+  if (limits.pattern > 0 && topics.some((topic) => topic.match.length > limits.pattern)) {
+    throw new ProtocolError('invalid-token', `a match in a token has at most ${limits.pattern} characters`)
+  }
+}
+
+/** Unknown actions grant nothing and do no harm (AUT-52). */
+function grantOf(detail: MercureDetail, hub: HubLocation): Grant {
+  return {
+    publish: detail.actions.includes('publish'),
+    subscribe: detail.actions.includes('subscribe'),
+    topics: detail.topics.map((entry) => matcherOf(entry, hub)),
+    payload: detail.payload,
+  }
+}
+
+function matcherOf(entry: TopicEntry, hub: HubLocation): Matcher {
+  try {
+    return parseMatcher(entry.match_type, entry.match, hub)
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error
+    throw new ProtocolError('invalid-token', `a topic of a token is no matcher: ${error.message}`)
+  }
+}
