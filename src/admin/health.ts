@@ -1,0 +1,28 @@
+/** The two questions of whoever watches the process. */
+export interface Health {
+  /** Alive: the loop turns. */
+  alive(): Response
+  /** Ready: the store was asked whether it takes a publication. */
+  ready(): Promise<Response>
+}
+
+/** `check` resolves when a publication can be accepted and rejects when it cannot. */
+export function health(check: () => Promise<void>): Health {
+  return {
+    alive: () => answer(200, 'ok'),
+    ready: () =>
+      check().then(
+        () => answer(200, 'ready'),
+        () => answer(503, 'not ready'),
+      ),
+  }
+}
+
+function answer(status: number, text: string): Response {
+  const headers = {
+    'Content-Type': 'text/plain; charset=utf-8',
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
+  }
+  return new Response(`${text}\n`, { status, headers })
+}

@@ -1,0 +1,98 @@
+import { Counter, Gauge, Registry } from 'prom-client'
+import type { HubGauges } from '../hub/hub.ts'
+import type { TransportStats } from '../hub/transport.ts'
+import type { Counters } from '../telemetry.ts'
+
+/** Where the figures come from. They are asked for when somebody reads the metrics, and only then. */
+export interface MetricSources {
+  readonly counters: Counters
+  readonly gauges: () => HubGauges
+  readonly stats: () => TransportStats
+  readonly waitingBytes: () => number
+  /** Milliseconds of the transport's clock. */
+  readonly clock: () => number
+  readonly residentBytes: () => number
+}
+
+/** The registry of the admin listener. Names that dashboards for Mercure hubs know keep their meaning. */
+export function metrics(sources: MetricSources): Registry {
+  const registry = new Registry()
+  for (const [name, help, read] of totals(sources)) counter(registry, name, help, read)
+  for (const [name, help, read] of levels(sources)) gauge(registry, name, help, read)
+  tokenFailures(registry, sources.counters)
+  return registry
+}
+
+type Row = readonly [name: string, help: string, read: () => number]
+
+function totals({ counters }: MetricSources): readonly Row[] {
+  return [
+    ['mercure_subscribers_total', 'Subscribers that connected', () => counters.subscribers],
+    ['mercure_updates_total', 'Updates that were accepted', () => counters.updates],
+    ['mercure_updates_failed_total', 'Updates that could not be stored', () => counters.updatesFailed],
+    ['cinnabar_deliveries_total', 'Updates written to live subscribers', () => counters.deliveries],
+    ['cinnabar_replayed_total', 'Updates written to subscribers that caught up', () => counters.replayed],
+    [
+      'cinnabar_slow_readers_total',
+      'Streams cut because their reader was too slow',
+      () => counters.slowReaders,
+    ],
+  ]
+}
+
+function levels({ gauges, stats, waitingBytes, clock, residentBytes }: MetricSources): readonly Row[] {
+  const oldestAge = () => {
+    const { oldestAt } = stats()
+    return oldestAt === null ? 0 : Math.max(0, clock() - oldestAt) / 1000
+  }
+  return [
+    ['mercure_subscribers_connected', 'Subscribers connected now', () => gauges().subscribers],
+    ['cinnabar_subscribers_replaying', 'Subscribers that catch up with the past', () => gauges().replaying],
+    ['cinnabar_subscriber_buffer_bytes', 'Bytes waiting for slow readers', waitingBytes],
+    ['cinnabar_pending_bytes', 'Bytes accepted and not dispatched yet', () => gauges().pendingBytes],
+    ['cinnabar_routing_topics', 'Exact topics that somebody reads', () => gauges().topics],
+    ['cinnabar_routing_patterns', 'Distinct patterns that somebody reads', () => gauges().patterns],
+    ['cinnabar_routing_cache_entries', 'Topics remembered with their patterns', () => gauges().remembered],
+    ['cinnabar_history_rows', 'Updates kept', () => stats().rows],
+    ['cinnabar_history_bytes', 'Stored bytes of the updates kept', () => stats().bytes],
+    ['cinnabar_history_oldest_age_seconds', 'Age of the oldest update kept', oldestAge],
+    ['cinnabar_history_file_bytes', 'The history file and its journal', () => stats().fileBytes],
+    ['cinnabar_resident_bytes', 'Resident memory of the process', residentBytes],
+  ]
+}
+
+function counter(registry: Registry, name: string, help: string, read: () => number): void {
+  new Counter({
+    name,
+    help,
+    registers: [registry],
+    collect() {
+      this.reset()
+      this.inc(read())
+    },
+  })
+}
+
+function gauge(registry: Registry, name: string, help: string, read: () => number): void {
+  new Gauge({
+    name,
+    help,
+    registers: [registry],
+    collect() {
+      this.set(read())
+    },
+  })
+}
+
+function tokenFailures(registry: Registry, counters: Counters): void {
+  new Counter({
+    name: 'cinnabar_token_failures_total',
+    help: 'Tokens that were refused, by reason',
+    labelNames: ['reason'],
+    registers: [registry],
+    collect() {
+      this.reset()
+      for (const [reason, count] of counters.tokenFailures) this.inc({ reason }, count)
+    },
+  })
+}

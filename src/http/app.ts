@@ -1,0 +1,198 @@
+import { Elysia } from 'elysia'
+import type { Role } from '../auth/keys.ts'
+import { ProtocolError } from '../protocol/error.ts'
+import type { Identity } from '../protocol/grant.ts'
+import type { HubLocation } from '../protocol/topic.ts'
+import type { Cors } from './cors.ts'
+import type { Dialect } from './dialect.ts'
+import { type MetadataOptions, metadataDocument, metadataPath } from './discovery.ts'
+import { errorResponse, hardening, type UnexpectedError } from './error.ts'
+import type { Exchange } from './exchange.ts'
+import type { Proxies } from './proxy.ts'
+import { type PublishOptions, publish } from './publish.ts'
+import { type SubscribeOptions, subscribe, subscribeHead } from './subscribe.ts'
+
+/** What the edge is made of; `main.ts` puts it together. */
+export interface AppOptions {
+  readonly health: { alive(): Response; ready(): Promise<Response> }
+  readonly location: HubLocation
+  readonly dialect: Dialect
+  readonly cors: Cors
+  readonly proxies: Proxies
+  /** Origins that the hub answers on, or none to answer on all (GEN-15). */
+  readonly publicOrigins: readonly string[]
+  /** The configured resource identifier; null derives it from each request (AUT-40). */
+  readonly resourceIdentifier: string | null
+  readonly metadata: MetadataOptions
+  readonly authenticate: (token: string, role: Role, audience: string) => Identity | Promise<Identity>
+  /** Roles that have a key. Without one the method is not served (GEN-24). */
+  readonly canPublish: boolean
+  readonly canSubscribe: boolean
+  readonly publishing: PublishOptions
+  readonly subscribing: SubscribeOptions
+  /** Whether this listener speaks TLS. */
+  readonly isSecure: boolean
+  readonly onUnexpected: UnexpectedError
+}
+
+/** What Bun tells about the connection. */
+interface Connection {
+  requestIP(request: Request): { readonly address: string } | null
+  timeout(request: Request, seconds: number): void
+}
+
+/**
+ * The routes of the hub listener, each a plain function of the request. Elysia finds the handler and turns
+ * streams into responses; everything else is ours, errors included.
+ */
+export function hubApp(options: AppOptions) {
+  const edge = new Edge(options)
+  const { path } = options.location
+  const metadata = metadataPath(path)
+  const unparsed = { parse: 'none' } as const
+  return new Elysia({ strictPath: true, precompile: true })
+    .onError({ as: 'global' }, ({ error, code, request, server }) =>
+      edge.refuse(edge.exchange(request, server), code === 'NOT_FOUND' ? notFound() : error),
+    )
+    .get(path, ({ request, server }) => edge.subscribe(edge.exchange(request, server)), unparsed)
+    .route('QUERY', path, ({ request, server }) => edge.subscribe(edge.exchange(request, server)), unparsed)
+    .head(path, ({ request, server }) => edge.subscribeHead(edge.exchange(request, server)), unparsed)
+    .post(path, ({ request, server }) => edge.publish(edge.exchange(request, server)), unparsed)
+    .all(path, ({ request, server }) => edge.other(edge.exchange(request, server), edge.hubMethods), unparsed)
+    .get(metadata, ({ request, server }) => edge.metadata(edge.exchange(request, server)), unparsed)
+    .head(metadata, ({ request, server }) => edge.metadata(edge.exchange(request, server)), unparsed)
+    .all(metadata, ({ request, server }) => edge.other(edge.exchange(request, server), readMethods), unparsed)
+    .get('/healthz', () => options.health.alive())
+    .get('/readyz', () => options.health.ready())
+}
+
+const readMethods = 'GET, HEAD, OPTIONS'
+
+function notFound(): ProtocolError {
+  return new ProtocolError('not-found', 'no such path')
+}
+
+/** From a request to its exchange, and from an outcome to its response. */
+class Edge {
+  readonly hubMethods: string
+  readonly #options: AppOptions
+
+  constructor(options: AppOptions) {
+    this.#options = options
+    const reading = options.canSubscribe ? 'GET, HEAD, QUERY, ' : ''
+    this.hubMethods = `${reading}${options.canPublish ? 'POST, ' : ''}OPTIONS`
+  }
+
+  exchange(request: Request, connection: Connection | null): Exchange {
+    const { dialect, proxies, authenticate, isSecure } = this.#options
+    const peer = () => connection?.requestIP(request)?.address ?? null
+    const scheme = isSecure ? 'https' : 'http'
+    const origin = () =>
+      proxies.origin(request, proxies.isUsed ? peer() : '', { scheme, host: hostOf(request) })
+    return {
+      request,
+      dialect,
+      origin,
+      address: () => proxies.clientAddress(request, peer()),
+      authenticate: (token, role) => authenticate(token, role, this.#resource(origin)),
+      keepOpen: () => connection?.timeout(request, 0),
+    }
+  }
+
+  subscribe(exchange: Exchange) {
+    return this.#answer(exchange, async () => {
+      if (!this.#options.canSubscribe) return this.#refuseMethod(exchange, this.hubMethods)
+      return await subscribe(exchange, this.#options.subscribing, this.#fields(exchange))
+    })
+  }
+
+  subscribeHead(exchange: Exchange) {
+    return this.#answer(exchange, async () => {
+      if (!this.#options.canSubscribe) return this.#refuseMethod(exchange, this.hubMethods)
+      return await subscribeHead(exchange, this.#options.subscribing, this.#fields(exchange))
+    })
+  }
+
+  publish(exchange: Exchange) {
+    return this.#answer(exchange, async () => {
+      if (!this.#options.canPublish) return this.#refuseMethod(exchange, this.hubMethods)
+      const response = await publish(exchange, this.#options.publishing)
+      this.#options.cors.apply(exchange.request, response.headers)
+      return response
+    })
+  }
+
+  metadata(exchange: Exchange) {
+    return this.#answer(exchange, async () => {
+      const document = metadataDocument(this.#resource(exchange.origin), this.#options.metadata)
+      if (document === null) throw notFound()
+      const response = Response.json(document, { headers: hardening })
+      this.#options.cors.apply(exchange.request, response.headers)
+      return response
+    })
+  }
+
+  /** OPTIONS, answered before any authentication (SUB-99), and every method that is not served. */
+  other(exchange: Exchange, methods: string) {
+    return this.#answer(exchange, async () => {
+      if (exchange.request.method !== 'OPTIONS') return this.#refuseMethod(exchange, methods)
+      const preflight = this.#options.cors.preflight(exchange.request, methods)
+      return preflight ?? new Response(null, { status: 204, headers: { ...hardening, Allow: methods } })
+    })
+  }
+
+  refuse(exchange: Exchange, error: unknown): Response {
+    const { metadata, location, onUnexpected, cors } = this.#options
+    const url = metadata.hasKeys ? metadataUrl(this.#resource(exchange.origin), location) : null
+    const response = errorResponse(error, url, onUnexpected)
+    cors.apply(exchange.request, response.headers)
+    return response
+  }
+
+  #refuseMethod(exchange: Exchange, methods: string): Response {
+    const response = this.refuse(
+      exchange,
+      new ProtocolError('method-not-allowed', 'the method is not served'),
+    )
+    response.headers.set('Allow', methods)
+    return response
+  }
+
+  async #answer<Outcome>(exchange: Exchange, run: () => Promise<Outcome>): Promise<Outcome | Response> {
+    try {
+      this.#checkOrigin(exchange)
+      return await run()
+    } catch (error) {
+      return this.refuse(exchange, error)
+    }
+  }
+
+  /** Scheme and host are both compared, ahead of every other check (GEN-15). */
+  #checkOrigin(exchange: Exchange): void {
+    const { publicOrigins } = this.#options
+    if (publicOrigins.length > 0 && !publicOrigins.includes(exchange.origin())) {
+      throw new ProtocolError('misdirected', 'the origin is not one of the public URLs')
+    }
+  }
+
+  /** The fields that CORS adds to a stream, which cannot be changed once it is open. */
+  #fields(exchange: Exchange): Headers {
+    const headers = new Headers()
+    this.#options.cors.apply(exchange.request, headers)
+    return headers
+  }
+
+  #resource(origin: () => string): string {
+    return this.#options.resourceIdentifier ?? `${origin()}${this.#options.location.path}`
+  }
+}
+
+function hostOf(request: Request): string {
+  return request.headers.get('host') ?? new URL(request.url).host
+}
+
+/** RFC 9728 section 3.1: the well-known path goes between the origin and the path of the resource. */
+function metadataUrl(resource: string, location: HubLocation): string | null {
+  const origin = URL.parse(resource)?.origin ?? 'null'
+  return origin === 'null' ? null : `${origin}${metadataPath(location.path)}`
+}

@@ -1,0 +1,120 @@
+import { ProtocolError } from '../protocol/error.ts'
+import type { FormPair } from '../protocol/form.ts'
+import { type Matcher, matcherTypes, parseMatcher } from '../protocol/matcher.ts'
+import { type HubLocation, isProtocolString } from '../protocol/topic.ts'
+import { type Credentials, readCredentials } from './credentials.ts'
+
+/** What a client asks for when it subscribes. */
+export interface SubscribeRequest {
+  /** Never empty, without repeats. */
+  readonly matchers: readonly Matcher[]
+  /** The requested event id: null without a cursor, empty when it is present but empty (REC-03). */
+  readonly lastEventId: string | null
+}
+
+export interface SubscribeLimits {
+  /** Matcher parameters of one request, counted before repeats are merged (SUB-31). 0 is no limit. */
+  readonly matchers: number
+  /** Length of one matcher in UTF-16 code units. 0 is no limit. */
+  readonly pattern: number
+}
+
+/** One generation's way to read requests and to write answers. Chosen once per request. */
+export interface Dialect {
+  /** Throws `invalid-credentials` when the presentation is malformed. Null: no token was presented. */
+  credentials(request: Request): Credentials | null
+  /**
+   * Reads the matchers and the cursor from the pairs of the query and of the body.
+   * Throws `missing-matcher`, `unknown-matcher`, `invalid-matcher`, `matcher-too-long`, `too-many-matchers`
+   * or `invalid-form`.
+   */
+  subscription(request: Request, query: readonly FormPair[], body: readonly FormPair[]): SubscribeRequest
+  /** The response fields that name the cursor; none without one (SUB-52). */
+  cursorFields(lastEventId: string | null): Readonly<Record<string, string>>
+}
+
+export interface DialectOptions {
+  readonly location: HubLocation
+  readonly cookieName: string
+  readonly limits: SubscribeLimits
+}
+
+/** The 1.0 generation (sections 1, 4.1 and 6). */
+export function currentDialect(options: DialectOptions): Dialect {
+  return {
+    credentials: (request) => readCredentials(request, options.cookieName),
+    subscription: (request, query, body) => ({
+      matchers: readMatchers([...query, ...body], options),
+      lastEventId: readCursor(request, query, body),
+    }),
+    cursorFields: (lastEventId) =>
+      lastEventId === null ? {} : { 'Mercure-Last-Event-ID': toFieldValue(lastEventId) },
+  }
+}
+
+function readMatchers(pairs: readonly FormPair[], { location, limits }: DialectOptions): Matcher[] {
+  const merged = new Map<string, Matcher>()
+  let count = 0
+  for (const { name, value } of pairs) {
+    const type = name === null ? null : matcherType(name)
+    if (type === null) continue
+    if (value === null) throw new ProtocolError('invalid-form', 'a matcher is not UTF-8')
+    if (limits.matchers > 0 && ++count > limits.matchers) {
+      throw new ProtocolError('too-many-matchers', `a request has at most ${limits.matchers} matchers`)
+    }
+    if (limits.pattern > 0 && value.length > limits.pattern) {
+      throw new ProtocolError('matcher-too-long', `a matcher has at most ${limits.pattern} characters`)
+    }
+    const key = `${type}\n${value}`
+    if (!merged.has(key)) merged.set(key, parseMatcher(type, value, location))
+  }
+  if (merged.size === 0) throw new ProtocolError('missing-matcher', 'the request has no matcher')
+  return [...merged.values()]
+}
+
+/**
+ * The matcher type that a parameter name stands for, or null for an unrelated name. The whole prefix is
+ * reserved, in every ASCII case (SUB-07): what is not supported fails instead of being ignored.
+ */
+function matcherType(name: string): string | null {
+  if (name === 'match') return 'exact'
+  if (!/^match/i.test(name)) return null
+  const type = name.startsWith('match_') ? name.slice('match_'.length) : ''
+  if (matcherTypes.includes(type)) return type
+  throw new ProtocolError('unknown-matcher', 'a parameter name that starts with match is not supported')
+}
+
+/** The field wins over the query, the query over the body; an empty field hides nothing (REC-02). */
+function readCursor(request: Request, query: readonly FormPair[], body: readonly FormPair[]): string | null {
+  const field = request.headers.get('last-event-id')
+  if (field !== null && field !== '') return fromFieldValue(field)
+  const parameter = firstValue(query, 'last_event_id') ?? firstValue(body, 'last_event_id')
+  if (parameter !== undefined) return parameter
+  return field
+}
+
+/** An id that is not UTF-8 or not a protocol string is unknown, like any other that never existed. */
+function firstValue(pairs: readonly FormPair[], name: string): string | undefined {
+  const pair = pairs.find((candidate) => candidate.name === name)
+  return pair === undefined ? undefined : (pair.value ?? '')
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+const encoder = new TextEncoder()
+
+/** Field values are bytes, which Bun shows as Latin-1 (REC-19). */
+function fromFieldValue(field: string): string {
+  try {
+    return utf8.decode(Uint8Array.from(field, (char) => char.charCodeAt(0)))
+  } catch {
+    return ''
+  }
+}
+
+function toFieldValue(id: string): string {
+  // An id from the log is a protocol string; one that a client invented is only echoed when it is found.
+  if (!isProtocolString(id)) throw new Error('an id that is no protocol string cannot stand in a field')
+  let value = ''
+  for (const byte of encoder.encode(id)) value += String.fromCharCode(byte)
+  return value
+}

@@ -1,0 +1,99 @@
+import { type ErrorCode, ProtocolError } from '../protocol/error.ts'
+
+/** How one refusal is answered. */
+interface Answer {
+  readonly status: number
+  /** The whole body: short, fixed, and silent about internals (SUB-16, ERR-05). */
+  readonly text: string
+  /** `bare` is a challenge without an error (ERR-03); otherwise the `error` parameter of RFC 6750. */
+  readonly challenge?: 'bare' | 'invalid_request' | 'invalid_token' | 'insufficient_scope'
+  /** Seconds after which trying again makes sense. */
+  readonly retryAfter?: number
+}
+
+/** The one table of answers (section 5). A code without a row does not compile. */
+const answers = {
+  'body-too-large': { status: 413, text: 'the body is too large' },
+  'field-too-long': { status: 413, text: 'a field is too long' },
+  'forbidden-origin': { status: 400, text: 'the origin may not publish', challenge: 'invalid_request' },
+  'insufficient-scope': {
+    status: 403,
+    text: 'the token does not grant this',
+    challenge: 'insufficient_scope',
+  },
+  'invalid-credentials': { status: 400, text: 'malformed credentials', challenge: 'invalid_request' },
+  'invalid-form': { status: 400, text: 'a field is not valid UTF-8' },
+  'invalid-id': { status: 400, text: 'the id is not allowed' },
+  'invalid-matcher': { status: 400, text: 'a matcher is not valid' },
+  'invalid-retry': { status: 400, text: 'retry must be a number of milliseconds' },
+  'invalid-token': { status: 401, text: 'the token was not accepted', challenge: 'invalid_token' },
+  'invalid-topic': { status: 400, text: 'a topic is not allowed' },
+  'invalid-type': { status: 400, text: 'the type is not allowed' },
+  'keys-unavailable': { status: 503, text: 'the keys of the issuer cannot be read now', retryAfter: 5 },
+  'matcher-too-long': { status: 400, text: 'a matcher is too long' },
+  'method-not-allowed': { status: 405, text: 'the method is not allowed here' },
+  misdirected: { status: 421, text: 'the hub does not answer on this origin' },
+  'missing-matcher': { status: 400, text: 'a matcher is missing: match, match_exact or match_urlpattern' },
+  'missing-token': { status: 401, text: 'a token is required', challenge: 'bare' },
+  'missing-topic': { status: 400, text: 'the topic is missing' },
+  'not-found': { status: 404, text: 'not found' },
+  overloaded: { status: 503, text: 'the hub is short of memory', retryAfter: 5 },
+  'reserved-topic': { status: 400, text: 'the topic is reserved for the hub' },
+  'shutting-down': { status: 503, text: 'the hub is shutting down', retryAfter: 5 },
+  'store-failed': { status: 500, text: 'the update could not be stored' },
+  'store-full': { status: 503, text: 'the store is full', retryAfter: 30 },
+  'store-unavailable': { status: 503, text: 'the store is not available', retryAfter: 5 },
+  'too-many-matchers': { status: 400, text: 'too many matchers' },
+  'too-many-publishes': { status: 429, text: 'too many publications', retryAfter: 1 },
+  'too-many-subscribers': { status: 429, text: 'too many subscribers', retryAfter: 30 },
+  'too-many-topics': { status: 413, text: 'too many topics' },
+  'unknown-matcher': { status: 400, text: 'unknown matcher parameter' },
+  'unsupported-media-type': { status: 400, text: 'the body must be application/x-www-form-urlencoded' },
+} satisfies Record<ErrorCode, Answer>
+
+/** The browser hardening fields that every answer carries (SEC-17). */
+export const hardening = {
+  'X-Content-Type-Options': 'nosniff',
+  'X-Frame-Options': 'DENY',
+  'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
+} as const
+
+/** A problem that is not the client's: shown as 500 and handed on, so that it is logged once. */
+export type UnexpectedError = (error: unknown) => void
+
+/**
+ * Turns whatever was thrown into a response. `metadataUrl` is the protected resource metadata that every
+ * challenge points to (ERR-04), null when the hub validates no tokens.
+ */
+export function errorResponse(
+  error: unknown,
+  metadataUrl: string | null,
+  onUnexpected: UnexpectedError,
+): Response {
+  if (!(error instanceof ProtocolError)) {
+    onUnexpected(error)
+    return new Response('internal error\n', { status: 500, headers: plainHeaders() })
+  }
+  const answer: Answer = answers[error.code]
+  const headers = plainHeaders()
+  if (answer.challenge !== undefined)
+    headers.set('WWW-Authenticate', challenge(answer.challenge, metadataUrl))
+  if (answer.retryAfter !== undefined) headers.set('Retry-After', String(answer.retryAfter))
+  return new Response(`${answer.text}\n`, { status: answer.status, headers })
+}
+
+function plainHeaders(): Headers {
+  return new Headers({
+    ...hardening,
+    'Content-Type': 'text/plain; charset=utf-8',
+    'Cache-Control': 'no-store',
+  })
+}
+
+/** RFC 6750 section 3 and RFC 9728 section 5.1; every value is quoted (ERR-08). */
+function challenge(error: NonNullable<Answer['challenge']>, metadataUrl: string | null): string {
+  const parameters: string[] = []
+  if (error !== 'bare') parameters.push(`error="${error}"`)
+  if (metadataUrl !== null) parameters.push(`resource_metadata="${metadataUrl.replace(/["\\]/g, '\\$&')}"`)
+  return parameters.length === 0 ? 'Bearer' : `Bearer ${parameters.join(', ')}`
+}

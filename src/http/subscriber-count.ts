@@ -1,0 +1,75 @@
+import { ProtocolError } from '../protocol/error.ts'
+
+export interface SubscriberLimits {
+  readonly subscribers: number
+  /** Per address, an IPv6 one by its /64; 0 is no limit. */
+  readonly perAddress: number
+  /** Per holder of a token; 0 is no limit. */
+  readonly perHolder: number
+}
+
+/** Who has how many streams open, against the limits (SUB-33). Holds only what is counted now. */
+export class SubscriberCount {
+  readonly #limits: SubscriberLimits
+  readonly #byAddress = new Map<string, number>()
+  readonly #byHolder = new Map<string, number>()
+  #total = 0
+
+  constructor(limits: SubscriberLimits) {
+    this.#limits = limits
+  }
+
+  get total(): number {
+    return this.#total
+  }
+
+  /** Throws `too-many-subscribers` when one more would be over a limit. */
+  check(address: string | null, holder: string | null): void {
+    const { subscribers, perAddress, perHolder } = this.#limits
+    const isOver =
+      (subscribers > 0 && this.#total >= subscribers) ||
+      (perAddress > 0 && address !== null && count(this.#byAddress, network(address)) >= perAddress) ||
+      (perHolder > 0 && holder !== null && count(this.#byHolder, holder) >= perHolder)
+    if (isOver) throw new ProtocolError('too-many-subscribers', 'a limit of open streams is reached')
+  }
+
+  /** Counts one more stream; returns how to count it off, once. */
+  add(address: string | null, holder: string | null): () => void {
+    const key = this.#limits.perAddress > 0 && address !== null ? network(address) : null
+    const holderKey = this.#limits.perHolder > 0 ? holder : null
+    this.#total++
+    if (key !== null) step(this.#byAddress, key, 1)
+    if (holderKey !== null) step(this.#byHolder, holderKey, 1)
+    return () => {
+      this.#total--
+      if (key !== null) step(this.#byAddress, key, -1)
+      if (holderKey !== null) step(this.#byHolder, holderKey, -1)
+    }
+  }
+}
+
+/** An IPv6 client has a whole /64 to choose from, so it is counted as one. */
+export function network(address: string): string {
+  if (!address.includes(':')) return address
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)
+  if (mapped?.[1] !== undefined) return mapped[1]
+  const [head = '', tail] = (address.split('%', 1)[0] ?? '').split('::')
+  const left = head === '' ? [] : head.split(':')
+  const right = tail === undefined || tail === '' ? [] : tail.split(':')
+  const zeros = tail === undefined ? 0 : 8 - left.length - right.length
+  const groups = [...left, ...Array<string>(Math.max(0, zeros)).fill('0'), ...right]
+  return `${groups
+    .slice(0, 4)
+    .map((group) => Number.parseInt(group, 16).toString(16))
+    .join(':')}::/64`
+}
+
+function count(counts: ReadonlyMap<string, number>, key: string): number {
+  return counts.get(key) ?? 0
+}
+
+function step(counts: Map<string, number>, key: string, by: number): void {
+  const next = count(counts, key) + by
+  if (next === 0) counts.delete(key)
+  else counts.set(key, next)
+}

@@ -1,0 +1,18 @@
+/**
+ * Runs the function after so many milliseconds, however many: a timer of the platform holds 31 bits, about
+ * 24.8 days, and fires at once beyond that (SUB-88). Returns how to call it off.
+ */
+export function after(ms: number, run: () => void): () => void {
+  let timer: ReturnType<typeof setTimeout>
+  const wait = (left: number) => {
+    timer = setTimeout(
+      () => (left > LONGEST_MS ? wait(left - LONGEST_MS) : run()),
+      Math.min(left, LONGEST_MS),
+    )
+    timer.unref()
+  }
+  wait(Math.max(0, ms))
+  return () => clearTimeout(timer)
+}
+
+const LONGEST_MS = 2 ** 31 - 1

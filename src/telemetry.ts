@@ -1,0 +1,98 @@
+import type { HubEvent } from './hub/hub.ts'
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+export type LogFields = Readonly<Record<string, string | number | boolean | null>>
+
+/** Log lines for an operator: one JSON object a line, or readable text on a terminal. */
+export class Log {
+  readonly #write: (line: string) => void
+  readonly #format: 'json' | 'pretty'
+  readonly #least: number
+  readonly #clock: () => Date
+
+  constructor(options: LogOptions) {
+    this.#write = options.write
+    this.#format = options.format
+    this.#least = levels.indexOf(options.level)
+    this.#clock = options.clock
+  }
+
+  debug(message: string, fields: LogFields = {}): void {
+    this.#line('debug', message, fields)
+  }
+
+  info(message: string, fields: LogFields = {}): void {
+    this.#line('info', message, fields)
+  }
+
+  warn(message: string, fields: LogFields = {}): void {
+    this.#line('warn', message, fields)
+  }
+
+  error(message: string, fields: LogFields = {}): void {
+    this.#line('error', message, fields)
+  }
+
+  #line(level: LogLevel, message: string, fields: LogFields): void {
+    if (levels.indexOf(level) < this.#least) return
+    const time = this.#clock().toISOString()
+    if (this.#format === 'json') this.#write(`${JSON.stringify({ time, level, message, ...fields })}\n`)
+    else this.#write(`${time} ${level.padEnd(5)} ${message}${pretty(fields)}\n`)
+  }
+}
+
+export interface LogOptions {
+  readonly write: (line: string) => void
+  readonly format: 'json' | 'pretty'
+  readonly level: LogLevel
+  readonly clock: () => Date
+}
+
+const levels: readonly LogLevel[] = ['debug', 'info', 'warn', 'error']
+
+function pretty(fields: LogFields): string {
+  return Object.entries(fields)
+    .map(([name, value]) => ` ${name}=${typeof value === 'string' ? JSON.stringify(value) : value}`)
+    .join('')
+}
+
+/** Totals since the start, fed by what the hub reports. */
+export class Counters {
+  subscribers = 0
+  updates = 0
+  updatesFailed = 0
+  deliveries = 0
+  replayed = 0
+  slowReaders = 0
+  readonly tokenFailures = new Map<string, number>()
+
+  observe(event: HubEvent): void {
+    switch (event.kind) {
+      case 'published':
+        this.updates++
+        break
+      case 'publish-failed':
+        this.updatesFailed++
+        break
+      case 'subscribed':
+        this.subscribers++
+        break
+      case 'delivered':
+        this.deliveries += event.deliveries
+        break
+      case 'replayed':
+        this.replayed += event.entries
+        break
+      case 'unsubscribed':
+        if (event.reason.kind === 'slow') this.slowReaders++
+        break
+      default:
+        event satisfies never
+    }
+  }
+
+  /** The reasons are a closed set, so the map stays small. */
+  tokenRefused(reason: string): void {
+    this.tokenFailures.set(reason, (this.tokenFailures.get(reason) ?? 0) + 1)
+  }
+}
