@@ -1,0 +1,27 @@
+import { checkIssuers } from '../auth/issuers.ts'
+import { describeProblem } from '../config.ts'
+import type { CommandLine } from './arguments.ts'
+import { type CommandIo, configure, type ExitCode, runCommand } from './command.ts'
+
+const line: CommandLine = {
+  name: 'check',
+  usage: '[--config FILE] [--SETTING VALUE]…',
+  summary: 'Validates the configuration without starting, and prints every problem at once.',
+  options: [],
+  hasSettings: true,
+  positionals: { min: 0, max: 0 },
+}
+
+/** `cinnabar check`: 0 when the hub could start, else 78. */
+export function runCheck(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
+  return runCommand(line, argv, io, async ({ settings }) => {
+    const loaded = configure(settings, io)
+    if (typeof loaded === 'number') return loaded
+    const problems = await checkIssuers(loaded.settings.issuers)
+    for (const { setting, message } of problems) io.stderr(`${setting}: ${message}\n`)
+    for (const warning of loaded.warnings) io.stderr(`warning: ${describeProblem(warning)}\n`)
+    if (problems.length > 0) return 78
+    io.stdout('The configuration is valid.\n')
+    return 0
+  })
+}

@@ -1,0 +1,74 @@
+import type { ListenAddress } from '../config/addresses.ts'
+import { formatAddress } from '../config/addresses.ts'
+import type { Settings } from '../config.ts'
+import type { CommandLine } from './arguments.ts'
+import {
+  CommandFailure,
+  type CommandIo,
+  configure,
+  type ExitCode,
+  messageOf,
+  runCommand,
+  UsageError,
+} from './command.ts'
+
+const line: CommandLine = {
+  name: 'health',
+  usage: '[--url URL] [--config FILE] [--SETTING VALUE]…',
+  summary: 'Asks a running hub for /readyz. Exits with 0 when it can accept a publication, else with 1.',
+  options: [
+    { name: 'url', takes: 'URL', help: 'what to ask; default: /readyz where this configuration listens' },
+  ],
+  hasSettings: true,
+  positionals: { min: 0, max: 0 },
+}
+
+const TIMEOUT_MS = 5000
+
+/** `cinnabar health`, for container health checks. */
+export function runHealth(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
+  return runCommand(line, argv, io, async (args) => {
+    const url = args.value('url')
+    if (url !== null) return ask(readyUrl(url), {}, io)
+    const loaded = configure(args.settings, io)
+    if (typeof loaded === 'number') return loaded
+    const { url: own, init } = ownEndpoint(loaded.settings)
+    return ask(own, init, io)
+  })
+}
+
+async function ask(url: string, init: BunFetchRequestInit, io: CommandIo): Promise<ExitCode> {
+  const signal = AbortSignal.any([io.interrupted, AbortSignal.timeout(TIMEOUT_MS)])
+  const response = await io.fetch(url, { ...init, redirect: 'manual', signal }).catch((error) => {
+    throw new CommandFailure(`${url} does not answer: ${messageOf(error)}`)
+  })
+  if (response.status !== 200) throw new CommandFailure(`${url} answers ${response.status}`)
+  io.stdout('ready\n')
+  return 0
+}
+
+/** An origin alone means its /readyz. */
+function readyUrl(written: string): string {
+  const url = URL.parse(written)
+  if (url === null) throw new UsageError('--url is not an absolute URL')
+  return url.pathname === '/' && !written.endsWith('/') ? `${url.origin}/readyz` : url.href
+}
+
+function ownEndpoint({ admin, listen, tls }: Settings): { url: string; init: BunFetchRequestInit } {
+  const address = admin.listen ?? listen[0]
+  if (address === undefined) throw new CommandFailure('nothing is listening in this configuration')
+  // The certificate names the public host, and no secret goes over this connection to the same machine.
+  const isTls = admin.listen === null && tls.certFile !== null
+  const init: BunFetchRequestInit = isTls ? { tls: { rejectUnauthorized: false } } : {}
+  const scheme = isTls ? 'https' : 'http'
+  if (address.kind === 'unix')
+    return { url: `${scheme}://localhost/readyz`, init: { ...init, unix: address.path } }
+  return { url: `${scheme}://${formatAddress(reachable(address))}/readyz`, init }
+}
+
+/** All interfaces are no destination: loopback is among them. */
+function reachable(address: ListenAddress & { kind: 'tcp' }): ListenAddress {
+  const loopback = address.host === '::' ? '::1' : '127.0.0.1'
+  const host = address.host === '0.0.0.0' || address.host === '::' ? loopback : address.host
+  return { ...address, host }
+}

@@ -1,0 +1,65 @@
+import { settingsHelp } from '../config/describe.ts'
+import { nearest } from '../config/names.ts'
+import type { CommandIo, ExitCode } from './command.ts'
+
+/** The commands of the program, with what they do. */
+export const commands: Readonly<Record<string, string>> = {
+  serve: 'runs the hub',
+  check: 'validates the configuration without starting',
+  config: 'prints the effective configuration and where each value comes from',
+  token: 'mints a token; token explain TOKEN says what a token is worth here',
+  publish: 'publishes one update and prints its id',
+  subscribe: 'prints events as they arrive',
+  history: 'looks after the history: stats, prune, compact, export, import',
+  bench: 'measures a hub: fanout, publish, connections, replay, memory',
+  health: 'asks a running hub whether it is ready',
+  version: 'prints versions',
+  help: 'shows this text',
+}
+
+/** The help of the program. */
+export function programHelp(): string {
+  const rows = Object.entries(commands).map(([name, help]) => `  ${name.padEnd(11)}${help}`)
+  return `Usage: cinnabar COMMAND [options]
+
+A Mercure hub: publish-subscribe over HTTP and Server-Sent Events.
+
+Commands:
+${rows.join('\n')}
+
+Every command has --help. Exit codes: 0 ok, 1 failure, 2 usage, 78 configuration.
+`
+}
+
+/** The help of `cinnabar serve`: every setting, straight from the schema. */
+export function serveHelp(): string {
+  return `Usage: cinnabar serve [--config FILE] [--dev] [--SETTING VALUE]…
+
+Runs the hub until SIGTERM or SIGINT. SIGHUP reads configuration, keys and certificates again.
+
+  --config FILE  settings in TOML; also CINNABAR_CONFIG
+  --dev          for one developer: loopback only, keys made for this run, anonymous subscribers, the console
+  --help         shows this text
+
+A setting is a flag, an environment name (--history-max-age is CINNABAR_HISTORY_MAX_AGE) and a key of the file
+(history.max_age); they win in this order. N is the number of a table, from 0. Defaults are in brackets.
+
+${settingsHelp()}
+`
+}
+
+/** `cinnabar help`, and the answer to a command that does not exist. */
+export async function runHelp(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
+  const [wanted] = argv
+  if (wanted === 'serve') io.stdout(serveHelp())
+  else io.stdout(programHelp())
+  return 0
+}
+
+/** Refuses a command that does not exist, with the nearest one. */
+export function refuseCommand(name: string, io: CommandIo): ExitCode {
+  const near = nearest(name, Object.keys(commands))
+  io.stderr(`cinnabar: ${name} is not a command${near === null ? '' : `; did you mean ${near}?`}\n`)
+  io.stderr('Try: cinnabar help\n')
+  return 2
+}

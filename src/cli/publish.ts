@@ -1,0 +1,70 @@
+import { parseDuration, WrongValue } from '../config/values.ts'
+import type { Arguments, CommandLine } from './arguments.ts'
+import {
+  CommandFailure,
+  type CommandIo,
+  type ExitCode,
+  messageOf,
+  runCommand,
+  UsageError,
+} from './command.ts'
+import { authorization, explainRefusal, hubOptions, hubUrl } from './hub-request.ts'
+
+const line: CommandLine = {
+  name: 'publish',
+  usage: 'TOPIC… [--data TEXT] [--private] [--id ID] [--type TYPE] [--retry TIME]',
+  summary: 'Publishes one update and prints its id. The first topic is canonical, the others are alternates.',
+  options: [
+    { name: 'data', takes: 'TEXT', help: 'the content; - reads it from standard input' },
+    { name: 'private', takes: null, help: 'only for subscribers whose token grants a topic' },
+    { name: 'id', takes: 'ID', help: 'the id; default: the hub makes one' },
+    { name: 'type', takes: 'TYPE', help: 'the event type' },
+    {
+      name: 'retry',
+      takes: 'TIME',
+      help: 'reconnection time of the readers, such as 2s, or in milliseconds',
+    },
+    ...hubOptions,
+  ],
+  hasSettings: false,
+  positionals: { min: 1, max: Number.POSITIVE_INFINITY },
+}
+
+/** `cinnabar publish TOPIC…`. */
+export function runPublish(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
+  return runCommand(line, argv, io, async (args) => {
+    const url = hubUrl(args)
+    const body = await form(args, io)
+    const init = { method: 'POST', body, headers: authorization(args, io), redirect: 'manual' as const }
+    const response = await io.fetch(url.href, { ...init, signal: io.interrupted }).catch((error) => {
+      throw new CommandFailure(`${url.origin} does not answer: ${messageOf(error)}`)
+    })
+    if (response.status !== 200) throw new CommandFailure(explainRefusal(response))
+    io.stdout(`${await response.text()}\n`)
+    return 0
+  })
+}
+
+async function form(args: Arguments, io: CommandIo): Promise<URLSearchParams> {
+  const fields = new URLSearchParams(args.positionals.map((topic) => ['topic', topic]))
+  const data = args.value('data')
+  if (data !== null) fields.set('data', data === '-' ? await io.stdin() : data)
+  if (args.has('private')) fields.set('private', 'on')
+  for (const name of ['id', 'type']) {
+    const value = args.value(name)
+    if (value !== null) fields.set(name, value)
+  }
+  const retry = args.value('retry')
+  if (retry !== null) fields.set('retry', retryOf(retry))
+  return fields
+}
+
+function retryOf(written: string): string {
+  if (/^[0-9]+$/.test(written)) return written
+  try {
+    return String(parseDuration(written))
+  } catch (error) {
+    if (error instanceof WrongValue) throw new UsageError(`--retry ${error.message}`)
+    throw error
+  }
+}

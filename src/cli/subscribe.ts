@@ -1,0 +1,152 @@
+import type { Arguments, CommandLine } from './arguments.ts'
+import {
+  CommandFailure,
+  type CommandIo,
+  type ExitCode,
+  messageOf,
+  runCommand,
+  UsageError,
+} from './command.ts'
+import { EventStreamParser, type ReceivedEvent } from './event-source.ts'
+import { authorization, explainRefusal, hubOptions, hubUrl } from './hub-request.ts'
+
+const line: CommandLine = {
+  name: 'subscribe',
+  usage: '[MATCHER…] [--urlpattern PATTERN]… [--last-event-id ID] [--json] [--limit N]',
+  summary: `Prints events as they arrive, and reconnects by itself. A MATCHER is an exact topic, or * for all,
+which is what none stands for.`,
+  options: [
+    { name: 'urlpattern', takes: 'PATTERN', help: 'topics that match this URL Pattern; repeatable' },
+    { name: 'last-event-id', takes: 'ID', help: 'what comes after this event; earliest: all that is kept' },
+    { name: 'json', takes: null, help: 'prints one JSON object a line' },
+    { name: 'limit', takes: 'N', help: 'ends after so many events' },
+    ...hubOptions,
+  ],
+  hasSettings: false,
+  positionals: { min: 0, max: Number.POSITIVE_INFINITY },
+}
+
+/** `cinnabar subscribe [MATCHER…]`. Ends with 0 when interrupted, at the limit, or when the hub says so. */
+export function runSubscribe(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
+  return runCommand(line, argv, io, async (args) => {
+    await new Reader(args, io).run()
+    return 0
+  })
+}
+
+const FIRST_DELAY_MS = 1000
+const DELAY_MS_MAX = 30_000
+
+/** A reader lives through many connections: connect, read to the end, wait, connect with the last id. */
+class Reader {
+  readonly #io: CommandIo
+  readonly #url: URL
+  readonly #headers: Record<string, string>
+  readonly #isJson: boolean
+  readonly #done = new AbortController()
+  readonly #signal: AbortSignal
+  #left: number
+  #lastId: string | null
+  #retryMs = FIRST_DELAY_MS
+  /** What a refusal asked for in its `Retry-After`. */
+  #pauseMs = 0
+  #failures = 0
+
+  constructor(args: Arguments, io: CommandIo) {
+    this.#io = io
+    this.#url = subscriptionUrl(args)
+    this.#headers = { Accept: 'text/event-stream', ...authorization(args, io) }
+    this.#isJson = args.has('json')
+    this.#left = limitOf(args)
+    this.#lastId = args.value('last-event-id')
+    this.#signal = AbortSignal.any([io.interrupted, this.#done.signal])
+  }
+
+  async run(): Promise<void> {
+    while (!this.#signal.aborted) {
+      const end = await this.#connect()
+      if (this.#signal.aborted || end === 'over') return
+      const delayMs = this.#delayMs()
+      if (end !== 'ended') this.#io.stderr(`cinnabar subscribe: ${end}; trying again in ${delayMs} ms\n`)
+      await this.#io.sleep(delayMs, this.#signal)
+    }
+  }
+
+  /** The time that the hub asked for; longer after each failure in a row. */
+  #delayMs(): number {
+    const backoffMs = Math.min(this.#retryMs * 2 ** Math.max(0, this.#failures - 1), DELAY_MS_MAX)
+    return Math.max(backoffMs, this.#retryMs, this.#pauseMs)
+  }
+
+  /** Why the connection is no more: `over` for good, `ended` as connections do, or what went wrong. */
+  async #connect(): Promise<string> {
+    const url = new URL(this.#url)
+    // A header field could not carry every id: its values are Latin-1 (REC-19).
+    if (this.#lastId !== null) url.searchParams.set('last_event_id', this.#lastId)
+    this.#failures += 1
+    try {
+      const init = { headers: this.#headers, redirect: 'manual' as const, signal: this.#signal }
+      const response = await this.#io.fetch(url.href, init)
+      return await this.#read(response)
+    } catch (error) {
+      if (this.#signal.aborted) return 'over'
+      if (error instanceof CommandFailure) throw error
+      return `${url.origin} does not answer: ${messageOf(error)}`
+    }
+  }
+
+  async #read(response: Response): Promise<string> {
+    if (response.status === 204) return 'over'
+    this.#pauseMs = 1000 * (Number(response.headers.get('Retry-After')) || 0)
+    if (response.status === 429 || response.status >= 500) return explainRefusal(response)
+    if (response.status !== 200) throw new CommandFailure(explainRefusal(response))
+    const type = response.headers.get('Content-Type') ?? 'nothing'
+    if (!/^text\/event-stream\s*(;|$)/i.test(type)) {
+      throw new CommandFailure(`the hub answers with ${type}, which is no event stream`)
+    }
+    this.#failures = 0
+    const parser = new EventStreamParser(this.#lastId ?? '')
+    for await (const chunk of response.body ?? []) {
+      const events = parser.push(chunk)
+      this.#retryMs = parser.retryMs ?? this.#retryMs
+      if (parser.lastId !== '') this.#lastId = parser.lastId
+      for (const event of events) {
+        this.#print(event)
+        if (--this.#left > 0) continue
+        this.#done.abort()
+        return 'over'
+      }
+    }
+    return 'ended'
+  }
+
+  #print(event: ReceivedEvent): void {
+    this.#io.stdout(this.#isJson ? `${JSON.stringify(event)}\n` : asText(event))
+  }
+}
+
+function subscriptionUrl(args: Arguments): URL {
+  const url = hubUrl(args)
+  const patterns = args.values('urlpattern')
+  const matchers = args.positionals.length + patterns.length === 0 ? ['*'] : args.positionals
+  for (const matcher of matchers) url.searchParams.append('match', matcher)
+  for (const pattern of patterns) url.searchParams.append('match_urlpattern', pattern)
+  return url
+}
+
+function limitOf(args: Arguments): number {
+  const limit = args.value('limit')
+  if (limit === null) return Number.POSITIVE_INFINITY
+  if (!/^[1-9][0-9]{0,14}$/.test(limit)) throw new UsageError('--limit is not a number from 1')
+  return Number(limit)
+}
+
+/** As in the stream: an event ends with an empty line. */
+function asText({ id, type, data }: ReceivedEvent): string {
+  const head = type === 'message' ? '' : `event: ${type}\n`
+  const lines = data
+    .split('\n')
+    .map((each) => `data: ${each}`)
+    .join('\n')
+  return `id: ${id}\n${head}${lines}\n\n`
+}

@@ -1,0 +1,104 @@
+import { type Authenticator, openAuthenticator } from '../auth/authenticate.ts'
+import type { Role } from '../auth/keys.ts'
+import type { Explanation } from '../auth/verification.ts'
+import { hubUrl } from '../config/location.ts'
+import type { Settings } from '../config.ts'
+import type { Grant } from '../protocol/grant.ts'
+import { hubLocation } from '../protocol/topic.ts'
+import type { CommandLine } from './arguments.ts'
+import {
+  CommandFailure,
+  type CommandIo,
+  configure,
+  type ExitCode,
+  messageOf,
+  runCommand,
+  UsageError,
+} from './command.ts'
+
+const line: CommandLine = {
+  name: 'token explain',
+  usage: 'TOKEN|- [--aud URI] [--config FILE] [--SETTING VALUE]…',
+  summary: `Says, claim by claim, whether this hub would accept the token, and what it grants.
+Exits with 0 when it is accepted for publishing or subscribing. - reads the token from standard input.`,
+  options: [
+    { name: 'aud', takes: 'URI', help: 'the audience of the hub, when the configuration does not say' },
+  ],
+  hasSettings: true,
+  positionals: { min: 1, max: 1 },
+}
+
+const AUDIENCE_NEEDED = '--aud is needed: neither hub.resource_identifier nor hub.public_urls is configured'
+
+/** `cinnabar token explain TOKEN`. */
+export function runTokenExplain(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
+  return runCommand(line, argv, io, async (args) => {
+    const loaded = configure(args.settings, io)
+    if (typeof loaded === 'number') return loaded
+    const { settings } = loaded
+    const audience = args.value('aud') ?? settings.hub.resourceIdentifier
+    if (audience === null) throw new UsageError(AUDIENCE_NEEDED)
+    const [written = ''] = args.positionals
+    const token = (written === '-' ? await io.stdin() : written).trim()
+    const authenticator = await open(settings, io)
+    try {
+      return await explain(authenticator, token, audience, io)
+    } finally {
+      authenticator.close()
+    }
+  })
+}
+
+function open(settings: Settings, io: CommandIo): Promise<Authenticator> {
+  const { issuers, limits } = settings
+  return openAuthenticator({
+    issuers,
+    hub: hubLocation(hubUrl(settings)),
+    limits: { details: limits.details, pattern: limits.pattern },
+    clock: io.clock,
+    cacheEntries: 0,
+    legacy: io.legacyTokens(settings) ?? undefined,
+    fetch: (url, init) => io.fetch(url, init),
+  }).catch((error) => {
+    throw new CommandFailure(messageOf(error))
+  })
+}
+
+const roles: readonly (readonly [role: Role, purpose: string])[] = [
+  ['publisher', 'To publish'],
+  ['subscriber', 'To subscribe'],
+]
+
+/** A role has keys of its own, so the same token may be good for one only (AUT-27). */
+async function explain(of: Authenticator, token: string, audience: string, io: CommandIo): Promise<ExitCode> {
+  let code: ExitCode = 1
+  for (const [role, purpose] of roles) {
+    if (!of.hasKeys(role)) {
+      io.stdout(`${purpose}: disabled, because no issuer has a key for it\n`)
+      continue
+    }
+    const explanation = await of.explain(token, role, audience)
+    if (explanation.accepted) code = 0
+    io.stdout(`${purpose}: ${explanation.accepted ? 'accepted' : 'refused'}\n${describe(explanation, role)}`)
+  }
+  return code
+}
+
+function describe({ accepted, findings, grants }: Explanation, role: Role): string {
+  const width = Math.max(...findings.map(({ check }) => check.length))
+  const lines = findings.map(
+    ({ check, ok, detail }) => `  ${ok ? 'ok ' : 'NO '} ${check.padEnd(width)}  ${detail}`,
+  )
+  const granted = grants.filter((grant) => (role === 'publisher' ? grant.publish : grant.subscribe))
+  const verb = accepted ? 'grants' : 'would grant'
+  if (granted.length === 0)
+    lines.push(`  ${verb} nothing${role === 'subscriber' ? ' but public updates' : ''}`)
+  return `${[...lines, ...granted.flatMap((grant) => describeGrant(grant, verb))].join('\n')}\n`
+}
+
+function describeGrant({ topics, payload }: Grant, verb: string): readonly string[] {
+  const shown = payload === null ? '' : `, with the payload ${JSON.stringify(payload)}`
+  return topics.map(
+    ({ type, pattern }) => `  ${verb} ${pattern === '*' ? 'every topic' : `${type} ${pattern}`}${shown}`,
+  )
+}

@@ -1,0 +1,163 @@
+import type { KeySettings, Role } from '../auth/keys.ts'
+import { type MintOptions, mint } from '../auth/mint.ts'
+import { parseDuration, parseJson, WrongValue } from '../config/values.ts'
+import type { Configuration } from '../config.ts'
+import type { JsonObject } from '../protocol/grant.ts'
+import type { Arguments, CommandLine } from './arguments.ts'
+import {
+  CommandFailure,
+  type CommandIo,
+  configure,
+  type ExitCode,
+  messageOf,
+  randomText,
+  runCommand,
+  UsageError,
+} from './command.ts'
+import { runTokenExplain } from './token-explain.ts'
+
+const line: CommandLine = {
+  name: 'token',
+  usage: '[--publish TOPIC]… [--subscribe TOPIC]… [--ttl TIME] | explain TOKEN',
+  summary: `Mints a token and prints it. TOPIC is an exact topic, or * for all of them.
+With this hub's configuration, the key, issuer and audience are those of its first issuer.
+cinnabar token explain TOKEN says what a token is worth here.`,
+  options: [
+    { name: 'publish', takes: 'TOPIC', help: 'grants publishing on the topic; repeatable' },
+    { name: 'subscribe', takes: 'TOPIC', help: 'grants private updates of the topic; repeatable' },
+    { name: 'publish-urlpattern', takes: 'PATTERN', help: 'the same for a URL Pattern; repeatable' },
+    { name: 'subscribe-urlpattern', takes: 'PATTERN', help: 'the same for a URL Pattern; repeatable' },
+    { name: 'payload', takes: 'JSON', help: 'an object shown beside the subscriptions of the holder' },
+    { name: 'ttl', takes: 'TIME', help: 'how long it is valid, such as 10m; default: 1h' },
+    { name: 'iss', takes: 'ID', help: 'the issuer; default: the first one configured' },
+    { name: 'aud', takes: 'URI', help: 'the audience; default: the resource identifier of the hub' },
+    { name: 'sub', takes: 'NAME', help: 'the subject; default: cinnabar' },
+    { name: 'key', takes: 'KEY', help: 'signs with this secret, PEM or JWK; default: the key of the issuer' },
+    { name: 'key-file', takes: 'FILE', help: 'signs with the key in this file' },
+    { name: 'alg', takes: 'NAME', help: 'the algorithm; default: that of the issuer, or HS256 with --key' },
+    { name: 'legacy', takes: null, help: 'a token of the 0.x generation' },
+  ],
+  hasSettings: true,
+  positionals: { min: 0, max: 0 },
+}
+
+/** `cinnabar token`, and `cinnabar token explain`. */
+export function runToken(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
+  if (argv[0] === 'explain') return runTokenExplain(argv.slice(1), io)
+  return runCommand(line, argv, io, async (args) => {
+    const rights = rightsOf(args)
+    const ttlMs = ttlOf(args)
+    const loaded = configure(args.settings, io)
+    if (typeof loaded === 'number') return loaded
+    const options = { ...claimsOf(args, loaded, ttlMs, io), ...signerOf(args, loaded, io), rights }
+    const token = await mint(options).catch((error) => {
+      throw new CommandFailure(messageOf(error))
+    })
+    io.stdout(`${token}\n`)
+    return 0
+  })
+}
+
+function rightsOf(args: Arguments): MintOptions['rights'] {
+  const rights = {
+    publish: args.values('publish'),
+    subscribe: args.values('subscribe'),
+    publishPatterns: args.values('publish-urlpattern'),
+    subscribePatterns: args.values('subscribe-urlpattern'),
+  }
+  if (Object.values(rights).every((topics) => topics.length === 0)) {
+    throw new UsageError('say what the token grants: --publish TOPIC or --subscribe TOPIC, * for every topic')
+  }
+  const payload = payloadOf(args)
+  return payload === null ? rights : { ...rights, payload }
+}
+
+function payloadOf(args: Arguments): JsonObject | null {
+  const written = args.value('payload')
+  if (written === null) return null
+  const payload = parseJson(written)
+  if (!isObject(payload)) throw new UsageError('--payload is not a JSON object')
+  return payload
+}
+
+function ttlOf(args: Arguments): number {
+  const written = args.value('ttl') ?? '1h'
+  try {
+    const ttlMs = parseDuration(written)
+    if (ttlMs < 1000) throw new WrongValue('is shorter than a second')
+    return ttlMs
+  } catch (error) {
+    if (error instanceof WrongValue) throw new UsageError(`--ttl ${error.message}`)
+    throw error
+  }
+}
+
+type Claims = Omit<MintOptions, 'key' | 'algorithm' | 'rights'>
+
+function claimsOf(args: Arguments, { settings }: Configuration, ttlMs: number, io: CommandIo): Claims {
+  const legacy = args.has('legacy')
+  const issuer = args.value('iss') ?? settings.issuers[0]?.id
+  const audience = args.value('aud') ?? settings.hub.resourceIdentifier ?? undefined
+  const dates = { issuedAt: io.clock(), expiresAt: io.clock() + ttlMs }
+  // Tokens of 0.x name neither, as their issuers never did (LEG-24), unless asked to.
+  if (legacy) {
+    return {
+      ...dates,
+      legacy,
+      issuer: args.value('iss') ?? undefined,
+      audience: args.value('aud') ?? undefined,
+    }
+  }
+  if (issuer === undefined) throw new UsageError('--iss is needed: no issuer is configured')
+  if (audience === undefined) {
+    throw new UsageError('--aud is needed: neither hub.resource_identifier nor hub.public_urls is configured')
+  }
+  const subject = args.value('sub') ?? 'cinnabar'
+  return { ...dates, issuer, audience, subject, clientId: 'cinnabar', id: randomText(16, io) }
+}
+
+interface Signer {
+  readonly key: string
+  readonly algorithm: string
+}
+
+function signerOf(args: Arguments, { settings }: Configuration, io: CommandIo): Signer {
+  const written = args.value('key') ?? keyFrom(args.value('key-file'), io)
+  const iss = args.value('iss')
+  const issuer = settings.issuers.find(({ id }) => iss === null || id === iss)
+  const configured = rolesOf(args).map((role) => issuer?.[role])
+  const [first] = configured
+  if (written !== null) return { key: written, algorithm: args.value('alg') ?? first?.algorithm ?? 'HS256' }
+  if (configured.some((role) => !isSame(role, first))) {
+    throw new UsageError(
+      'publishing and subscribing have different keys here: mint two tokens, or give --key',
+    )
+  }
+  if (first?.key === undefined || first.algorithm === undefined) {
+    throw new UsageError('--key is needed: no key for this is configured for the issuer')
+  }
+  return { key: first.key, algorithm: args.value('alg') ?? first.algorithm }
+}
+
+function keyFrom(file: string | null, io: CommandIo): string | null {
+  if (file === null) return null
+  try {
+    return io.readFile(file).replace(/\r?\n$/, '')
+  } catch (error) {
+    throw new CommandFailure(`${file} cannot be read: ${messageOf(error)}`)
+  }
+}
+
+function rolesOf(args: Arguments): readonly Role[] {
+  const publishes = args.has('publish') || args.has('publish-urlpattern')
+  const subscribes = args.has('subscribe') || args.has('subscribe-urlpattern')
+  return [...(publishes ? ['publisher' as const] : []), ...(subscribes ? ['subscriber' as const] : [])]
+}
+
+function isSame(left: KeySettings | undefined, right: KeySettings | undefined): boolean {
+  return left?.key === right?.key && left?.algorithm === right?.algorithm
+}
+
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

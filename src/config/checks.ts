@@ -1,0 +1,142 @@
+import type * as v from 'valibot'
+import { formatAddress, isLoopback, type ListenAddress } from './addresses.ts'
+import { type Problem, problem } from './given.ts'
+import type { schema } from './schema.ts'
+
+/** What holds between settings that are each right on their own. */
+
+/** The effective configuration. Durations are in milliseconds, sizes in bytes; a limit of 0 is no limit. */
+export type Settings = Frozen<v.InferOutput<typeof schema>>
+
+/** Readonly all the way down. */
+type Frozen<T> = T extends (infer Item)[]
+  ? readonly Frozen<Item>[]
+  : T extends object
+    ? { readonly [Key in keyof T]: Frozen<T[Key]> }
+    : T
+
+/** How the operator wrote a setting, or its key when it has its default. */
+export type Written = (key: string) => string
+
+type Issuer = Settings['issuers'][number]
+type Role = NonNullable<Issuer['publisher']>
+
+type Check = (settings: Settings, written: Written, isDev: boolean) => readonly Problem[]
+
+/** Everything that would keep the hub from serving. Sections with broken values are not looked at again. */
+export function checkSettings(
+  settings: Settings,
+  written: Written,
+  isDev: boolean,
+  broken: ReadonlySet<string>,
+): readonly Problem[] {
+  const whole = checks.filter(([section]) => !broken.has(section))
+  return whole.flatMap(([, check]) => check(settings, written, isDev))
+}
+
+const checks: readonly (readonly [section: string, check: Check])[] = [
+  ['listen', checkListeners],
+  ['tls', checkTls],
+  ['issuers', checkIssuers],
+  ['history', checkRules],
+  ['redis', checkRedis],
+]
+
+/** What is allowed and probably not meant. */
+export function warnAbout(settings: Settings, written: Written): readonly Problem[] {
+  const { hub, issuers } = settings
+  const warnings: Problem[] = []
+  const warn = (key: string, message: string) => warnings.push(problem(written(key), message))
+  if (hub.heartbeat >= 45_000) warn('hub.heartbeat', 'common clients give up after 45 s of silence')
+  if (hub.heartbeat === 0) warn('hub.heartbeat', 'without heartbeats a lost reader is not noticed')
+  if (issuers.length === 0)
+    warn('issuers', hub.anonymous ? 'no one may publish' : 'no one may publish or subscribe')
+  for (const key of ['corsOrigins', 'publishOrigins'] as const) {
+    const name = key === 'corsOrigins' ? 'hub.cors_origins' : 'hub.publish_origins'
+    // SUB-103
+    if (hub[key].includes('null')) warn(name, 'any sandboxed page has the origin null')
+    if (hub[key].includes('*') && issuers.length > 0) warn(name, '* admits every web page')
+  }
+  return warnings
+}
+
+function checkListeners(settings: Settings, written: Written, isDev: boolean): readonly Problem[] {
+  const { admin, listen } = settings
+  const problems: Problem[] = []
+  if (listen.length === 0) problems.push(problem(written('listen'), 'is empty: the hub would listen nowhere'))
+  const addresses: (readonly [key: string, address: ListenAddress])[] = listen.map((each) => ['listen', each])
+  if (admin.listen !== null) addresses.push(['admin.listen', admin.listen])
+  const seen = new Set<string>()
+  for (const [key, address] of addresses) {
+    const text = formatAddress(address)
+    if (seen.has(text) && !text.endsWith(':0')) problems.push(problem(written(key), `${text} is given twice`))
+    if (isDev && !isLoopback(address)) {
+      problems.push(problem(written(key), `${text} is refused: --dev listens on loopback only`))
+    }
+    seen.add(text)
+  }
+  return problems
+}
+
+function checkTls({ tls, http3 }: Settings, written: Written): readonly Problem[] {
+  if (tls.certFile !== null && tls.keyFile === null) {
+    return [problem(written('tls.cert_file'), 'needs tls.key_file beside it')]
+  }
+  if (tls.certFile === null && tls.keyFile !== null) {
+    return [problem(written('tls.key_file'), 'needs tls.cert_file beside it')]
+  }
+  const lacksTls = http3 && tls.certFile === null
+  return lacksTls ? [problem(written('http3'), 'needs tls.cert_file and tls.key_file')] : []
+}
+
+function checkIssuers(settings: Settings, written: Written): readonly Problem[] {
+  return settings.issuers.flatMap((issuer, at) => checkIssuer(issuer, at, settings, written))
+}
+
+/** AUT-39. That a key fits its algorithm is seen when it is opened. */
+function checkIssuer(issuer: Issuer, at: number, settings: Settings, written: Written): readonly Problem[] {
+  const key = `issuers[${at}]`
+  const problems: Problem[] = []
+  if (settings.issuers.findIndex(({ id }) => id === issuer.id) < at) {
+    problems.push(problem(written(`${key}.id`), 'is the id of an earlier issuer too'))
+  }
+  if (issuer.publisher === undefined && issuer.subscriber === undefined) {
+    problems.push(
+      problem(written(`${key}.id`), 'has no key: set publisher.key or subscriber.key, or a jwks_uri'),
+    )
+  }
+  if (issuer.publisher !== undefined)
+    problems.push(...checkRole(issuer.publisher, `${key}.publisher`, written))
+  if (issuer.subscriber !== undefined)
+    problems.push(...checkRole(issuer.subscriber, `${key}.subscriber`, written))
+  return problems
+}
+
+function checkRole(role: Role, key: string, written: Written): readonly Problem[] {
+  const refuse = (member: string, message: string) => [problem(written(`${key}.${member}`), message)]
+  if (role.key !== undefined) {
+    if (role.jwksUri !== undefined)
+      return refuse('jwks_uri', 'stands beside a key: there is one or the other')
+    if (role.algorithm === undefined) return refuse('key', `has no algorithm: set ${key}.algorithm`)
+    return role.algorithms === undefined
+      ? []
+      : refuse('algorithms', 'goes with jwks_uri; a key has algorithm')
+  }
+  if (role.jwksUri === undefined)
+    return refuse(Object.keys(role)[0] ?? 'key', 'has no key or jwks_uri beside it')
+  return role.algorithm === undefined ? [] : refuse('algorithm', 'goes with a key; jwks_uri has algorithms')
+}
+
+function checkRules({ history }: Settings, written: Written): readonly Problem[] {
+  return history.rules.flatMap((rule, at) => {
+    const limits = [rule.maxCount, rule.maxAge, rule.maxBytes]
+    if (limits.some((limit) => limit !== undefined)) return []
+    const name = written(`history.rules[${at}].match`)
+    return [problem(name, 'has no limit: set max_count, max_age or max_bytes')]
+  })
+}
+
+function checkRedis({ transport, redis }: Settings, written: Written): readonly Problem[] {
+  if (transport !== 'redis' || redis.url !== null) return []
+  return [problem(written('redis.url'), `is needed with ${written('transport')} redis`)]
+}

@@ -1,0 +1,145 @@
+import { formatAddress, type ListenAddress } from './addresses.ts'
+import type { Settings } from './checks.ts'
+import type { Origin } from './given.ts'
+import { item, members, type Name, type Node, names, snakeCase } from './names.ts'
+import { schema } from './schema.ts'
+import { formatDuration, formatSize } from './values.ts'
+
+/** The settings as people read them: in the help, in the reference page and when they are in effect. */
+
+/** Every setting as a flag, for `--help`; columns are aligned. */
+export function settingsHelp(): string {
+  const rows = names.map(
+    (name) => [`  ${flagOf(name)}`, `${plain(name.meaning.help)}${defaultOf(name)}`] as const,
+  )
+  const width = Math.max(...rows.map(([flag]) => flag.length))
+  return rows.map(([flag, help]) => `${flag.padEnd(width)}  ${help}`).join('\n')
+}
+
+/** The reference page of the settings, in Markdown. */
+export function settingsReference(): string {
+  const groups = Map.groupBy(names, sectionOf)
+  const tables = [...groups].map(([section, entries]) => {
+    return `## ${section === '' ? 'At the top' : `\`${section}\``}\n\n${table(entries)}`
+  })
+  return `${introduction}\n${tables.join('\n')}`
+}
+
+/** What is in effect, a line for each setting: `name = value  # origin`. Secrets are masked. */
+export function settingsInEffect(
+  settings: Settings,
+  origins: ReadonlyMap<string, Origin>,
+): readonly string[] {
+  return [...lines(schema, '', settings)].map(
+    ([key, value]) => `${key} = ${value}  # ${originOf(origins.get(key))}`,
+  )
+}
+
+const introduction = `# Configuration
+
+Every setting has one name. \`history.max_age\` in the TOML file is the flag \`--history-max-age\` and the
+environment name \`CINNABAR_HISTORY_MAX_AGE\`. A flag wins over the environment, the environment over the file
+(\`--config FILE\` or \`CINNABAR_CONFIG\`), the file over the default. An unknown name is an error.
+\`cinnabar check\` finds every problem at once; \`cinnabar config\` shows what is in effect, and why.
+
+- **Durations**: \`250ms\`, \`20s\`, \`10m\`, \`24h\`, \`7d\`. **Sizes**: \`64KiB\`, \`256MiB\`, \`1GiB\`, or a number of
+  bytes. \`0\` means unlimited only where the meaning says so.
+- **Lists**: an array in the file; a repeated flag; text with commas, or a JSON array.
+- **Booleans** as flags: \`--hub-anonymous\`, \`--no-hub-anonymous\`, \`--hub-anonymous=true\`.
+- **Secrets** have a second name with \`_file\` at its end: the secret is read from that file, without the line
+  break at its end.
+- **Tables that repeat**: \`[[issuers]]\` and \`[[history.rules]]\` in the file. As flags and in the environment
+  they are one JSON array, or single members by number, from 0: \`--issuers-0-id\`, \`CINNABAR_ISSUERS_0_ID\`.
+
+This page is generated from the schema by \`scripts/docs.ts\`.
+`
+
+function table(entries: readonly Name[]): string {
+  const rows = entries.map((name) => {
+    const fallback =
+      name.meaning.fallback === null || name.takes === 'file' ? '' : `\`${name.meaning.fallback}\``
+    const cells = [
+      `\`${name.key}\``,
+      fallback === '``' ? '' : fallback,
+      `\`--${name.flag}\``,
+      `\`${name.env}\``,
+    ]
+    return `| ${[...cells, meaningOf(name)].join(' | ')} |`
+  })
+  const head = '| setting | default | flag | environment | meaning |\n|---|---|---|---|---|'
+  return `${head}\n${rows.join('\n')}\n`
+}
+
+function meaningOf({ takes, meaning }: Name): string {
+  if (takes === 'file') return 'the file that holds it'
+  return `${meaning.help}${meaning.form.includes('`') && !meaning.isList ? ` (${meaning.form})` : ''}`.replaceAll(
+    '|',
+    '\\|',
+  )
+}
+
+function sectionOf({ key, takes }: Name): string {
+  return key.includes('.') || takes === 'tables' ? key.replace(/[.[].*/, '') : ''
+}
+
+function flagOf({ flag, takes, meaning }: Name): string {
+  if (meaning.form === 'boolean') return `--${meaning.fallback === 'true' ? 'no-' : ''}${flag}`
+  return `--${flag} ${takes === 'file' ? 'FILE' : meaning.isList ? 'LIST' : word(meaning.form)}`
+}
+
+function word(form: string): string {
+  const words = plain(form).split(', ').join('|')
+  if (form.startsWith('`')) return words.length > 40 ? 'NAME' : words
+  return (form.split(' ')[0] ?? '').toUpperCase()
+}
+
+function plain(markdown: string): string {
+  return markdown.replaceAll('`', '')
+}
+
+function defaultOf({ takes, meaning }: Name): string {
+  const isShown = takes === 'value' && meaning.fallback !== null && meaning.fallback !== ''
+  return isShown ? ` [${meaning.fallback}]` : ''
+}
+
+function originOf(origin: Origin | undefined): string {
+  if (origin === undefined) return 'default'
+  return origin.kind === 'dev' ? '--dev' : `${origin.kind} (${origin.name})`
+}
+
+/** Each setting with its value as text. Walks the schema beside the settings. */
+function* lines(node: Node, key: string, value: unknown): Generator<readonly [key: string, text: string]> {
+  const inside = members(node)
+  const repeated = item(node)
+  if (inside !== null) {
+    for (const [member, child] of inside) {
+      const inner = memberOf(value, member)
+      if (inner !== undefined) yield* lines(child, `${key}${key && '.'}${snakeCase(member)}`, inner)
+    }
+  } else if (repeated !== null && Array.isArray(value)) {
+    if (value.length === 0) yield [key, '[]']
+    for (const [at, table] of value.entries()) yield* lines(repeated, `${key}[${at}]`, table)
+  } else {
+    const meaning = names.find((name) => name.key === key.replace(/\[\d+\]/, '[]'))?.meaning
+    yield [key, meaning?.secret && value !== null ? '***' : format(value, meaning?.form ?? '')]
+  }
+}
+
+function memberOf(value: unknown, member: string): unknown {
+  return typeof value === 'object' && value !== null
+    ? Object.entries(value).find(([key]) => key === member)?.[1]
+    : undefined
+}
+
+function format(value: unknown, form: string): string {
+  if (value === null) return form.includes('unlimited') ? 'unlimited' : '""'
+  if (Array.isArray(value)) return `[${value.map((each) => JSON.stringify(format(each, ''))).join(', ')}]`
+  if (isAddress(value)) return formatAddress(value)
+  if (typeof value === 'number' && form.startsWith('duration')) return formatDuration(value)
+  if (typeof value === 'number' && form.startsWith('size')) return formatSize(value)
+  return String(value)
+}
+
+function isAddress(value: unknown): value is ListenAddress {
+  return typeof value === 'object' && value !== null && 'kind' in value
+}

@@ -1,0 +1,63 @@
+import { formatAddress, type ListenAddress } from './addresses.ts'
+import type { Given } from './given.ts'
+import { findKey } from './names.ts'
+
+/** What `--dev` stands for: a hub for one developer on one machine. Whatever is given otherwise wins. */
+
+/** Secrets made for this run. They come from outside: nothing here is random. */
+export interface DevKeys {
+  readonly publisher: string
+  readonly subscriber: string
+}
+
+/** What is known when the values are made. */
+export interface DevHub {
+  /** Where it listens, when that is given. */
+  readonly listen: ListenAddress | null
+  readonly path: string
+  readonly hasTls: boolean
+  readonly hasPublicUrls: boolean
+  readonly hasIssuers: boolean
+}
+
+/** The values, to be used where nothing else is given. */
+export function devValues(hub: DevHub, keys: DevKeys): readonly Given[] {
+  const local = 'http://localhost:*,http://127.0.0.1:*'
+  const origin = originOf(hub)
+  const values: (readonly [key: string, raw: unknown])[] = [
+    ['listen', '127.0.0.1:3000'],
+    ['admin.console', true],
+    ['hub.anonymous', true],
+    ['hub.subscriptions', true],
+    ['hub.cookie_name', 'mercure_access_token'],
+    ['hub.cors_origins', local],
+    ['hub.publish_origins', local],
+  ]
+  if (!hub.hasPublicUrls) values.push(['hub.resource_identifier', `${origin}${hub.path}`])
+  if (!hub.hasIssuers) values.push(...issuer(origin, keys))
+  return values.map(([key, raw]) => given(key, raw))
+}
+
+function issuer(id: string, keys: DevKeys): readonly (readonly [key: string, raw: unknown])[] {
+  return [
+    ['issuers[].id', id],
+    ['issuers[].publisher.key', keys.publisher],
+    ['issuers[].publisher.algorithm', 'HS256'],
+    ['issuers[].subscriber.key', keys.subscriber],
+    ['issuers[].subscriber.algorithm', 'HS256'],
+  ]
+}
+
+function originOf(hub: DevHub): string {
+  const { listen } = hub
+  const authority = listen?.kind === 'unix' ? 'localhost' : formatAddress(listen ?? standard)
+  return `${hub.hasTls ? 'https' : 'http'}://${authority}`
+}
+
+const standard: ListenAddress = { kind: 'tcp', host: '127.0.0.1', port: 3000 }
+
+function given(key: string, raw: unknown): Given {
+  const name = findKey(key)
+  if (name === null) throw new Error(`there is no setting ${key}`)
+  return { name, index: key.includes('[]') ? 0 : null, raw, origin: { kind: 'dev', name: '--dev' } }
+}

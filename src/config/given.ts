@@ -1,0 +1,40 @@
+import type { Name } from './names.ts'
+
+/** The shape that every place of settings is read into. */
+
+/** Where a value comes from, and what it is called there. */
+export interface Origin {
+  readonly kind: 'flag' | 'environment' | 'file' | 'dev' | 'default'
+  /** As it is written there: `--history-max-age`, `CINNABAR_LISTEN`, `history.max_age (hub.toml:3)`. */
+  readonly name: string
+}
+
+/** One value as it was given, before it is read. */
+export interface Given {
+  readonly name: Name
+  /** The number of the table it is in. */
+  readonly index: number | null
+  readonly raw: unknown
+  readonly origin: Origin
+}
+
+/** Something wrong, by the name that the operator wrote. */
+export interface Problem {
+  readonly setting: string
+  readonly message: string
+  /** Whether the command line itself is wrong, rather than a value. */
+  readonly isUsage: boolean
+}
+
+/** What one place says. */
+export interface Source {
+  readonly givens: readonly Given[]
+  /** Keys of tables that are given as a whole here: tables of lower places do not count. */
+  readonly whole: readonly string[]
+  readonly problems: readonly Problem[]
+}
+
+/** A problem with a value. */
+export function problem(setting: string, message: string): Problem {
+  return { setting, message, isUsage: false }
+}

@@ -1,0 +1,14 @@
+import type { Settings } from './checks.ts'
+
+/**
+ * The absolute URL of the hub as far as the configuration knows it: the base of relative topics and patterns
+ * (GEN-12). The first public URL decides, then the resource identifier. Without either the base is made up,
+ * so that matching never depends on the host of a request.
+ */
+export function hubUrl({ hub }: Pick<Settings, 'hub'>): string {
+  const [origin] = hub.publicUrls
+  if (origin !== undefined) return origin + hub.path
+  const identifier = URL.parse(hub.resourceIdentifier ?? '')
+  const isWeb = identifier?.protocol === 'https:' || identifier?.protocol === 'http:'
+  return `${isWeb ? identifier.origin : 'https://hub.invalid'}${hub.path}`
+}

@@ -1,0 +1,269 @@
+import * as v from 'valibot'
+import {
+  hubPath,
+  jwksUri,
+  listenAddress,
+  network,
+  originPattern,
+  publicUrl,
+  redisUrl,
+  resourceIdentifier,
+} from './addresses.ts'
+import {
+  bool,
+  choice,
+  count,
+  duration,
+  type Kind,
+  kind,
+  list,
+  orNone,
+  size,
+  text,
+  unlimited,
+  WrongValue,
+} from './values.ts'
+
+/**
+ * Every setting of the hub: its type, its default, its meaning and whether it is a secret. Flags, environment
+ * names, file keys, help and the reference page all come from here. A member in camelCase is written in
+ * snake_case in the file, with dashes as a flag and in capitals in the environment.
+ */
+
+/** What the schema says of one setting beyond its type. */
+export interface Meaning {
+  readonly form: string
+  readonly help: string
+  /** As an operator would write it; null: nothing, the setting may be absent. */
+  readonly fallback: string | null
+  readonly secret: boolean
+  readonly isList: boolean
+}
+
+const algorithms = [
+  ...['EdDSA', 'Ed25519', 'ES256', 'ES384', 'ES512', 'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'],
+  ...['HS256', 'HS384', 'HS512'],
+] as const
+
+const algorithm = choice(algorithms)
+
+// A key set is public, so a shared secret cannot be in it (AUT-23).
+const setAlgorithm = choice(algorithms.filter((name) => !name.startsWith('HS')))
+
+const cookieName: Kind<string> = kind('cookie name', (raw) => {
+  if (typeof raw !== 'string' || !/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/.test(raw)) {
+    throw new WrongValue('is not a cookie name')
+  }
+  return raw
+})
+
+const keptCount = unlimited(count({ zero: true, example: '100000' }))
+const keptAge = unlimited(duration({ zero: false, example: 'an age such as 24h, or the word unlimited' }))
+const keptBytes = unlimited(size({ zero: false, example: 'a size such as 256MiB, or the word unlimited' }))
+
+const role = v.exactOptional(
+  v.object({
+    key: absent(text, 'verification key: a shared secret, a PEM or a JWK', { secret: true }),
+    algorithm: absent(algorithm, 'the one algorithm of `key`'),
+    jwksUri: absent(jwksUri, 'where the JWK Set of the issuer is'),
+    algorithms: absent(list(setAlgorithm), 'algorithms accepted with `jwks_uri`'),
+  }),
+)
+
+/** The one schema. */
+export const schema = v.object({
+  listen: setting(list(listenAddress), '0.0.0.0:3000', '`host:port`, `[::]:port` or `unix:/path`'),
+  admin: v.object({
+    listen: setting(
+      orNone(listenAddress),
+      '127.0.0.1:3001',
+      'health, metrics and console; empty turns it off',
+    ),
+    console: setting(bool, 'false', 'the console on the admin listener'),
+  }),
+  tls: v.object({
+    certFile: setting(orNone(text), '', 'certificate chain in PEM; turns HTTPS on, together with the key'),
+    keyFile: setting(orNone(text), '', 'private key in PEM; both files are read again when they change'),
+  }),
+  http2: setting(bool, 'true', 'HTTP/2: by ALPN, and with prior knowledge without TLS'),
+  http3: setting(bool, 'false', 'HTTP/3; needs TLS'),
+  hub: v.object({
+    path: setting(hubPath, '/.well-known/mercure', 'the hub path'),
+    publicUrls: setting(list(publicUrl), '', 'origins that the hub answers on; others get 421; empty: any'),
+    resourceIdentifier: setting(
+      orNone(resourceIdentifier),
+      '',
+      'expected in `aud`; empty: the first public URL and the hub path, else derived from the request',
+    ),
+    anonymous: setting(bool, 'false', 'whether subscribers need no token'),
+    subscriptions: setting(bool, 'false', 'subscription events and the subscription API'),
+    presenceGrace: setting(
+      duration({ zero: true, example: '2s' }),
+      '2s',
+      'how long the end of a subscription is held back for a holder who reconnects; 0 = not at all',
+    ),
+    legacy: setting(choice(['off', '8', '7']), 'off', 'the 0.x generation beside 1.0'),
+    cookieName: setting(cookieName, '__Secure-mercure_access_token', 'the cookie that may hold the token'),
+    corsOrigins: setting(list(originPattern), '', 'origins whose pages may read'),
+    publishOrigins: setting(list(originPattern), '', 'origins whose pages may publish with the cookie'),
+    heartbeat: setting(
+      duration({ zero: true, example: '20s' }),
+      '20s',
+      'a comment line after this silence; common clients give up after 45 s; 0 = never',
+    ),
+    retry: setting(
+      duration({ zero: true, example: '2s' }),
+      '0',
+      'the reconnection time that readers are told; 0 = not sent',
+    ),
+    connectionLifetime: setting(
+      duration({ zero: true, example: '1h' }),
+      '1h',
+      'a connection ends between 80 % and 100 % of it; 0 = unlimited',
+    ),
+  }),
+  issuers: v.array(
+    v.object({
+      id: required(text, 'the `iss` of its tokens'),
+      authorizationServer: absent(resourceIdentifier, 'the authorization server to announce to clients'),
+      publisher: role,
+      subscriber: role,
+    }),
+  ),
+  transport: setting(
+    choice(['sqlite', 'memory', 'local', 'redis']),
+    'sqlite',
+    'where the history is: a file, this process, nowhere (live only), or a Redis server',
+  ),
+  sqlite: v.object({
+    path: setting(text, 'cinnabar.db', 'the history file'),
+    durability: setting(
+      choice(['full', 'normal']),
+      'full',
+      'an accepted update survives power loss (`full`) or a crash of the process (`normal`)',
+    ),
+  }),
+  history: v.object({
+    maxCount: setting(keptCount, '100000', 'newest updates kept; 0 = none'),
+    maxAge: setting(keptAge, '24h', 'older updates are dropped, whether anything is published or not'),
+    maxBytes: setting(
+      keptBytes,
+      '256MiB',
+      'stored bytes kept; the file stays within 1.25 times this plus 8 MiB',
+    ),
+    rules: v.array(
+      v.object({
+        match: required(text, 'the topics that the rule is for'),
+        matchType: setting(choice(['exact', 'urlpattern']), 'exact', 'how `match` is read'),
+        maxCount: absent(keptCount, 'newest updates kept; 0 = none'),
+        maxAge: absent(keptAge, 'age at which they are dropped'),
+        maxBytes: absent(keptBytes, 'stored bytes kept'),
+        perTopic: setting(bool, 'false', 'whether the limits hold for each topic on its own'),
+      }),
+    ),
+  }),
+  redis: v.object({
+    url: setting(orNone(redisUrl), '', 'the server; needed with `transport = "redis"`', { secret: true }),
+    prefix: setting(text, 'cinnabar', 'what the names of its keys begin with'),
+  }),
+  limits: v.object({
+    memory: setting(
+      size({ zero: true, example: '512MiB' }),
+      '0',
+      'resident memory above which load is shed; 0 = none',
+    ),
+    subscribers: setting(
+      count({ zero: false, example: '100000' }),
+      '100000',
+      'connections in total; over it 429 with `Retry-After`',
+    ),
+    subscribersPerIp: setting(
+      count({ zero: true, example: '100' }),
+      '0',
+      'connections per address; 0 = unlimited',
+    ),
+    subscribersPerToken: setting(
+      count({ zero: true, example: '10' }),
+      '0',
+      'connections per token; 0 = unlimited',
+    ),
+    subscriberBuffer: setting(
+      size({ zero: false, example: '1MiB' }),
+      '1MiB',
+      'bytes waiting for one slow reader; over it the connection is closed',
+    ),
+    publishRate: setting(
+      count({ zero: true, example: '100' }),
+      '0',
+      'updates per second and token, with a burst; over it 429; 0 = unlimited',
+    ),
+    body: setting(
+      size({ zero: true, example: '1MiB' }),
+      '1MiB',
+      'a request body; over it 413; 0 = unlimited',
+    ),
+    topics: setting(count({ zero: false, example: '1000' }), '1000', 'topics of one update; over it 413'),
+    field: setting(
+      count({ zero: false, example: '4096' }),
+      '4096',
+      'length of one topic, id or type of an update; over it 413',
+    ),
+    matchers: setting(count({ zero: false, example: '100' }), '100', 'matchers of one request; over it 400'),
+    pattern: setting(count({ zero: false, example: '4096' }), '4096', 'length of one matcher; over it 400'),
+    details: setting(
+      count({ zero: false, example: '100' }),
+      '100',
+      'Mercure details of one token, and their topic entries in sum; over it 401',
+    ),
+  }),
+  proxy: v.object({
+    trusted: setting(list(network), '', 'addresses whose `Forwarded` and `X-Forwarded-*` are believed'),
+  }),
+  log: v.object({
+    level: setting(
+      choice(['debug', 'info', 'warn', 'error']),
+      'info',
+      'the least severe line that is written',
+    ),
+    format: setting(choice(['json', 'pretty']), 'json', 'how lines are written; `pretty` on a terminal'),
+  }),
+  shutdown: v.object({
+    drain: setting(
+      duration({ zero: true, example: '30s' }),
+      '30s',
+      'time over which streams are ended after SIGTERM; 0 = at once',
+    ),
+  }),
+})
+
+/** A setting that always has a value. */
+function setting<T>(of: Kind<T>, fallback: string, help: string, more: { secret?: boolean } = {}) {
+  return leaf(of, { fallback, help, secret: more.secret ?? false })
+}
+
+/** A setting that must be given wherever its table is. */
+function required<T>(of: Kind<T>, help: string) {
+  return leaf(of, { fallback: null, help, secret: false })
+}
+
+/** A setting that need not be there. */
+function absent<T>(of: Kind<T>, help: string, more: { secret?: boolean } = {}) {
+  return v.exactOptional(leaf(of, { fallback: null, help, secret: more.secret ?? false }))
+}
+
+function leaf<T>(of: Kind<T>, about: Pick<Meaning, 'fallback' | 'help' | 'secret'>) {
+  const meaning = { ...about, form: of.form, isList: of.isList }
+  return v.pipe(
+    v.unknown(),
+    v.rawTransform<unknown, T>(({ dataset, addIssue, NEVER }) => {
+      try {
+        return of.read(dataset.value)
+      } catch (error) {
+        if (!(error instanceof WrongValue)) throw error
+        addIssue({ message: error.message })
+        return NEVER
+      }
+    }),
+    v.metadata(meaning),
+  )
+}

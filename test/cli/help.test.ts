@@ -1,0 +1,71 @@
+import { describe, expect, test } from 'bun:test'
+import manifest from '../../package.json' with { type: 'json' }
+import { runCheck } from '../../src/cli/check.ts'
+import { runConfig } from '../../src/cli/config.ts'
+import { runHealth } from '../../src/cli/health.ts'
+import { commands, refuseCommand, runHelp, serveHelp } from '../../src/cli/help.ts'
+import { runPublish } from '../../src/cli/publish.ts'
+import { runSubscribe } from '../../src/cli/subscribe.ts'
+import { runToken } from '../../src/cli/token.ts'
+import { runVersion } from '../../src/cli/version.ts'
+import { commandIo } from '../support/command-io.ts'
+
+describe('--help', () => {
+  test.each([
+    ['check', runCheck],
+    ['config', runConfig],
+    ['health', runHealth],
+    ['publish', runPublish],
+    ['subscribe', runSubscribe],
+    ['token', runToken],
+    ['version', runVersion],
+  ] as const)('of %s goes to the standard output and ends with 0', async (name, run) => {
+    for (const flag of ['--help', '-h']) {
+      const { io, out, err } = commandIo()
+      expect(await run([flag], io)).toBe(0)
+      expect(out()).toStartWith(`Usage: cinnabar ${name}`)
+      expect(err()).toBe('')
+    }
+  })
+
+  test('of token explain is its own', async () => {
+    const { io, out } = commandIo()
+    expect(await runToken(['explain', '--help'], io)).toBe(0)
+    expect(out()).toStartWith('Usage: cinnabar token explain')
+  })
+
+  test('of serve has every setting', () => {
+    expect(serveHelp()).toContain('--history-max-age DURATION')
+  })
+})
+
+test('help names every command', async () => {
+  const { io, out } = commandIo()
+  expect(await runHelp([], io)).toBe(0)
+  for (const name of Object.keys(commands)) expect(out()).toContain(`\n  ${name} `)
+})
+
+test('an unknown command ends with 2 and the nearest name', () => {
+  const { io, err } = commandIo()
+  expect(refuseCommand('sevre', io)).toBe(2)
+  expect(err()).toContain('did you mean serve?')
+})
+
+describe('cinnabar version', () => {
+  test('names everything it is made of', async () => {
+    const { io, out } = commandIo()
+    expect(await runVersion(['--json'], io)).toBe(0)
+    expect(JSON.parse(out())).toMatchObject({ version: manifest.version, bun: Bun.version })
+    expect(Object.keys(JSON.parse(out()))).toEqual(['version', 'commit', 'target', 'bun', 'sqlite'])
+  })
+
+  test('is one line without --json', async () => {
+    const { io, out } = commandIo()
+    expect(await runVersion([], io)).toBe(0)
+    expect(out()).toStartWith(`cinnabar ${manifest.version} (`)
+  })
+
+  test('takes nothing else', async () => {
+    expect(await runVersion(['--jsn'], commandIo().io)).toBe(2)
+  })
+})

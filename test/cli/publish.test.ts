@@ -1,0 +1,95 @@
+import { describe, expect, test } from 'bun:test'
+import { runPublish } from '../../src/cli/publish.ts'
+import { commandIo } from '../support/command-io.ts'
+
+interface Sent {
+  readonly url: string
+  readonly init: BunFetchRequestInit
+}
+
+function hub(answer: () => Response) {
+  const sent: Sent[] = []
+  const fetch = async (url: string, init: BunFetchRequestInit = {}) => {
+    sent.push({ url, init })
+    return answer()
+  }
+  return { sent, fetch }
+}
+
+test('one update is sent as a form, and its id is printed', async () => {
+  const { sent, fetch } = hub(() => new Response('urn:uuid:1'))
+  const { io, out } = commandIo({ fetch })
+  const argv = [
+    'https://e.com/a',
+    'b',
+    '--data',
+    'é\n',
+    '--private',
+    '--id=i',
+    '--type=t',
+    '--retry=2s',
+    '--token=T',
+  ]
+  expect(await runPublish(argv, io)).toBe(0)
+  expect(out()).toBe('urn:uuid:1\n')
+  const [request] = sent
+  expect(request?.url).toBe('http://127.0.0.1:3000/.well-known/mercure')
+  expect(request?.init).toMatchObject({
+    method: 'POST',
+    redirect: 'manual',
+    headers: { Authorization: 'Bearer T' },
+  })
+  expect(String(request?.init.body)).toBe(
+    'topic=https%3A%2F%2Fe.com%2Fa&topic=b&data=%C3%A9%0A&private=on&id=i&type=t&retry=2000',
+  )
+})
+
+test('a dash reads the data, and the environment may hold the token', async () => {
+  const { sent, fetch } = hub(() => new Response('x'))
+  const { io } = commandIo({ fetch, stdin: async () => 'from stdin\n', env: { CINNABAR_TOKEN: 'E' } })
+  expect(await runPublish(['t', '--data', '-', '--hub', 'https://hub.example'], io)).toBe(0)
+  expect(sent[0]?.url).toBe('https://hub.example/.well-known/mercure')
+  expect(sent[0]?.init.headers).toEqual({ Authorization: 'Bearer E' })
+  expect(String(sent[0]?.init.body)).toBe('topic=t&data=from+stdin%0A')
+})
+
+describe('fails', () => {
+  const challenge = { 'WWW-Authenticate': 'Bearer error="insufficient_scope"' }
+
+  test.each([
+    [
+      new Response('', { status: 403, headers: challenge }),
+      '403 insufficient_scope: the token does not grant this',
+    ],
+    [new Response('', { status: 401 }), 'cinnabar token explain'],
+    [new Response('', { status: 302, headers: { Location: 'http://x/' } }), 'redirects to http://x/'],
+    [new Response('', { status: 201 }), '201'],
+  ])('with 1 and a reason', async (response, message) => {
+    const { io, out, err } = commandIo({ fetch: async () => response })
+    expect(await runPublish(['t'], io)).toBe(1)
+    expect(err()).toContain(message)
+    expect(out()).toBe('')
+  })
+
+  test('with 1 when nothing answers', async () => {
+    const { io, err } = commandIo()
+    expect(await runPublish(['t', '--token=hunter2'], io)).toBe(1)
+    expect(err()).toContain('http://127.0.0.1:3000 does not answer')
+    expect(err()).not.toContain('hunter2')
+  })
+
+  test.each([
+    [[]],
+    [['t', '--retry=soon']],
+    [['t', '--hub=ftp://x']],
+    [['t', '--hub=x']],
+    [['t', '--token=a\nb']],
+    [['t', '--topic=x']],
+  ])('with 2 for %j', async (argv) => {
+    const { sent, fetch } = hub(() => new Response('x'))
+    const { io, err } = commandIo({ fetch })
+    expect(await runPublish(argv, io)).toBe(2)
+    expect(err()).toContain('Try: cinnabar publish --help')
+    expect(sent).toEqual([])
+  })
+})
