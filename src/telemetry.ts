@@ -64,6 +64,7 @@ export class Counters {
   deliveries = 0
   replayed = 0
   slowReaders = 0
+  announcementsFailed = 0
   readonly tokenFailures = new Map<string, number>()
 
   observe(event: HubEvent): void {
@@ -73,6 +74,9 @@ export class Counters {
         break
       case 'publish-failed':
         this.updatesFailed++
+        break
+      case 'announcement-failed':
+        this.announcementsFailed++
         break
       case 'subscribed':
         this.subscribers++

@@ -11,6 +11,7 @@ import type { Exchange } from './exchange.ts'
 import type { Proxies } from './proxy.ts'
 import { type PublishOptions, publish } from './publish.ts'
 import { type SubscribeOptions, subscribe, subscribeHead } from './subscribe.ts'
+import { type SubscriptionsOptions, subscriptions } from './subscriptions.ts'
 
 /** What the edge is made of; `main.ts` puts it together. */
 export interface AppOptions {
@@ -29,6 +30,8 @@ export interface AppOptions {
   readonly canPublish: boolean
   readonly canSubscribe: boolean
   readonly publishing: PublishOptions
+  /** The subscription API, or null where the feature is off. */
+  readonly subscriptions: SubscriptionsOptions | null
   readonly subscribing: SubscribeOptions
   /** Whether this listener speaks TLS. */
   readonly isSecure: boolean
@@ -49,8 +52,12 @@ export function hubApp(options: AppOptions) {
   const edge = new Edge(options)
   const { path } = options.location
   const metadata = metadataPath(path)
+  const subscriptions = `${path}/subscriptions`
   const unparsed = { parse: 'none' } as const
-  return new Elysia({ strictPath: true, precompile: true })
+  // Elysia looks for the path after so many characters: a host of three, as `hub` in a network of containers,
+  // ends before that unless the scheme is the longer one.
+  const handler = { standardHostname: options.isSecure }
+  return new Elysia({ strictPath: true, precompile: true, handler })
     .onError({ as: 'global' }, ({ error, code, request, server }) =>
       edge.refuse(edge.exchange(request, server), code === 'NOT_FOUND' ? notFound() : error),
     )
@@ -62,6 +69,12 @@ export function hubApp(options: AppOptions) {
     .get(metadata, ({ request, server }) => edge.metadata(edge.exchange(request, server)), unparsed)
     .head(metadata, ({ request, server }) => edge.metadata(edge.exchange(request, server)), unparsed)
     .all(metadata, ({ request, server }) => edge.other(edge.exchange(request, server), readMethods), unparsed)
+    .all(subscriptions, ({ request, server }) => edge.subscriptions(edge.exchange(request, server)), unparsed)
+    .all(
+      `${subscriptions}/*`,
+      ({ request, server }) => edge.subscriptions(edge.exchange(request, server)),
+      unparsed,
+    )
     .get('/healthz', () => options.health.alive())
     .get('/readyz', () => options.health.ready())
 }
@@ -122,6 +135,18 @@ class Edge {
     })
   }
 
+  /** The subscription API: read-only, and not there at all where the feature is off (ACT-01). */
+  subscriptions(exchange: Exchange) {
+    return this.#answer(exchange, async () => {
+      const { method } = exchange.request
+      if (this.#options.subscriptions === null) throw notFound()
+      if (method !== 'GET' && method !== 'HEAD') return this.#other(exchange, readMethods)
+      const response = await subscriptions(exchange, this.#options.subscriptions)
+      this.#options.cors.apply(exchange.request, response.headers)
+      return response
+    })
+  }
+
   metadata(exchange: Exchange) {
     return this.#answer(exchange, async () => {
       const document = metadataDocument(this.#resource(exchange.origin), this.#options.metadata)
@@ -134,11 +159,13 @@ class Edge {
 
   /** OPTIONS, answered before any authentication (SUB-99), and every method that is not served. */
   other(exchange: Exchange, methods: string) {
-    return this.#answer(exchange, async () => {
-      if (exchange.request.method !== 'OPTIONS') return this.#refuseMethod(exchange, methods)
-      const preflight = this.#options.cors.preflight(exchange.request, methods)
-      return preflight ?? new Response(null, { status: 204, headers: { ...hardening, Allow: methods } })
-    })
+    return this.#answer(exchange, async () => this.#other(exchange, methods))
+  }
+
+  #other(exchange: Exchange, methods: string): Response {
+    if (exchange.request.method !== 'OPTIONS') return this.#refuseMethod(exchange, methods)
+    const preflight = this.#options.cors.preflight(exchange.request, methods)
+    return preflight ?? new Response(null, { status: 204, headers: { ...hardening, Allow: methods } })
   }
 
   refuse(exchange: Exchange, error: unknown): Response {

@@ -1,8 +1,9 @@
 import { ProtocolError } from '../protocol/error.ts'
 import type { FormPair } from '../protocol/form.ts'
 import { type Matcher, matcherTypes, parseMatcher } from '../protocol/matcher.ts'
-import { type HubLocation, isProtocolString } from '../protocol/topic.ts'
+import type { HubLocation } from '../protocol/topic.ts'
 import { type Credentials, readCredentials } from './credentials.ts'
+import { fromFieldValue, toFieldValue } from './field-value.ts'
 
 /** What a client asks for when it subscribes. */
 export interface SubscribeRequest {
@@ -87,7 +88,7 @@ function matcherType(name: string): string | null {
 /** The field wins over the query, the query over the body; an empty field hides nothing (REC-02). */
 function readCursor(request: Request, query: readonly FormPair[], body: readonly FormPair[]): string | null {
   const field = request.headers.get('last-event-id')
-  if (field !== null && field !== '') return fromFieldValue(field)
+  if (field !== null && field !== '') return fromFieldValue(field) ?? ''
   const parameter = firstValue(query, 'last_event_id') ?? firstValue(body, 'last_event_id')
   if (parameter !== undefined) return parameter
   return field
@@ -97,24 +98,4 @@ function readCursor(request: Request, query: readonly FormPair[], body: readonly
 function firstValue(pairs: readonly FormPair[], name: string): string | undefined {
   const pair = pairs.find((candidate) => candidate.name === name)
   return pair === undefined ? undefined : (pair.value ?? '')
-}
-
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
-const encoder = new TextEncoder()
-
-/** Field values are bytes, which Bun shows as Latin-1 (REC-19). */
-function fromFieldValue(field: string): string {
-  try {
-    return utf8.decode(Uint8Array.from(field, (char) => char.charCodeAt(0)))
-  } catch {
-    return ''
-  }
-}
-
-function toFieldValue(id: string): string {
-  // An id from the log is a protocol string; one that a client invented is only echoed when it is found.
-  if (!isProtocolString(id)) throw new Error('an id that is no protocol string cannot stand in a field')
-  let value = ''
-  for (const byte of encoder.encode(id)) value += String.fromCharCode(byte)
-  return value
 }

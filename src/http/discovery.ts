@@ -7,6 +7,8 @@ export interface MetadataOptions {
   /** Issuer identifiers of the advertised authorization servers (DIS-06). */
   readonly authorizationServers: readonly string[]
   readonly cookieName: string
+  /** Whether section 7 is served (DIS-09). */
+  readonly hasSubscriptions: boolean
 }
 
 /** Where the document is served, below the origin (RFC 9728 section 3.1). */
@@ -27,5 +29,6 @@ export function metadataDocument(
     authorization_details_types_supported: ['https://mercure.rocks/authorization-detail'],
     mercure_cookie: options.cookieName,
     mercure_matcher_types_supported: matcherTypes,
+    ...(options.hasSubscriptions && { mercure_subscriptions: true }),
   }
 }

@@ -2,6 +2,7 @@ import type { Hub } from '../hub/hub.ts'
 import { ProtocolError } from '../protocol/error.ts'
 import { decodeQuery, type FormPair } from '../protocol/form.ts'
 import { anonymous, type Identity } from '../protocol/grant.ts'
+import type { Matcher } from '../protocol/matcher.ts'
 import { readForm } from './body.ts'
 import { hardening } from './error.ts'
 import { EventStream, type OpenStreams } from './event-source.ts'
@@ -11,6 +12,8 @@ import type { SubscriberCount } from './subscriber-count.ts'
 export interface SubscribeOptions {
   readonly hub: Hub
   readonly isAnonymousAllowed: boolean
+  /** Whether subscriptions have resources of their own (section 7). */
+  readonly hasSubscriptions: boolean
   readonly streams: OpenStreams
   readonly counts: SubscriberCount
   readonly bodyBytesMax: number
@@ -36,6 +39,7 @@ export async function subscribe(
   const { request, dialect } = exchange
   const query = decodeQuery(queryOf(request.url))
   const { matchers, lastEventId } = dialect.subscription(request, query, await readBody(exchange, options))
+  if (options.hasSubscriptions) refuseDots(matchers)
   const { counts } = options
   const address = exchange.address()
   counts.check(address, identity.holder)
@@ -92,6 +96,13 @@ async function identify(exchange: Exchange, options: SubscribeOptions): Promise<
 /** Only QUERY has a body that counts; one on GET or HEAD is ignored (GEN-25). */
 async function readBody({ request }: Exchange, options: SubscribeOptions): Promise<readonly FormPair[]> {
   return request.method === 'QUERY' ? await readForm(request, options.bodyBytesMax, true) : []
+}
+
+/** URL parsers collapse these segments, so that their resources could not be reached (ACT-12). */
+function refuseDots(matchers: readonly Matcher[]): void {
+  if (matchers.some(({ pattern }) => pattern === '.' || pattern === '..')) {
+    throw new ProtocolError('invalid-matcher', 'a matcher is a dot segment')
+  }
 }
 
 function queryOf(url: string): string {

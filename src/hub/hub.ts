@@ -4,7 +4,9 @@ import type { Matcher } from '../protocol/matcher.ts'
 import type { HubLocation } from '../protocol/topic.ts'
 import { seal, type Update } from '../protocol/update.ts'
 import { parseTopicUrl } from '../protocol/url-pattern.ts'
+import { Announcer } from './announcer.ts'
 import { Dispatch } from './dispatch.ts'
+import type { Presence } from './presence.ts'
 import { Replay } from './replay.ts'
 import { type CloseReason, type Cursor, type Sink, Subscriber } from './subscriber.ts'
 import { type Entry, type Head, type Position, START, type Transport } from './transport.ts'
@@ -23,6 +25,8 @@ export class Hub {
   readonly #observe: (event: HubEvent) => void
   readonly #dispatch: Dispatch
   readonly #replay: Replay
+  readonly #announcer: Announcer | null
+  readonly #presence: Presence | null
   readonly #subscribers = new Set<Subscriber>()
   #head: { position: Position; id: string | null } = { position: START, id: null }
   #state: 'new' | 'open' | 'closing' = 'new'
@@ -30,6 +34,8 @@ export class Hub {
   constructor(options: HubOptions) {
     this.#transport = options.transport
     this.#newId = options.newId
+    this.#presence = options.presence
+    this.#announcer = this.#openAnnouncer(options)
     this.#observe = options.observe
     const parseUrl = (topic: string) => parseTopicUrl(topic, options.location)
     this.#dispatch = new Dispatch({ ...options, parseUrl })
@@ -58,6 +64,12 @@ export class Hub {
 
   get subscriberCount(): number {
     return this.#subscribers.size
+  }
+
+  /** Who is subscribed. Throws a plain Error where the feature is off. */
+  get presence(): Presence {
+    if (this.#presence === null) throw new Error('active subscriptions are off')
+    return this.#presence
   }
 
   /** Figures of the structures that grow, for gauges. */
@@ -103,8 +115,10 @@ export class Hub {
     const subscriber = new Subscriber(this.#newId(), matchers, identity, cursor, sink)
     this.#subscribers.add(subscriber)
     this.#observe({ kind: 'subscribed' })
-    if (this.#state === 'open') this.#replay.start(subscriber)
-    else this.end(subscriber, { kind: 'shutdown' })
+    if (this.#state === 'open') {
+      this.#announcer?.begin(subscriber)
+      this.#replay.start(subscriber)
+    } else this.end(subscriber, { kind: 'shutdown' })
     return subscriber
   }
 
@@ -115,6 +129,7 @@ export class Hub {
     subscriber.state = 'ended'
     this.#subscribers.delete(subscriber)
     subscriber.sink.close(reason)
+    this.#announcer?.end(subscriber, reason)
     this.#observe({ kind: 'unsubscribed', reason })
   }
 
@@ -138,7 +153,15 @@ export class Hub {
   async close(): Promise<void> {
     this.stop()
     this.#endAll({ kind: 'shutdown' })
+    await this.#announcer?.settle()
     await this.#transport.close()
+  }
+
+  #openAnnouncer({ presence, location, after, presenceGraceMs: graceMs }: HubOptions): Announcer | null {
+    if (presence === null) return null
+    const append = (update: Update) => this.#transport.append(seal(update, this.#newId()))
+    const onFailure = () => this.#observe({ kind: 'announcement-failed' })
+    return new Announcer({ presence, location, append, onFailure, graceMs, after })
   }
 
   #receive(entry: Entry): void {
@@ -167,6 +190,12 @@ export interface HubOptions {
   /** A random IRI, for updates and subscribers (PUB-33, PUB-34). */
   readonly newId: () => string
   readonly observe: (event: HubEvent) => void
+  /** Runs the function after so many milliseconds; returns how to call it off. */
+  readonly after: (ms: number, run: () => void) => () => void
+  /** Who is subscribed, or null: nobody is told (ACT-01). */
+  readonly presence: Presence | null
+  /** How long the end of a known holder's stream is held back, in milliseconds. */
+  readonly presenceGraceMs: number
   readonly limits: HubLimits
 }
 
@@ -186,6 +215,7 @@ export interface HubLimits {
 export type HubEvent =
   | { readonly kind: 'published' }
   | { readonly kind: 'publish-failed' }
+  | { readonly kind: 'announcement-failed' }
   | { readonly kind: 'subscribed' }
   | { readonly kind: 'unsubscribed'; readonly reason: CloseReason }
   | { readonly kind: 'delivered'; readonly entries: number; readonly deliveries: number }

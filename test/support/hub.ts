@@ -1,4 +1,5 @@
 import { Hub, type HubEvent, type HubLimits } from '../../src/hub/hub.ts'
+import type { Presence } from '../../src/hub/presence.ts'
 import type { CloseReason, Sink } from '../../src/hub/subscriber.ts'
 import type { Transport } from '../../src/hub/transport.ts'
 import { decodeForm } from '../../src/protocol/form.ts'
@@ -62,10 +63,11 @@ export class HubFixture {
   readonly hub: Hub
   readonly events: HubEvent[] = []
   #scheduled: (() => void)[] = []
+  readonly #timers = new Set<{ readonly at: number; readonly run: () => void }>()
   #ids = 0
   now = 0
 
-  constructor(transport: Transport, limits: Partial<HubLimits> = {}) {
+  constructor(transport: Transport, limits: Partial<HubLimits> = {}, presence: Presence | null = null) {
     this.hub = new Hub({
       transport,
       location,
@@ -73,6 +75,13 @@ export class HubFixture {
       schedule: (run) => this.#scheduled.push(run),
       newId: () => `urn:test:${++this.#ids}`,
       observe: (event) => this.events.push(event),
+      after: (ms, run) => {
+        const timer = { at: this.now + ms, run }
+        this.#timers.add(timer)
+        return () => void this.#timers.delete(timer)
+      },
+      presence,
+      presenceGraceMs: 2000,
       limits: {
         sliceMs: 8,
         pendingBytes: 1024 * 1024,
@@ -93,6 +102,17 @@ export class HubFixture {
       for (const run of due) run()
       quiet = due.length === 0 ? quiet + 1 : 0
     }
+  }
+
+  /** Lets time pass, with what was due in it. */
+  async pass(ms: number): Promise<void> {
+    this.now += ms
+    for (const timer of this.#timers) {
+      if (timer.at > this.now) continue
+      this.#timers.delete(timer)
+      timer.run()
+    }
+    await this.settle()
   }
 
   /** Runs what one turn of the loop would run. */

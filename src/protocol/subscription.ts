@@ -1,0 +1,111 @@
+import { matcherTypes } from './matcher.ts'
+import type { HubLocation, Topic } from './topic.ts'
+import type { Update } from './update.ts'
+
+/** One matcher of one subscriber, as others may see it (ACT-09). */
+export interface Subscription {
+  readonly matchType: string
+  readonly match: string
+  /** Unique per connection and never chosen by the client (ACT-06). */
+  readonly subscriber: string
+  /** Selected by the token of the connection (section 4.6); undefined is none. */
+  readonly payload?: unknown
+}
+
+/** The topic of its events, which is also the path of its resource (ACT-03). */
+export function subscriptionTopic(hub: HubLocation, subscription: Subscription): string {
+  const { matchType, match, subscriber } = subscription
+  return `${hub.path}/subscriptions/${[matchType, match, subscriber].map(encodeSegment).join('/')}`
+}
+
+/** The document of a subscription: the data of its events and the answer of its resource (ACT-09, ACT-27). */
+export function subscriptionDocument(hub: HubLocation, subscription: Subscription, active: boolean) {
+  const { matchType, match, subscriber, payload } = subscription
+  return {
+    id: subscriptionTopic(hub, subscription),
+    type: 'subscription',
+    match_type: matchType,
+    match,
+    subscriber,
+    active,
+    ...(payload !== undefined && { payload }),
+  }
+}
+
+/**
+ * What the hub publishes when a subscription begins or ends: private, and of the type and on the topic that no
+ * publisher may use (ACT-08). Besides `parseUpdate` the only maker of updates.
+ */
+export function subscriptionUpdate(hub: HubLocation, subscription: Subscription, active: boolean): Update {
+  return {
+    id: null,
+    topics: [subscriptionTopic(hub, subscription) as Topic],
+    data: JSON.stringify(subscriptionDocument(hub, subscription, active)),
+    type: 'mercure',
+    retryMs: null,
+    private: true,
+  }
+}
+
+/** What a path below `subscriptions` asks for (ACT-20). */
+export type SubscriptionPath =
+  | { readonly kind: 'all' }
+  | { readonly kind: 'matcher'; readonly matchType: string; readonly match: string }
+  | { readonly kind: 'one'; readonly matchType: string; readonly match: string; readonly subscriber: string }
+
+/**
+ * Reads the raw path of a request: split first, then each segment is decoded once (ACT-21). Null when it is no
+ * resource of the API, or names a matcher type that is not supported (ACT-30).
+ */
+export function parseSubscriptionPath(rawPath: string, hub: HubLocation): SubscriptionPath | null {
+  const base = `${hub.path}/subscriptions`
+  if (rawPath === base) return { kind: 'all' }
+  if (!rawPath.startsWith(`${base}/`)) return null
+  const segments = rawPath
+    .slice(base.length + 1)
+    .split('/')
+    .map(decodeSegment)
+  const [matchType, match, subscriber] = segments
+  if (matchType == null || match == null || match === '' || !matcherTypes.includes(matchType)) return null
+  if (segments.length === 2) return { kind: 'matcher', matchType, match }
+  if (segments.length !== 3 || subscriber == null || subscriber === '') return null
+  return { kind: 'one', matchType, match, subscriber }
+}
+
+/** Whether the subscription belongs to what was asked for. */
+export function isSelected(subscription: Subscription, path: SubscriptionPath): boolean {
+  if (path.kind === 'all') return true
+  if (subscription.matchType !== path.matchType || subscription.match !== path.match) return false
+  return path.kind === 'matcher' || subscription.subscriber === path.subscriber
+}
+
+/** RFC 6570 simple expansion: everything but unreserved characters, exactly once, in upper-case hex (ACT-04). */
+export function encodeSegment(text: string): string {
+  return encodeURIComponent(text).replace(
+    /[!'()*]/g,
+    (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`,
+  )
+}
+
+function decodeSegment(segment: string): string | null {
+  try {
+    return decodeURIComponent(segment)
+  } catch {
+    return null
+  }
+}
+
+/** The entity tag of the API: the newest id in quotes, with what would break the tag escaped (ACT-34). */
+export function subscriptionsTag(lastEventId: string): string {
+  const escaped = lastEventId.replace(
+    /[\0-\x20"%\x7f]/g,
+    (char) => `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
+  )
+  return `"${escaped}"`
+}
+
+/** The `Link` field of the API, whose cursor loses no change since the list was read (ACT-31, ACT-33). */
+export function subscriptionsLink(hub: HubLocation, lastEventId: string): string {
+  const quoted = lastEventId.replace(/["\\]/g, '\\$&')
+  return `<${hub.url}>; rel="mercure"; last-event-id="${quoted}"; type="mercure"; content-type="application/json"`
+}
