@@ -1,0 +1,121 @@
+import type { Socket } from 'bun'
+import { EventReader, type ReceivedEvent } from './event-stream.ts'
+
+/**
+ * A subscriber on a plain socket: cheap enough for thousands, and able to stop reading, which no HTTP client
+ * offers. Reads HTTP/1.1 with chunked bodies, as the hub answers streams.
+ */
+export class StreamClient {
+  readonly #reader = new EventReader()
+  readonly #decoder = new TextDecoder()
+  readonly #opened = Promise.withResolvers<void>()
+  readonly #closed = Promise.withResolvers<void>()
+  #socket: Socket | null = null
+  #buffer = Buffer.alloc(0)
+  #isPaused = false
+  status = 0
+  headers = new Headers()
+  isClosed = false
+
+  /** Resolves when the headers are there. Rejects when the connection ends before. */
+  static async open(
+    url: string,
+    headers: Readonly<Record<string, string>> = {},
+    method = 'GET',
+  ): Promise<StreamClient> {
+    const client = new StreamClient()
+    const { hostname, port, pathname, search, host } = new URL(url)
+    const fields = Object.entries({ Host: host, ...headers }).map(([name, value]) => `${name}: ${value}\r\n`)
+    await Bun.connect({
+      hostname,
+      port: Number(port),
+      socket: {
+        open: (socket) => {
+          client.#socket = socket
+          socket.write(`${method} ${pathname}${search} HTTP/1.1\r\n${fields.join('')}\r\n`)
+        },
+        data: (_, chunk) => client.#receive(chunk),
+        close: () => client.#end(),
+        error: () => client.#end(),
+      },
+    })
+    await client.#opened.promise
+    return client
+  }
+
+  get events(): readonly ReceivedEvent[] {
+    return this.#reader.events
+  }
+
+  get ids(): readonly string[] {
+    return this.events.map(({ id }) => id)
+  }
+
+  get lines(): readonly string[] {
+    return this.#reader.lines
+  }
+
+  /** Resolves when the connection has ended, whoever ended it. */
+  get closed(): Promise<void> {
+    return this.#closed.promise
+  }
+
+  /** Stops reading: the kernel's buffers fill up, then the hub's. */
+  pause(): void {
+    this.#isPaused = true
+    this.#socket?.pause()
+  }
+
+  resume(): void {
+    this.#isPaused = false
+    this.#socket?.resume()
+  }
+
+  get isPaused(): boolean {
+    return this.#isPaused
+  }
+
+  close(): void {
+    this.#socket?.terminate()
+  }
+
+  #receive(chunk: Buffer): void {
+    this.#buffer = this.#buffer.length === 0 ? Buffer.from(chunk) : Buffer.concat([this.#buffer, chunk])
+    if (this.status === 0 && !this.#readHead()) return
+    this.#readChunks()
+  }
+
+  #readHead(): boolean {
+    const end = this.#buffer.indexOf('\r\n\r\n')
+    if (end === -1) return false
+    const [first = '', ...lines] = this.#buffer.subarray(0, end).toString('latin1').split('\r\n')
+    this.#buffer = this.#buffer.subarray(end + 4)
+    this.status = Number(first.split(' ')[1])
+    for (const line of lines) {
+      const colon = line.indexOf(':')
+      this.headers.append(line.slice(0, colon), line.slice(colon + 1).trim())
+    }
+    this.#opened.resolve()
+    return true
+  }
+
+  #readChunks(): void {
+    if (this.headers.get('transfer-encoding') !== 'chunked') return
+    for (;;) {
+      const line = this.#buffer.indexOf('\r\n')
+      if (line === -1) return
+      const size = Number.parseInt(this.#buffer.subarray(0, line).toString('latin1'), 16)
+      const end = line + 2 + size
+      if (this.#buffer.length < end + 2) return
+      this.#reader.push(this.#decoder.decode(this.#buffer.subarray(line + 2, end), { stream: true }))
+      this.#buffer = this.#buffer.subarray(end + 2)
+    }
+  }
+
+  #end(): void {
+    this.isClosed = true
+    this.#opened.reject(new Error('the connection ended before an answer'))
+    this.#opened.promise.catch(() => {})
+    this.#closed.resolve()
+  }
+}

@@ -1,0 +1,148 @@
+import { describe, expect, test } from 'bun:test'
+import { builtinModules } from 'node:module'
+import { dirname, join, relative } from 'node:path'
+import { Glob } from 'bun'
+
+/**
+ * The import table of ARCHITECTURE.md, as a test: TypeScript has no package privacy, so the folder says what a
+ * file may do.
+ */
+interface Room {
+  /** Rooms of src, or single files, that it may import; `types:` before one allows types only. */
+  readonly own: readonly string[]
+  /** What it may use from outside. */
+  readonly outside: readonly string[]
+}
+
+const rooms: Readonly<Record<string, Room>> = {
+  'protocol/': { own: ['protocol/'], outside: ['valibot', 're2js'] },
+  'hub/': { own: ['protocol/', 'hub/'], outside: [] },
+  'transport/': {
+    own: ['transport/', 'hub/', 'protocol/'],
+    outside: ['bun:sqlite', 'node:fs', 'node:path'],
+  },
+  'auth/': { own: ['protocol/', 'auth/'], outside: ['jose', 'valibot', 'node:crypto'] },
+  'http/': {
+    own: ['protocol/', 'hub/', 'http/', 'types:auth/'],
+    outside: ['elysia', '@elysiajs/stream', 'node:net'],
+  },
+  'admin/': { own: ['admin/', 'types:hub/', 'telemetry.ts'], outside: ['elysia', 'prom-client'] },
+  'cli/': { own: ['cli/', 'protocol/', 'config.ts', 'config/', 'auth/'], outside: ['../package.json'] },
+  'config/': { own: ['config/'], outside: ['valibot'] },
+  'config.ts': { own: ['config/'], outside: ['valibot'] },
+  'telemetry.ts': { own: ['types:hub/'], outside: [] },
+  'dev.ts': { own: ['auth/', 'config.ts', 'serve.ts'], outside: [] },
+  'serve.ts': {
+    own: ['admin/', 'auth/', 'config.ts', 'config/', 'http/', 'hub/', 'protocol/', 'telemetry.ts', 'transport/'],
+    outside: [],
+  },
+  'main.ts': { own: ['cli/', 'config.ts', 'dev.ts', 'serve.ts', 'telemetry.ts'], outside: ['node:fs'] },
+}
+
+/** Packages that only one file may import, so that they stay replaceable. */
+const doors: Readonly<Record<string, readonly string[]>> = {
+  elysia: ['http/app.ts', 'admin/app.ts'],
+  '@elysiajs/stream': ['http/event-source.ts'],
+  'node:crypto': ['auth/keys.ts'],
+  re2js: ['protocol/url-pattern-regexp.ts'],
+}
+
+const root = new URL('../', import.meta.url).pathname
+const source = join(root, 'src')
+const files = [...new Glob('**/*.ts').scanSync(source)].sort()
+
+interface Import {
+  readonly from: string
+  readonly to: string
+  readonly isType: boolean
+}
+
+const imports: Import[] = []
+for (const file of files) {
+  const text = await Bun.file(join(source, file)).text()
+  // A worker and a JSON file are imported too, in their own spelling.
+  const pattern =
+    /(?:^|\n)\s*(?:import|export)\s+(type\s+)?[^;'"]*?from\s+'([^']+)'|new URL\('(\.[^']+\.ts)'/g
+  for (const [, type, specifier, worker] of text.matchAll(pattern)) {
+    const to = specifier ?? worker ?? ''
+    const isOurs = to.startsWith('.')
+    imports.push({
+      from: file,
+      to: isOurs ? relative(source, join(source, dirname(file), to)) : to,
+      isType: type !== undefined,
+    })
+  }
+}
+
+const isBelow = (file: string, place: string) =>
+  place.endsWith('/') ? file.startsWith(place) : file === place
+const roomOf = (file: string) => Object.entries(rooms).find(([place]) => isBelow(file, place))?.[1]
+
+function isAllowed({ from, to, isType }: Import): boolean {
+  const room = roomOf(from)
+  if (room === undefined) return false
+  if (room.outside.includes(to)) return true
+  return room.own.some((entry) => {
+    const isTypeOnly = entry.startsWith('types:')
+    return isBelow(to, entry.replace('types:', '')) && (!isTypeOnly || isType)
+  })
+}
+
+describe('the house', () => {
+  test('every file stands in a room and imports only what its room may', () => {
+    expect(imports.length).toBeGreaterThan(50)
+    const wrong = imports.filter((one) => !isAllowed(one)).map(({ from, to }) => `${from} imports ${to}`)
+    expect(wrong).toEqual([])
+  })
+
+  test('a package comes in by its own door only', () => {
+    for (const [name, allowed] of Object.entries(doors)) {
+      const users = imports.filter(({ to }) => to === name).map(({ from }) => from)
+      expect(users.filter((file) => !allowed.includes(file))).toEqual([])
+    }
+  })
+
+  test('no file is dead: main.ts reaches every one', () => {
+    const reached = new Set<string>(['main.ts'])
+    for (const file of reached) for (const { from, to } of imports) if (from === file) reached.add(to)
+    expect(files.filter((file) => !reached.has(file))).toEqual([])
+  })
+
+  test('protocol and hub read no clock, no chance and no environment', async () => {
+    const pure = files.filter((file) => /^(protocol|hub)\//.test(file))
+    const found: string[] = []
+    for (const file of pure) {
+      const text = await Bun.file(join(source, file)).text()
+      if (
+        /\b(Date\.now|new Date|performance\.now|Math\.random|crypto\.\w|process\.\w|setTimeout|setInterval|Bun\.)/.test(
+          text,
+        )
+      ) {
+        found.push(file)
+      }
+    }
+    expect(found).toEqual([])
+  })
+
+  test('no barrels, no default exports, no rooms without a noun', async () => {
+    for (const file of files) {
+      expect(file).not.toMatch(/(^|\/)(index|utils?|types|helpers?|common)\b/)
+      expect(await Bun.file(join(source, file)).text()).not.toMatch(/^export default\b/m)
+    }
+  })
+
+  test('every dependency is pinned, used, and explained in ARCHITECTURE.md', async () => {
+    const manifest = await Bun.file(join(root, 'package.json')).json()
+    const architecture = await Bun.file(join(root, 'ARCHITECTURE.md')).text()
+    const versions = { ...manifest.dependencies, ...manifest.devDependencies }
+    for (const [name, version] of Object.entries(versions)) {
+      expect(`${name} ${version}`).toMatch(/ \d+\.\d+\.\d+$/)
+      expect(architecture).toContain(`\`${name}\``)
+    }
+    const used = new Set(imports.map(({ to }) => to))
+    for (const name of Object.keys(manifest.dependencies)) expect([...used]).toContain(name)
+    const known = new Set([...Object.keys(manifest.dependencies), '../package.json', ...builtinModules])
+    const strays = [...used].filter((to) => !files.includes(to) && !known.has(to) && !/^(node|bun):/.test(to))
+    expect(strays).toEqual([])
+  })
+})
