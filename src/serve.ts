@@ -29,10 +29,12 @@ export class Server {
   readonly #parts: Parts
   readonly #listeners: Listener[] = []
   readonly #beat: ReturnType<typeof setInterval>
+  readonly #watch: ReturnType<typeof setInterval>
 
   private constructor(parts: Parts) {
     this.#parts = parts
     this.#beat = setInterval(() => parts.streams.beat(), parts.streams.beatMs)
+    this.#watch = setInterval(() => parts.hub.look(process.memoryUsage.rss()), WATCH_MS)
   }
 
   /** Rejects with a plain Error for the operator; whatever was opened before is closed again. */
@@ -71,21 +73,24 @@ export class Server {
     await drain(hub, drainMs)
     await hub.close()
     clearInterval(this.#beat)
+    clearInterval(this.#watch)
     for (const listener of this.#listeners) listener.stop(true)
     authenticator.close()
   }
 }
 
 /** Settings that this version knows and cannot carry out yet, a line each: none is ignored in silence. */
-export function unsupported({ transport, history, limits, hub }: Settings): readonly string[] {
+export function unsupported({ transport, history, hub }: Settings): readonly string[] {
   const later: readonly (readonly [boolean, string])[] = [
     [transport === 'redis', 'transport: redis is not part of this version'],
     [history.rules.length > 0, 'history.rules: rules are not part of this version'],
-    [limits.memory > 0, 'limits.memory: a memory budget is not part of this version'],
     [hub.legacy !== 'off', 'hub.legacy: the 0.x generation is not part of this version'],
   ]
   return later.filter(([isAsked]) => isAsked).map(([, text]) => text)
 }
+
+/** How often the memory budget looks at the process, in milliseconds. */
+const WATCH_MS = 200
 
 /** What the listeners are made of. */
 export interface Parts {
@@ -172,7 +177,10 @@ function openHub(settings: Settings, transport: Transport, location: HubLocation
     after,
     presence: settings.hub.subscriptions ? new LocalPresence() : null,
     presenceGraceMs: settings.hub.presenceGrace,
+    // What was given up is collected now, so that the next look sees it.
+    dropCaches: () => Bun.gc(false),
     limits: {
+      memoryBytes: settings.limits.memory,
       sliceMs: 8,
       pendingBytes: 16 * 1024 * 1024,
       remembered: 100_000,

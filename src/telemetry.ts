@@ -65,6 +65,8 @@ export class Counters {
   replayed = 0
   slowReaders = 0
   announcementsFailed = 0
+  shedEpisodes = 0
+  shedReaders = 0
   readonly tokenFailures = new Map<string, number>()
 
   observe(event: HubEvent): void {
@@ -74,6 +76,11 @@ export class Counters {
         break
       case 'publish-failed':
         this.updatesFailed++
+        break
+      case 'pressed':
+        this.shedEpisodes++
+        break
+      case 'relieved':
         break
       case 'announcement-failed':
         this.announcementsFailed++
@@ -89,6 +96,7 @@ export class Counters {
         break
       case 'unsubscribed':
         if (event.reason.kind === 'slow') this.slowReaders++
+        if (event.reason.kind === 'shed') this.shedReaders++
         break
       default:
         event satisfies never

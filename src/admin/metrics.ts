@@ -48,6 +48,7 @@ function levels({ gauges, stats, waitingBytes, clock, residentBytes }: MetricSou
   return [
     ['mercure_subscribers_connected', 'Subscribers connected now', () => gauges().subscribers],
     ['cinnabar_subscribers_replaying', 'Subscribers that catch up with the past', () => gauges().replaying],
+    ['cinnabar_shedding_step', 'How far load is shed: 0 not at all, 4 connections', () => gauges().shedding],
     ['cinnabar_subscriber_buffer_bytes', 'Bytes waiting for slow readers', waitingBytes],
     ['cinnabar_pending_bytes', 'Bytes accepted and not dispatched yet', () => gauges().pendingBytes],
     ['cinnabar_routing_topics', 'Exact topics that somebody reads', () => gauges().topics],

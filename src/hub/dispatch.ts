@@ -57,6 +57,11 @@ export class Dispatch {
     this.#routing.remove(subscriber, subscriber.matchers)
   }
 
+  /** Forgets which patterns match which topics; it is computed again when needed. */
+  forget(): void {
+    this.#routing.forget()
+  }
+
   #schedule(): void {
     if (this.#isScheduled) return
     this.#isScheduled = true

@@ -5,6 +5,7 @@ import type { HubLocation } from '../protocol/topic.ts'
 import { seal, type Update } from '../protocol/update.ts'
 import { parseTopicUrl } from '../protocol/url-pattern.ts'
 import { Announcer } from './announcer.ts'
+import { Budget, type BudgetEvent } from './budget.ts'
 import { Dispatch } from './dispatch.ts'
 import type { Presence } from './presence.ts'
 import { Replay } from './replay.ts'
@@ -27,6 +28,7 @@ export class Hub {
   readonly #replay: Replay
   readonly #announcer: Announcer | null
   readonly #presence: Presence | null
+  readonly #budget: Budget
   readonly #subscribers = new Set<Subscriber>()
   #head: { position: Position; id: string | null } = { position: START, id: null }
   #state: 'new' | 'open' | 'closing' = 'new'
@@ -36,6 +38,7 @@ export class Hub {
     this.#newId = options.newId
     this.#presence = options.presence
     this.#announcer = this.#openAnnouncer(options)
+    this.#budget = this.#openBudget(options)
     this.#observe = options.observe
     const parseUrl = (topic: string) => parseTopicUrl(topic, options.location)
     this.#dispatch = new Dispatch({ ...options, parseUrl })
@@ -74,7 +77,12 @@ export class Hub {
 
   /** Figures of the structures that grow, for gauges. */
   get gauges(): HubGauges {
-    return { ...this.#dispatch.gauges, replaying: this.#replay.size, subscribers: this.#subscribers.size }
+    return {
+      ...this.#dispatch.gauges,
+      replaying: this.#replay.size,
+      subscribers: this.#subscribers.size,
+      shedding: this.#budget.step,
+    }
   }
 
   /**
@@ -103,6 +111,7 @@ export class Hub {
   async locate(lastEventId: string | null): Promise<Cursor> {
     if (this.#state !== 'open')
       throw new ProtocolError('shutting-down', 'the hub accepts no more subscribers')
+    if (this.#budget.isFull) throw new ProtocolError('overloaded', 'the memory budget is used up')
     if (lastEventId === null) return { after: this.#head.position, lastEventId: null }
     if (lastEventId === 'earliest') return { after: START, lastEventId }
     const position = lastEventId === '' ? null : await this.#transport.find(lastEventId)
@@ -139,6 +148,11 @@ export class Hub {
     await this.#transport.check()
   }
 
+  /** Looks at the resident memory of the process, in bytes, and sheds load where it is above the budget. */
+  look(residentBytes: number): void {
+    this.#budget.look(residentBytes)
+  }
+
   /** No new subscribers and publications from now on; streams live on until they are ended. */
   stop(): void {
     this.#state = 'closing'
@@ -164,6 +178,23 @@ export class Hub {
     return new Announcer({ presence, location, append, onFailure, graceMs, after })
   }
 
+  #openBudget({ limits, dropCaches, observe }: HubOptions): Budget {
+    return new Budget({
+      limitBytes: limits.memoryBytes,
+      dropCaches: () => {
+        this.#dispatch.forget()
+        dropCaches()
+      },
+      endReplays: () => this.#shed(this.subscribers.filter(({ state }) => state === 'catching-up')),
+      cutSlowest: () => this.#shed(slowest(this.subscribers)),
+      observe,
+    })
+  }
+
+  #shed(subscribers: readonly Subscriber[]): void {
+    for (const subscriber of subscribers) this.end(subscriber, { kind: 'shed' })
+  }
+
   #receive(entry: Entry): void {
     this.#head = { position: entry.position, id: entry.id }
     this.#dispatch.add(entry)
@@ -177,6 +208,19 @@ export class Hub {
   #endAll(reason: CloseReason): void {
     for (const subscriber of this.#subscribers) this.end(subscriber, reason)
   }
+}
+
+/** The readers for whom most waits, as few of them as hold half of all that waits. */
+function slowest(subscribers: readonly Subscriber[]): readonly Subscriber[] {
+  const waiting = subscribers
+    .filter(({ sink }) => sink.waitingBytes > 0)
+    .sort((left, right) => right.sink.waitingBytes - left.sink.waitingBytes)
+  let left = waiting.reduce((sum, { sink }) => sum + sink.waitingBytes, 0) / 2
+  return waiting.filter(({ sink }) => {
+    const isCut = left > 0
+    left -= sink.waitingBytes
+    return isCut
+  })
 }
 
 /** What the hub is made of. Everything that is not a decision comes in from outside. */
@@ -196,10 +240,14 @@ export interface HubOptions {
   readonly presence: Presence | null
   /** How long the end of a known holder's stream is held back, in milliseconds. */
   readonly presenceGraceMs: number
+  /** Forgets what can be computed again, outside the hub. */
+  readonly dropCaches: () => void
   readonly limits: HubLimits
 }
 
 export interface HubLimits {
+  /** Resident memory above which load is shed, in bytes; 0 is no limit. */
+  readonly memoryBytes: number
   /** How long the hub may hold the event loop at a time, in milliseconds. */
   readonly sliceMs: number
   /** Bytes of frames that may wait for their dispatch before publishers wait. */
@@ -213,6 +261,7 @@ export interface HubLimits {
 
 /** What happened, for logs and metrics. */
 export type HubEvent =
+  | BudgetEvent
   | { readonly kind: 'published' }
   | { readonly kind: 'publish-failed' }
   | { readonly kind: 'announcement-failed' }
@@ -224,6 +273,8 @@ export type HubEvent =
 export interface HubGauges {
   readonly subscribers: number
   readonly replaying: number
+  /** How far load is being shed: 0 not at all, 4 new connections are refused. */
+  readonly shedding: number
   readonly pendingEntries: number
   readonly pendingBytes: number
   readonly topics: number

@@ -22,6 +22,8 @@ export interface Sink {
   write(frame: Frame): void
   /** Whether the reader has taken enough for more of the past to be written. */
   readonly isReady: boolean
+  /** Bytes that the reader has not taken yet. */
+  readonly waitingBytes: number
   /** Resolves when `isReady` holds again, or when the sink is closed. */
   ready(): Promise<void>
   /** Ends the stream. The hub calls it once; calling it again does nothing. */

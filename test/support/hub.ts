@@ -19,6 +19,7 @@ export class ArraySink implements Sink {
   closedWith: CloseReason | null = null
   writes = 0
   isReady = true
+  waitingBytes = 0
   #resume: (() => void) | null = null
 
   write(frame: Uint8Array): void {
@@ -80,9 +81,11 @@ export class HubFixture {
         this.#timers.add(timer)
         return () => void this.#timers.delete(timer)
       },
+      dropCaches: () => {},
       presence,
       presenceGraceMs: 2000,
       limits: {
+        memoryBytes: 0,
         sliceMs: 8,
         pendingBytes: 1024 * 1024,
         remembered: 1000,
