@@ -35,7 +35,8 @@ function parseEntry(entry: string): (origin: string) => boolean {
     const [, base = '', originPort] = split
     if (port !== '*' && !samePort(scheme, port, originPort)) return false
     if (wildcard === undefined) return base === own
-    return base.startsWith(`${scheme}://`) && base.endsWith(`.${host}`)
+    const labels = base.slice(`${scheme}://`.length, -`.${host}`.length)
+    return base === `${scheme}://${labels}.${host}` && /^[^/?#@:]+$/.test(labels)
   }
 }
 

@@ -40,8 +40,8 @@ export class Proxies {
   }
 
   #add(entry: string): void {
-    const [address = '', prefix] = entry.split('/')
-    const family = isIP(address)
+    const [address = '', prefix, ...rest] = entry.split('/')
+    const family = rest.length > 0 ? 0 : isIP(address)
     const bits = prefix === undefined ? null : Number(prefix)
     const isPrefix = bits === null || (/^\d+$/.test(prefix ?? '') && bits <= (family === 6 ? 128 : 32))
     if (family === 0 || !isPrefix) throw new Error(`not an address or network: ${entry}`)

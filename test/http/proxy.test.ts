@@ -1,0 +1,135 @@
+import { describe, expect, test } from 'bun:test'
+import { Proxies } from '../../src/http/proxy.ts'
+
+const request = (headers: Record<string, string>) => new Request('http://hub.test/', { headers })
+const direct = { scheme: 'http', host: 'hub.test' }
+
+describe('the address of the client', () => {
+  const proxies = new Proxies(['10.0.0.0/8', '192.0.2.1', '2001:db8::/32', 'unix'])
+
+  for (const [title, peer, headers, address] of [
+    [
+      'is the peer when nobody is trusted',
+      '203.0.113.5',
+      { 'x-forwarded-for': '198.51.100.1' },
+      '203.0.113.5',
+    ],
+    ['is what a trusted proxy says', '10.1.2.3', { 'x-forwarded-for': '198.51.100.1' }, '198.51.100.1'],
+    [
+      'is the nearest that is not trusted',
+      '10.1.2.3',
+      { 'x-forwarded-for': '1.1.1.1, 198.51.100.1, 10.9.9.9' },
+      '198.51.100.1',
+    ],
+    [
+      'is the farthest when all are trusted',
+      '10.1.2.3',
+      { 'x-forwarded-for': '10.0.0.1, 10.0.0.2' },
+      '10.0.0.1',
+    ],
+    ['is the proxy itself when it says nothing', '10.1.2.3', {}, '10.1.2.3'],
+    [
+      'is the proxy itself when it says nothing that is an address',
+      '10.1.2.3',
+      { 'x-forwarded-for': 'unknown, _x' },
+      '10.1.2.3',
+    ],
+    [
+      'is read from Forwarded first',
+      '192.0.2.1',
+      { forwarded: 'for=198.51.100.7;proto=https', 'x-forwarded-for': '1.1.1.1' },
+      '198.51.100.7',
+    ],
+    [
+      'is read from quotes, brackets and ports',
+      '192.0.2.1',
+      { forwarded: 'For="[2001:db9::7]:4711"' },
+      '2001:db9::7',
+    ],
+    ['is read without its port', '192.0.2.1', { 'x-forwarded-for': '198.51.100.7:4711' }, '198.51.100.7'],
+    [
+      'is believed from a mapped address',
+      '::ffff:10.1.2.3',
+      { 'x-forwarded-for': '198.51.100.1' },
+      '198.51.100.1',
+    ],
+    ['is believed over IPv6', '2001:db8::9', { 'x-forwarded-for': '198.51.100.1' }, '198.51.100.1'],
+    ['is believed from a unix socket', null, { 'x-forwarded-for': '198.51.100.1' }, '198.51.100.1'],
+    ['is none on a unix socket that says nothing', null, {}, null],
+  ] as const) {
+    test(title, () => {
+      expect(proxies.clientAddress(request({ ...headers }), peer)).toBe(address)
+    })
+  }
+})
+
+describe('the origin of the hub', () => {
+  const proxies = new Proxies(['10.0.0.0/8'])
+
+  for (const [title, peer, headers, origin] of [
+    [
+      'is the connection itself when nobody is trusted',
+      '203.0.113.5',
+      { 'x-forwarded-proto': 'https', forwarded: 'host=evil.example' },
+      'http://hub.test',
+    ],
+    [
+      'is what a trusted proxy says',
+      '10.0.0.1',
+      { 'x-forwarded-proto': 'https', 'x-forwarded-host': 'A.example:443' },
+      'https://a.example',
+    ],
+    [
+      'is what the last proxy wrote',
+      '10.0.0.1',
+      { 'x-forwarded-proto': 'http, https', 'x-forwarded-host': 'evil.example, a.example' },
+      'https://a.example',
+    ],
+    [
+      'is read from Forwarded first',
+      '10.0.0.1',
+      {
+        forwarded: 'proto=http;host=evil.example, Proto=https;Host="a.example:8443"',
+        'x-forwarded-host': 'b.example',
+      },
+      'https://a.example:8443',
+    ],
+    ['keeps what the proxy does not say', '10.0.0.1', { 'x-forwarded-proto': 'https' }, 'https://hub.test'],
+  ] as const) {
+    test(`GEN-15 ${title}`, () => {
+      expect(proxies.origin(request({ ...headers }), peer, direct)).toBe(origin)
+    })
+  }
+})
+
+describe('trust', () => {
+  test('nobody is trusted unless listed, and a unix socket only by name', () => {
+    const nobody = new Proxies([])
+    expect([nobody.isUsed, nobody.isTrusted('127.0.0.1'), nobody.isTrusted(null)]).toEqual([
+      false,
+      false,
+      false,
+    ])
+    const network = new Proxies(['10.0.0.0/31'])
+    const trusted = ['10.0.0.0', '10.0.0.1', '10.0.0.2', '::ffff:10.0.0.1', 'no address'].map((peer) =>
+      network.isTrusted(peer),
+    )
+    expect(trusted).toEqual([true, true, false, true, false])
+    expect(network.isTrusted(null)).toBe(false)
+  })
+
+  for (const entry of [
+    '',
+    'localhost',
+    '10.0.0.0/33',
+    '10.0.0.0/',
+    '10.0.0.0/-1',
+    '::1/129',
+    '10.0.0.0/8/8',
+    '10.0.0',
+  ]) {
+    test(`${JSON.stringify(entry)} is refused by name`, () => {
+      expect(() => new Proxies([entry])).toThrow(`not an address or network: ${entry}`)
+    })
+  }
+})
