@@ -63,7 +63,10 @@ export async function startHub(options: HubOptions = {}): Promise<RunningHub> {
     }
     listening.reject(new Error(`the hub ended: ${log}`))
   })()
-  const [origin = '', admin = ''] = await listening.promise
+  const addresses = await listening.promise
+  const origin = addresses[0] ?? ''
+  // The admin listener comes after all the others.
+  const admin = addresses.at(-1) ?? ''
   const stop = async (signal: NodeJS.Signals = 'SIGTERM') => {
     child.kill(signal)
     const code = await child.exited

@@ -1,0 +1,67 @@
+import { describe, expect, test } from 'bun:test'
+import { load } from '../../src/config.ts'
+import { Server } from '../../src/serve.ts'
+import { Log } from '../../src/telemetry.ts'
+import { rawRequest } from '../support/raw-request.ts'
+import { secretOf, tokenFor } from '../support/tokens.ts'
+
+const path = '/.well-known/mercure'
+const form = ['Content-Type', 'application/x-www-form-urlencoded'] as const
+const a = 'https://a.example'
+
+/** The hub with one issuer that has these roles, in this process. */
+async function open(roles: readonly ('publisher' | 'subscriber')[], more: readonly string[] = []) {
+  const keys = roles.map((role) => [role, { key: secretOf(`issuer-a/${role}`), algorithm: 'HS256' }])
+  const issuers =
+    roles.length === 0 ? [] : ['--issuers', JSON.stringify([{ id: a, ...Object.fromEntries(keys) }])]
+  const configuration = load({
+    argv: ['--listen', '127.0.0.1:0', '--admin-listen', '', '--transport', 'memory', ...issuers, ...more],
+    env: {},
+    readFile: () => '',
+    devKeys: { publisher: 'x'.repeat(32), subscriber: 'y'.repeat(32) },
+    isTerminal: false,
+  })
+  if (!configuration.ok) throw new Error(JSON.stringify(configuration.problems))
+  const log = new Log({ level: 'error', format: 'json', write: () => {}, clock: () => new Date(0) })
+  const server = await Server.open(configuration.settings, log)
+  const [origin = ''] = server.addresses
+  const ask = async (method: string, target = `${path}?match=a`) => {
+    const { status, headers } = await rawRequest(origin, { method, target, fields: [form], body: 'topic=a' })
+    return [status, headers.get('allow')]
+  }
+  return { origin, ask, [Symbol.asyncDispose]: () => server.close(0) }
+}
+
+describe('roles without a key', () => {
+  test('GEN-24 a hub without a publisher key answers 405 to POST, before any token', async () => {
+    await using hub = await open(['subscriber'])
+    const allow = 'GET, HEAD, QUERY, OPTIONS'
+    expect(await hub.ask('POST')).toEqual([405, allow])
+    expect(await hub.ask('OPTIONS')).toEqual([204, allow])
+    expect(await hub.ask('GET')).toEqual([401, null])
+  })
+
+  test('GEN-24 a hub without a subscriber key answers 405 to GET, HEAD and QUERY', async () => {
+    await using hub = await open(['publisher'])
+    for (const method of ['GET', 'HEAD', 'QUERY'])
+      expect(await hub.ask(method)).toEqual([405, 'POST, OPTIONS'])
+    expect(await hub.ask('POST')).toEqual([401, null])
+  })
+
+  test('GEN-24 without a subscriber key anonymous readers are served where they are allowed', async () => {
+    await using hub = await open(['publisher'], ['--hub-anonymous'])
+    expect(await hub.ask('GET')).toEqual([200, null])
+  })
+
+  test('DIS-02 the metadata document names a hub that validates tokens', async () => {
+    await using hub = await open(['publisher'])
+    expect(await hub.ask('GET', `/.well-known/oauth-protected-resource${path}`)).toEqual([200, null])
+  })
+})
+
+test('AUT-40 tokens are for the hub as the request names it where nothing is configured', async () => {
+  await using hub = await open(['subscriber'])
+  const token = await tokenFor({ subscribe: ['a'], audience: `${hub.origin}${path}` })
+  const fields = [['Authorization', `Bearer ${token}`]] as const
+  expect((await rawRequest(hub.origin, { target: `${path}?match=a`, fields })).status).toBe(200)
+})
