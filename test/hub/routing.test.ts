@@ -23,7 +23,7 @@ const matchersOf = (indices: readonly number[]) =>
     .map(([type, pattern]) => parseMatcher(type, pattern, location))
 
 describe('routing', () => {
-  test('MAT-06 finds exactly the readers that one of their matchers would find', () => {
+  test('MAT-06 MAT-36 SEC-16 finds exactly the readers that one of their matchers would find', () => {
     const step = fc.record({
       reader: fc.nat({ max: 5 }),
       isAdded: fc.boolean(),
