@@ -1,0 +1,298 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { EventSource } from 'eventsource'
+import { createEventSource } from 'eventsource-client'
+import type { Browser, Page } from 'playwright-core'
+import { until } from '../support/binary.ts'
+import { launchBrowser } from '../support/browser.ts'
+import type { ClientPage } from '../support/client-page.ts'
+import { type Reader, Scene, type SeenUpdate } from '../support/scene.ts'
+import { StreamClient } from '../support/stream-client.ts'
+import { tokenFor } from '../support/tokens.ts'
+
+/** The clients that people use, unchanged, over networks that break and a hub that comes and goes. */
+
+const topic = 'https://example.com/accounts/1'
+const cookieName = 'mercure_access_token'
+
+let browser: Browser
+let site: ReturnType<typeof Bun.serve>
+let token: string
+beforeAll(async () => {
+  const script = await bundle('../support/client-page.ts')
+  const page = '<script type="module" src="/client-page.js"></script>'
+  site = Bun.serve({
+    hostname: '127.0.0.1',
+    port: 0,
+    routes: {
+      '/client-page.js': () => new Response(script, { headers: { 'Content-Type': 'text/javascript' } }),
+      '/*': () => new Response(page, { headers: { 'Content-Type': 'text/html' } }),
+    },
+  })
+  browser = await launchBrowser()
+  token = await tokenFor({ subscribe: [topic] })
+})
+
+const readers: Reader[] = []
+const scenes: Scene[] = []
+afterAll(async () => {
+  for (const reader of readers) await reader.close()
+  for (const scene of scenes) await scene.dispose()
+  await browser.close()
+  await site.stop(true)
+})
+
+async function bundle(entry: string): Promise<string> {
+  const path = Bun.fileURLToPath(new URL(entry, import.meta.url))
+  const { outputs } = await Bun.build({ entrypoints: [path], target: 'browser' })
+  return (await outputs[0]?.text()) ?? ''
+}
+
+async function openScene(flags: readonly string[] = []): Promise<Scene> {
+  const own = ['--hub-cors-origins', site.url.origin, '--hub-cookie-name', cookieName]
+  const brief = ['--hub-retry', '100ms', '--shutdown-drain', '200ms']
+  const scene = await Scene.open(topic, [...own, ...brief, ...flags])
+  scenes.push(scene)
+  return scene
+}
+
+async function openEventSource(url: string): Promise<Reader> {
+  const received: SeenUpdate[] = []
+  let opened = 0
+  const source = new EventSource(url, {
+    fetch: (input, init) =>
+      fetch(input, { ...init, headers: { ...init.headers, Authorization: `Bearer ${token}` } }),
+  })
+  source.addEventListener('open', () => opened++)
+  source.addEventListener('message', ({ lastEventId, data }) => received.push({ id: lastEventId, data }))
+  return localReader(received, () => opened, source)
+}
+
+async function openEventSourceClient(url: string): Promise<Reader> {
+  const received: SeenUpdate[] = []
+  let opened = 0
+  const source = createEventSource({
+    url,
+    headers: { Authorization: `Bearer ${token}` },
+    onConnect: () => opened++,
+    onMessage: ({ id = '', data }) => received.push({ id, data }),
+  })
+  return localReader(received, () => opened, source)
+}
+
+type Closable = { readonly close: () => void }
+
+function localReader(received: readonly SeenUpdate[], opened: () => number, source: Closable): Reader {
+  const reader: Reader = {
+    received: async () => received,
+    latest: async () => received.at(-1) ?? null,
+    opened: async () => opened(),
+    close: async () => source.close(),
+  }
+  readers.push(reader)
+  return reader
+}
+
+/** A reader in a page of its own; `start` runs with a page that has `clientPage`. */
+async function openPage(start: (page: Page) => Promise<void>): Promise<Reader & { readonly page: Page }> {
+  const context = await browser.newContext()
+  const path = '/.well-known/mercure'
+  await context.addCookies([
+    { name: cookieName, value: token, domain: '127.0.0.1', path, httpOnly: true, sameSite: 'Strict' },
+  ])
+  const page = await context.newPage()
+  await page.goto(site.url.href)
+  await page.waitForFunction(() => 'clientPage' in globalThis)
+  await start(page)
+  const reader = {
+    page,
+    received: () => page.evaluate(() => clientPage.received),
+    latest: () => page.evaluate(() => clientPage.received.at(-1) ?? null),
+    opened: () => page.evaluate(() => clientPage.opened),
+    close: () => context.close(),
+  }
+  readers.push(reader)
+  return reader
+}
+
+const openPolyfill = (url: string, options: Parameters<ClientPage['polyfill']>[2]) =>
+  openPage((page) => page.evaluate((all) => clientPage.polyfill(...all), [url, token, options] as const))
+
+const openFetchEventSource = (url: string, options: Parameters<ClientPage['fetchEventSource']>[2]) =>
+  openPage((page) =>
+    page.evaluate((all) => clientPage.fetchEventSource(...all), [url, token, options] as const),
+  )
+
+const openReconnecting = (url: string, options: Parameters<ClientPage['reconnecting']>[1]) =>
+  openPage((page) => page.evaluate((all) => clientPage.reconnecting(...all), [url, options] as const))
+
+/** Where a request said from where it wants to go on. */
+interface Cursors {
+  readonly field: boolean
+  readonly parameter: string | null
+}
+
+function cursorsOf(head: string): Cursors {
+  const target = new URL(head.split(' ')[1] ?? '', 'http://hub')
+  return { field: /\r\nlast-event-id: /i.test(head), parameter: target.searchParams.get('last_event_id') }
+}
+
+const streamRequests = (scene: Scene) => scene.proxy.heads.filter((head) => head.startsWith('GET '))
+
+describe.concurrent('clients that lose their connection while updates are published', () => {
+  const both = { field: true, parameter: 'earliest' }
+  const parameterOnly = { field: false, parameter: expect.stringContaining('urn:uuid:') }
+  const clients: readonly (readonly [
+    name: string,
+    cursors: object,
+    open: (url: string) => Promise<Reader>,
+  ])[] = [
+    ['eventsource', both, openEventSource],
+    ['eventsource-client', both, openEventSourceClient],
+    [
+      'event-source-polyfill, told the name of the parameter,',
+      parameterOnly,
+      (url) => openPolyfill(url, { parameter: 'last_event_id' }),
+    ],
+    [
+      '@microsoft/fetch-event-source, with a handler that throws at a clean end,',
+      both,
+      (url) => openFetchEventSource(url, { comesBack: true }),
+    ],
+    ['reconnecting-eventsource', both, (url) => openReconnecting(url, { renames: false })],
+  ]
+  for (const [name, cursors, open] of clients) {
+    test(`REC-02 REC-05 REC-12 REC-13 REC-18 ${name} resumes without gap or duplicate`, async () => {
+      const scene = await openScene()
+      scene.start()
+      // The first cursor stays in the URL: the field of a later request must win over it.
+      const reader = await open(scene.url('&last_event_id=earliest'))
+      await scene.goesOn(reader)
+      scene.proxy.cut()
+      await scene.goesOn(reader)
+      await scene.restart('SIGTERM')
+      await scene.goesOn(reader)
+      await scene.proxy.refuse()
+      await scene.restart('SIGKILL')
+      await scene.proxy.recover()
+      await scene.goesOn(reader)
+      await scene.settle(reader)
+
+      const received = await reader.received()
+      expect(await scene.known(reader)).toEqual(scene.acknowledged)
+      expect(new Set(received.map(({ id }) => id)).size).toBe(received.length)
+      expect(await reader.opened()).toBeGreaterThanOrEqual(4)
+      for (const head of streamRequests(scene).slice(1)) expect(cursorsOf(head)).toMatchObject({ ...cursors })
+      await reader.close()
+      await scene.dispose()
+    }, 60_000)
+  }
+})
+
+/** Publishes one update before, one during and one after an interruption, and answers with which arrived. */
+async function interrupt(
+  scene: Scene,
+  reader: Reader,
+  begin: () => unknown,
+  end: () => unknown = () => scene.proxy.recover(),
+): Promise<readonly boolean[]> {
+  await until('the stream', async () => (await reader.opened()) === 1)
+  await scene.publish()
+  await until('the first', async () => (await reader.received()).length === 1)
+  await begin()
+  await scene.publish()
+  await end()
+  await until('the stream again', async () => (await reader.opened()) === 2)
+  await scene.settle(reader)
+  const received = await reader.received()
+  return scene.acknowledged.map(({ id }) => received.some((update) => update.id === id))
+}
+
+/** Breaks as a gateway without its hub does, and waits until a client has seen it. */
+async function failOnce(scene: Scene): Promise<void> {
+  const before = streamRequests(scene).length
+  scene.proxy.fail()
+  await until('a request that is answered 502', () => streamRequests(scene).length > before)
+}
+
+describe('clients that spell the cursor in their own way', () => {
+  test('sp-103 event-source-polyfill misses what came in between under its default parameter name', async () => {
+    const scene = await openScene()
+    const reader = await openPolyfill(scene.url(), {})
+    const arrived = await interrupt(scene, reader, () => scene.proxy.refuse())
+    expect(arrived).toEqual([true, false, true])
+    expect(streamRequests(scene).at(-1)).toContain('&lastEventId=urn%3Auuid%3A')
+  }, 30_000)
+
+  test('sp-103 reconnecting-eventsource misses what came in between once a gateway has answered 502', async () => {
+    const scene = await openScene()
+    const reader = await openReconnecting(scene.url(), { renames: false })
+    const arrived = await interrupt(scene, reader, () => failOnce(scene))
+    expect(arrived).toEqual([true, false, true])
+    expect(streamRequests(scene).at(-1)).toContain('&lastEventId=urn%3Auuid%3A')
+  }, 30_000)
+
+  test('REC-05 reconnecting-eventsource resumes after a 502 when its inner class spells the parameter', async () => {
+    const scene = await openScene()
+    const reader = await openReconnecting(scene.url('&last_event_id=earliest'), { renames: true })
+    expect(await interrupt(scene, reader, () => failOnce(scene))).toEqual([true, true, true])
+    expect(await reader.received()).toEqual(scene.acknowledged)
+  }, 30_000)
+})
+
+describe('ends and silences that clients take in their own way', () => {
+  test('SUB-91 @microsoft/fetch-event-source resolves at a clean end and leaves it at that', async () => {
+    const scene = await openScene()
+    const reader = await openFetchEventSource(scene.url('&last_event_id=earliest'), { comesBack: false })
+    await scene.publish()
+    await scene.settle(reader)
+    await (await scene.hub).stop('SIGTERM')
+    await until('the end', () => reader.page.evaluate(() => clientPage.ended !== null))
+    expect(await reader.page.evaluate(() => clientPage.ended)).toBe('resolved')
+    expect(await reader.received()).toEqual(scene.acknowledged)
+    expect(streamRequests(scene).length).toBe(1)
+  }, 30_000)
+
+  test('REC-05 SUB-99 @microsoft/fetch-event-source goes on where it was when its tab is shown again', async () => {
+    const scene = await openScene()
+    const reader = await openFetchEventSource(scene.url(), { comesBack: false })
+    const arrived = await interrupt(
+      scene,
+      reader,
+      () => setVisible(reader.page, false),
+      () => setVisible(reader.page, true),
+    )
+    expect(arrived).toEqual([true, true, true])
+    expect(await reader.received()).toEqual(scene.acknowledged)
+    // The first preflight has allowed the field that only the second request has.
+    expect(scene.proxy.heads.filter((head) => head.startsWith('OPTIONS ')).length).toBe(1)
+    expect(streamRequests(scene).map((head) => cursorsOf(head).field)).toEqual([false, true])
+  }, 30_000)
+
+  test('SUB-85 event-source-polyfill stays while the hub beats, and gives up a stalled connection without loss', async () => {
+    const scene = await openScene(['--hub-heartbeat', '250ms'])
+    const reader = await openPolyfill(scene.url(), { parameter: 'last_event_id', heartbeatTimeout: 1500 })
+    await until('the stream', async () => (await reader.opened()) === 1)
+    await scene.publish()
+    // A second reader says how long the silence has been: more than twice what the polyfill bears.
+    const { url } = await scene.hub
+    const witness = await StreamClient.open(`${url}?match=a`, { Authorization: `Bearer ${token}` })
+    await until('heartbeats', () => witness.lines.filter((line) => line.startsWith(':')).length >= 13)
+    witness.close()
+    expect(await reader.opened()).toBe(1)
+    const before = scene.proxy.accepted
+    scene.proxy.stall()
+    await scene.publish()
+    await until('another connection', () => scene.proxy.accepted > before)
+    await scene.proxy.recover()
+    await scene.settle(reader)
+    expect(await reader.received()).toEqual(scene.acknowledged)
+  }, 30_000)
+})
+
+/** What the page is told when its tab goes to the back or comes to the front. */
+async function setVisible(page: Page, isVisible: boolean): Promise<void> {
+  await page.evaluate((visible) => {
+    Object.defineProperty(document, 'hidden', { value: !visible, configurable: true })
+    document.dispatchEvent(new Event('visibilitychange'))
+  }, isVisible)
+}
