@@ -1,6 +1,6 @@
 import { mint } from './auth/mint.ts'
 import type { Settings } from './config.ts'
-import { resourceIdentifier } from './serve.ts'
+import { resourceIdentifier } from './serve/edge.ts'
 
 /** What `serve --dev` prints: the hub, tokens for this run, and two lines to paste, each on its own. */
 export async function devLines(settings: Settings, address: string): Promise<string> {

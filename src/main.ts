@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { runCheck } from './cli/check.ts'
-import { type CommandIo, configure, type ExitCode } from './cli/command.ts'
+import { type CommandIo, type ExitCode, messageOf, randomText } from './cli/command.ts'
 import { runConfig } from './cli/config.ts'
 import { runHealth } from './cli/health.ts'
 import { refuseCommand, runHelp, serveHelp } from './cli/help.ts'
@@ -8,7 +8,7 @@ import { runPublish } from './cli/publish.ts'
 import { runSubscribe } from './cli/subscribe.ts'
 import { runToken } from './cli/token.ts'
 import { runVersion } from './cli/version.ts'
-import { type Configuration, describeProblem } from './config.ts'
+import { type Configuration, describeProblem, exitCode, load, type Refusal } from './config.ts'
 import { devLines } from './dev.ts'
 import { Server, unsupported } from './serve.ts'
 import { Log } from './telemetry.ts'
@@ -40,19 +40,25 @@ async function serve(argv: readonly string[], io: CommandIo): Promise<ExitCode> 
   }
   // Unhandled, either of them would end the process before it has drained, or at all.
   const signals = new Signals()
-  const configuration = configure(argv, io)
-  if (typeof configuration === 'number') return configuration
+  const read = reader(argv, io)
+  const configuration = read()
+  const problems = problemsOf(configuration)
+  for (const problem of problems) io.stderr(`${problem}\n`)
+  if (!configuration.ok) return exitCode(configuration.problems)
+  if (problems.length > 0) return 78
+  if (isActivated(io)) {
+    io.stderr('LISTEN_FDS: socket activation is not supported; listen on unix:/path instead\n')
+    return 78
+  }
   const { settings } = configuration
   const log = new Log({ ...settings.log, write: io.stderr, clock: () => new Date() })
   for (const warning of configuration.warnings) log.warn(describeProblem(warning))
-  const missing = unsupported(settings)
-  for (const problem of missing) io.stderr(`${problem}\n`)
-  if (missing.length > 0) return 78
-  return await run(configuration, log, signals, io)
+  return await run(configuration, read, log, signals, io)
 }
 
 async function run(
   { settings, isDev }: Configuration,
+  read: () => Configuration | Refusal,
   log: Log,
   signals: Signals,
   io: CommandIo,
@@ -61,22 +67,58 @@ async function run(
   try {
     server = await Server.open(settings, log)
   } catch (error) {
-    io.stderr(`cinnabar: ${error instanceof Error ? error.message : String(error)}\n`)
+    io.stderr(`cinnabar: ${messageOf(error)}\n`)
     return 1
   }
   process.on('unhandledRejection', (error) => log.error('unhandled rejection', { error: String(error) }))
+  signals.onHangup(() => reload(server, read(), log))
   log.info('listening', { addresses: server.addresses.join(' '), transport: settings.transport })
   if (isDev) io.stdout(await devLines(settings, server.addresses[0] ?? ''))
   const signal = await signals.first
   log.info('draining', { signal, subscribers: server.subscriberCount })
-  await server.close(settings.shutdown.drain)
+  await server.close()
   log.info('stopped')
   return 0
 }
 
-/** The first signal drains, the second one ends the process at once. */
+/** Reads all places anew at each call. The keys of `--dev` are made once: they are for the whole run. */
+function reader(argv: readonly string[], io: CommandIo): () => Configuration | Refusal {
+  const devKeys = { publisher: randomText(32, io), subscriber: randomText(32, io) }
+  return () => load({ argv, env: io.env, readFile: io.readFile, isTerminal: io.isTerminal, devKeys })
+}
+
+function problemsOf(configuration: Configuration | Refusal): readonly string[] {
+  return configuration.ok ? unsupported(configuration.settings) : configuration.problems.map(describeProblem)
+}
+
+/** What is wrong is logged, all of it, and leaves everything as it was. Never rejects. */
+async function reload(server: Server, configuration: Configuration | Refusal, log: Log): Promise<void> {
+  const refuse = (problem: string) => log.error('configuration refused', { problem })
+  const problems = problemsOf(configuration)
+  for (const problem of problems) refuse(problem)
+  if (!configuration.ok || problems.length > 0) return
+  for (const warning of configuration.warnings) log.warn(describeProblem(warning))
+  try {
+    for (const setting of await server.reload(configuration.settings)) {
+      log.warn('the change needs a restart', { setting })
+    }
+    log.info('configuration reloaded')
+  } catch (error) {
+    for (const problem of messageOf(error).split('\n')) refuse(problem)
+  }
+}
+
+/** Sockets handed over by the service manager. Bun 1.4.5 would ignore them and listen elsewhere. */
+function isActivated({ env }: CommandIo): boolean {
+  return Number(env['LISTEN_FDS'] ?? 0) > 0 && Number(env['LISTEN_PID'] ?? process.pid) === process.pid
+}
+
+/** The first of SIGTERM and SIGINT drains, the second ends the process at once; SIGHUP reloads. */
 class Signals {
   readonly first: Promise<string>
+  // Reloads come one after the other. One before the hub listens is dropped: it has just read everything.
+  #reloading = Promise.resolve()
+  #reload: () => Promise<void> = () => Promise.resolve()
 
   constructor() {
     const { promise, resolve } = Promise.withResolvers<string>()
@@ -86,11 +128,19 @@ class Signals {
       process.on(name, () => {
         if (isSecond) process.exit(1)
         isSecond = true
+        this.#reload = () => Promise.resolve()
         resolve(name)
       })
     }
-    // Terminals that close and log rotation send it: it must not end the hub.
-    process.on('SIGHUP', () => {})
+    // Unhandled it would end the process: terminals that close send it too.
+    process.on('SIGHUP', () => {
+      this.#reloading = this.#reloading.then(() => this.#reload())
+    })
+  }
+
+  /** What SIGHUP does. It must not reject. */
+  onHangup(run: () => Promise<void>): void {
+    this.#reload = run
   }
 }
 

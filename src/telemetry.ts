@@ -7,7 +7,7 @@ export type LogFields = Readonly<Record<string, string | number | boolean | null
 export class Log {
   readonly #write: (line: string) => void
   readonly #format: 'json' | 'pretty'
-  readonly #least: number
+  #least: number
   readonly #clock: () => Date
 
   constructor(options: LogOptions) {
@@ -15,6 +15,11 @@ export class Log {
     this.#format = options.format
     this.#least = levels.indexOf(options.level)
     this.#clock = options.clock
+  }
+
+  /** Writes lines of this level and above from now on. */
+  set level(level: LogLevel) {
+    this.#least = levels.indexOf(level)
   }
 
   debug(message: string, fields: LogFields = {}): void {
@@ -67,12 +72,16 @@ export class Counters {
   announcementsFailed = 0
   shedEpisodes = 0
   shedReaders = 0
+  /** Told how long it took, in seconds; for histograms. */
+  onPublished: (seconds: number) => void = () => {}
+  onDelivered: (seconds: number) => void = () => {}
   readonly tokenFailures = new Map<string, number>()
 
   observe(event: HubEvent): void {
     switch (event.kind) {
       case 'published':
         this.updates++
+        this.onPublished(event.ms / 1000)
         break
       case 'publish-failed':
         this.updatesFailed++
@@ -90,6 +99,7 @@ export class Counters {
         break
       case 'delivered':
         this.deliveries += event.deliveries
+        this.onDelivered(event.ms / 1000)
         break
       case 'replayed':
         this.replayed += event.entries
@@ -106,5 +116,36 @@ export class Counters {
   /** The reasons are a closed set, so the map stays small. */
   tokenRefused(reason: string): void {
     this.tokenFailures.set(reason, (this.tokenFailures.get(reason) ?? 0) + 1)
+  }
+}
+
+/** Log lines for what an operator should see: once when it begins and once when it is over. */
+export class EventLog {
+  readonly #log: Log
+  #isFailing = false
+
+  constructor(log: Log) {
+    this.#log = log
+  }
+
+  observe(event: HubEvent): void {
+    switch (event.kind) {
+      case 'publish-failed':
+        if (!this.#isFailing) this.#log.error('publications fail', { problem: event.problem })
+        this.#isFailing = true
+        break
+      case 'published':
+        if (this.#isFailing) this.#log.info('publications are accepted again')
+        this.#isFailing = false
+        break
+      case 'pressed':
+        this.#log.warn('memory is above its budget: shedding load', { residentBytes: event.residentBytes })
+        break
+      case 'relieved':
+        this.#log.info('memory is below its budget again', { steps: event.step })
+        break
+      default:
+        break
+    }
   }
 }

@@ -27,13 +27,37 @@ const rooms: Readonly<Record<string, Room>> = {
     outside: ['elysia', '@elysiajs/stream', 'node:net'],
   },
   'admin/': { own: ['admin/', 'types:hub/', 'telemetry.ts'], outside: ['elysia', 'prom-client'] },
-  'cli/': { own: ['cli/', 'protocol/', 'config.ts', 'config/', 'auth/'], outside: ['../package.json'] },
+  'cli/': {
+    own: [
+      'cli/',
+      'protocol/',
+      'config.ts',
+      'config/',
+      'auth/',
+      'transport/history-',
+      'transport/text-file.ts',
+    ],
+    outside: ['../package.json', 'valibot'],
+  },
   'config/': { own: ['config/'], outside: ['valibot'] },
   'config.ts': { own: ['config/'], outside: ['valibot'] },
   'telemetry.ts': { own: ['types:hub/'], outside: [] },
-  'dev.ts': { own: ['auth/', 'config.ts', 'serve.ts'], outside: [] },
+  'dev.ts': { own: ['auth/', 'config.ts', 'serve/'], outside: [] },
+  'serve/': {
+    own: ['serve/', 'admin/', 'auth/', 'config.ts', 'config/', 'http/', 'hub/', 'protocol/', 'telemetry.ts'],
+    outside: ['bun:ffi', 'node:crypto', 'node:fs', 'node:tls'],
+  },
   'serve.ts': {
-    own: ['admin/', 'auth/', 'config.ts', 'config/', 'http/', 'hub/', 'protocol/', 'telemetry.ts', 'transport/'],
+    own: [
+      'serve/',
+      'admin/',
+      'types:auth/',
+      'config.ts',
+      'http/',
+      'types:hub/',
+      'telemetry.ts',
+      'transport/',
+    ],
     outside: [],
   },
   'main.ts': { own: ['cli/', 'config.ts', 'dev.ts', 'serve.ts', 'telemetry.ts'], outside: ['node:fs'] },
@@ -43,7 +67,8 @@ const rooms: Readonly<Record<string, Room>> = {
 const doors: Readonly<Record<string, readonly string[]>> = {
   elysia: ['http/app.ts', 'admin/app.ts'],
   '@elysiajs/stream': ['http/event-source.ts'],
-  'node:crypto': ['auth/keys.ts'],
+  'node:crypto': ['auth/keys.ts', 'serve/certificate.ts'],
+  'bun:ffi': ['serve/peer-timeout.ts'],
   re2js: ['protocol/url-pattern-regexp.ts'],
 }
 
@@ -75,7 +100,7 @@ for (const file of files) {
 }
 
 const isBelow = (file: string, place: string) =>
-  place.endsWith('/') ? file.startsWith(place) : file === place
+  /[/-]$/.test(place) ? file.startsWith(place) : file === place
 const roomOf = (file: string) => Object.entries(rooms).find(([place]) => isBelow(file, place))?.[1]
 
 function isAllowed({ from, to, isType }: Import): boolean {

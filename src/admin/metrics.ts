@@ -1,4 +1,4 @@
-import { Counter, Gauge, Registry } from 'prom-client'
+import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { HubGauges } from '../hub/hub.ts'
 import type { TransportStats } from '../hub/transport.ts'
 import type { Counters } from '../telemetry.ts'
@@ -12,6 +12,10 @@ export interface MetricSources {
   /** Milliseconds of the transport's clock. */
   readonly clock: () => number
   readonly residentBytes: () => number
+  readonly memoryLimitBytes: () => number
+  readonly loopLagSeconds: () => number
+  /** Every update since the log began has a position of its own. */
+  readonly headPosition: () => number
 }
 
 /** The registry of the admin listener. Names that dashboards for Mercure hubs know keep their meaning. */
@@ -20,6 +24,7 @@ export function metrics(sources: MetricSources): Registry {
   for (const [name, help, read] of totals(sources)) counter(registry, name, help, read)
   for (const [name, help, read] of levels(sources)) gauge(registry, name, help, read)
   tokenFailures(registry, sources.counters)
+  latencies(registry, sources.counters)
   return registry
 }
 
@@ -33,6 +38,13 @@ function totals({ counters }: MetricSources): readonly Row[] {
     ['cinnabar_deliveries_total', 'Updates written to live subscribers', () => counters.deliveries],
     ['cinnabar_replayed_total', 'Updates written to subscribers that caught up', () => counters.replayed],
     [
+      'cinnabar_announcements_failed_total',
+      'Subscription events not stored',
+      () => counters.announcementsFailed,
+    ],
+    ['cinnabar_shed_episodes_total', 'Times that memory was above its budget', () => counters.shedEpisodes],
+    ['cinnabar_shed_readers_total', 'Streams ended to get memory back', () => counters.shedReaders],
+    [
       'cinnabar_slow_readers_total',
       'Streams cut because their reader was too slow',
       () => counters.slowReaders,
@@ -40,7 +52,9 @@ function totals({ counters }: MetricSources): readonly Row[] {
   ]
 }
 
-function levels({ gauges, stats, waitingBytes, clock, residentBytes }: MetricSources): readonly Row[] {
+function levels(sources: MetricSources): readonly Row[] {
+  const { gauges, stats, waitingBytes, clock, residentBytes, memoryLimitBytes, loopLagSeconds } = sources
+  const dropped = () => Math.max(0, sources.headPosition() - stats().rows)
   const oldestAge = () => {
     const { oldestAt } = stats()
     return oldestAt === null ? 0 : Math.max(0, clock() - oldestAt) / 1000
@@ -58,6 +72,9 @@ function levels({ gauges, stats, waitingBytes, clock, residentBytes }: MetricSou
     ['cinnabar_history_bytes', 'Stored bytes of the updates kept', () => stats().bytes],
     ['cinnabar_history_oldest_age_seconds', 'Age of the oldest update kept', oldestAge],
     ['cinnabar_history_file_bytes', 'The history file and its journal', () => stats().fileBytes],
+    ['cinnabar_history_dropped_entries', 'Updates dropped by retention since the log began', dropped],
+    ['cinnabar_memory_limit_bytes', 'The budget of resident memory; 0 is none', memoryLimitBytes],
+    ['cinnabar_event_loop_lag_seconds', 'How late the last heartbeat timer was', loopLagSeconds],
     ['cinnabar_resident_bytes', 'Resident memory of the process', residentBytes],
   ]
 }
@@ -83,6 +100,26 @@ function gauge(registry: Registry, name: string, help: string, read: () => numbe
       this.set(read())
     },
   })
+}
+
+/** From 0.1 ms to 10 s. */
+const buckets = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10]
+
+function latencies(registry: Registry, counters: Counters): void {
+  const publish = new Histogram({
+    name: 'cinnabar_publish_seconds',
+    help: 'From an update that passed every check to its place in the log',
+    buckets,
+    registers: [registry],
+  })
+  const delivery = new Histogram({
+    name: 'cinnabar_delivery_seconds',
+    help: 'From the log to the last reader of a turn, for the oldest update of the turn',
+    buckets,
+    registers: [registry],
+  })
+  counters.onPublished = (seconds) => publish.observe(seconds)
+  counters.onDelivered = (seconds) => delivery.observe(seconds)
 }
 
 function tokenFailures(registry: Registry, counters: Counters): void {

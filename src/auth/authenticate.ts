@@ -37,6 +37,8 @@ export interface Authenticator {
   explain(token: string, role: Role, audience: string): Promise<Explanation>
   /** Whether some issuer has a key for the role. A role without any is disabled. */
   hasKeys(role: Role): boolean
+  /** Fetches every key set again, whatever is due. */
+  refresh(): void
   /** Stops fetching key sets. What is loaded can still be used. */
   close(): void
 }
@@ -114,6 +116,13 @@ class CachingAuthenticator implements Authenticator {
 
   hasKeys(role: Role): boolean {
     return [...this.#issuers.values()].some((issuer) => issuer.keys[role] !== null)
+  }
+
+  refresh(): void {
+    for (const { keys } of this.#issuers.values()) {
+      keys.publisher?.refresh()
+      keys.subscriber?.refresh()
+    }
   }
 
   close(): void {

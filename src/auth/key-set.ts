@@ -69,6 +69,10 @@ class KeySet implements KeySource {
     return this.#loaded !== tried && hasSigned(this.#loaded, compact, header)
   }
 
+  refresh(): void {
+    void this.#load()
+  }
+
   close(): void {
     this.#closed = true
     this.#disarm()

@@ -12,6 +12,8 @@ export interface KeySource {
    * Rejects with `keys-unavailable` while no key could be loaded at all.
    */
   verify(compact: string, header: { readonly alg: string; readonly kid?: string }): Promise<boolean>
+  /** Loads the keys again where they are loaded. Those there are stay in use until then. */
+  refresh(): void
   /** Stops what runs in the background. */
   close(): void
 }
@@ -22,6 +24,7 @@ export function staticKey(key: Key, algorithm: string): KeySource {
     algorithms: [algorithm],
     revision: 0,
     verify: (compact) => isSignedBy(compact, key, algorithm),
+    refresh: () => {},
     close: () => {},
   }
 }

@@ -46,17 +46,19 @@ interface Connection {
 
 /**
  * The routes of the hub listener, each a plain function of the request. Elysia finds the handler and turns
- * streams into responses; everything else is ours, errors included.
+ * streams into responses; everything else is ours, errors included. `current` is asked at every request, so
+ * that a reload changes what the edge does; the paths, the scheme and the health checks are fixed here.
  */
-export function hubApp(options: AppOptions) {
-  const edge = new Edge(options)
-  const { path } = options.location
+export function hubApp(current: () => AppOptions) {
+  const edge = new Edge(current)
+  const { location, isSecure, health } = current()
+  const { path } = location
   const metadata = metadataPath(path)
   const subscriptions = `${path}/subscriptions`
   const unparsed = { parse: 'none' } as const
   // Elysia looks for the path after so many characters: a host of three, as `hub` in a network of containers,
   // ends before that unless the scheme is the longer one.
-  const handler = { standardHostname: options.isSecure }
+  const handler = { standardHostname: isSecure }
   return new Elysia({ strictPath: true, precompile: true, handler })
     .onError({ as: 'global' }, ({ error, code, request, server }) =>
       edge.refuse(edge.exchange(request, server), code === 'NOT_FOUND' ? notFound() : error),
@@ -75,8 +77,8 @@ export function hubApp(options: AppOptions) {
       ({ request, server }) => edge.subscriptions(edge.exchange(request, server)),
       unparsed,
     )
-    .get('/healthz', () => options.health.alive())
-    .get('/readyz', () => options.health.ready())
+    .get('/healthz', () => health.alive())
+    .get('/readyz', () => health.ready())
 }
 
 const readMethods = 'GET, HEAD, OPTIONS'
@@ -87,13 +89,19 @@ function notFound(): ProtocolError {
 
 /** From a request to its exchange, and from an outcome to its response. */
 class Edge {
-  readonly hubMethods: string
-  readonly #options: AppOptions
+  readonly #current: () => AppOptions
 
-  constructor(options: AppOptions) {
-    this.#options = options
-    const reading = options.canSubscribe ? 'GET, HEAD, QUERY, ' : ''
-    this.hubMethods = `${reading}${options.canPublish ? 'POST, ' : ''}OPTIONS`
+  constructor(current: () => AppOptions) {
+    this.#current = current
+  }
+
+  get hubMethods(): string {
+    const { canSubscribe, canPublish } = this.#options
+    return `${canSubscribe ? 'GET, HEAD, QUERY, ' : ''}${canPublish ? 'POST, ' : ''}OPTIONS`
+  }
+
+  get #options(): AppOptions {
+    return this.#current()
   }
 
   exchange(request: Request, connection: Connection | null): Exchange {
@@ -108,7 +116,7 @@ class Edge {
       origin,
       address: () => proxies.clientAddress(request, peer()),
       authenticate: (token, role) => authenticate(token, role, this.#resource(origin)),
-      keepOpen: () => connection?.timeout(request, 0),
+      idleTimeout: (seconds) => connection?.timeout(request, seconds),
     }
   }
 

@@ -50,7 +50,7 @@ export class EventStream extends RecognizedStream implements Sink {
     return this.#options.headers
   }
 
-  /** Runs once when the stream has ended, for whatever reason; at once when it already has. */
+  /** Runs once when the stream ends, for whatever reason; at once when it already has. */
   onClosed(run: () => void): void {
     if (this.#isClosed) run()
     else this.#onClosed = run
@@ -88,12 +88,13 @@ export class EventStream extends RecognizedStream implements Sink {
     const controller = this.#controller
     this.#controller = null
     this.#options.streams.remove(this)
+    // Before the response ends: Bun 1.4.5 takes an idle timeout only for a request that is still answered.
+    this.#onClosed?.()
     if (controller !== null && reason.kind !== 'client') this.#closeController(controller, reason)
     this.#account(-this.#waitingBytes)
     this.#waiting = []
     this.#ready?.resolve()
     this.#finished?.resolve()
-    this.#onClosed?.()
   }
 
   #open(controller: DirectController): Promise<void> {
@@ -182,16 +183,18 @@ export interface EventStreamOptions {
 export class OpenStreams {
   readonly #open = new Set<EventStream>()
   readonly #clock: () => number
-  readonly #heartbeatMs: number
   /** Milliseconds of the clock, as of the last look. */
   now: number
+  /** How late the last beat was, in milliseconds: what the event loop makes everybody wait. */
+  lagMs = 0
   /** Bytes waiting for slow readers, in sum. */
   waitingBytes = 0
+  /** A comment is written after so much silence; 0 is never. */
+  heartbeatMs: number
 
-  /** `heartbeatMs`: a comment is written after so much silence; 0 is never. */
   constructor(clock: () => number, heartbeatMs: number) {
     this.#clock = clock
-    this.#heartbeatMs = heartbeatMs
+    this.heartbeatMs = heartbeatMs
     this.now = clock()
   }
 
@@ -201,7 +204,7 @@ export class OpenStreams {
 
   /** How often `beat` wants to be called, in milliseconds. One timer serves all streams. */
   get beatMs(): number {
-    return this.#heartbeatMs === 0 ? 1000 : Math.min(1000, Math.max(50, this.#heartbeatMs / 4))
+    return this.heartbeatMs === 0 ? 1000 : Math.min(1000, Math.max(50, this.heartbeatMs / 4))
   }
 
   add(stream: EventStream): void {
@@ -213,9 +216,11 @@ export class OpenStreams {
   }
 
   beat(): void {
-    this.now = this.#clock()
-    if (this.#heartbeatMs === 0) return
-    const quietSince = this.now - this.#heartbeatMs
+    const now = this.#clock()
+    this.lagMs = Math.max(0, now - this.now - this.beatMs)
+    this.now = now
+    if (this.heartbeatMs === 0) return
+    const quietSince = this.now - this.heartbeatMs
     for (const stream of this.#open) stream.beat(quietSince)
   }
 }

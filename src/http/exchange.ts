@@ -12,6 +12,6 @@ export interface Exchange {
   address(): string | null
   /** Throws or rejects with `invalid-token` or `keys-unavailable`. */
   authenticate(token: string, role: Role): Identity | Promise<Identity>
-  /** Turns off the idle timeout of the connection: the heartbeat takes its place. */
-  keepOpen(): void
+  /** Closes the connection when nothing moves on it for so many seconds; 0 never does. */
+  idleTimeout(seconds: number): void
 }

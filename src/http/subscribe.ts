@@ -47,7 +47,6 @@ export async function subscribe(
   for (const [name, value] of Object.entries(streamFields)) headers.set(name, value)
   for (const [name, value] of Object.entries(dialect.cursorFields(cursor.lastEventId)))
     headers.set(name, value)
-  exchange.keepOpen()
   return new EventStream({
     headers,
     bufferBytesMax: options.bufferBytesMax,
@@ -55,17 +54,23 @@ export async function subscribe(
     comeBackMs: () => 500 + Math.floor(options.random() * 2500),
     streams: options.streams,
     onOpen: (stream) => {
+      // The heartbeat takes its place, until the connection waits for another request.
+      exchange.idleTimeout(0)
       const subscriber = options.hub.subscribe(matchers, identity, cursor, stream)
       const release = counts.add(address, identity.holder)
       const cancel = endOnTime(identity, options, (kind) => options.hub.end(subscriber, { kind }))
       stream.onClosed(() => {
         cancel()
         release()
+        exchange.idleTimeout(IDLE_TIMEOUT_S)
       })
       return (reason) => options.hub.end(subscriber, reason)
     },
   })
 }
+
+/** Seconds after which a connection whose stream has ended is closed. */
+const IDLE_TIMEOUT_S = 10
 
 /** HEAD: the same checks and fields, and no subscription (GEN-23). */
 export async function subscribeHead(

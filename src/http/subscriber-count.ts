@@ -10,7 +10,7 @@ export interface SubscriberLimits {
 
 /** Who has how many streams open, against the limits (SUB-33). Holds only what is counted now. */
 export class SubscriberCount {
-  readonly #limits: SubscriberLimits
+  #limits: SubscriberLimits
   readonly #byAddress = new Map<string, number>()
   readonly #byHolder = new Map<string, number>()
   #total = 0
@@ -21,6 +21,11 @@ export class SubscriberCount {
 
   get total(): number {
     return this.#total
+  }
+
+  /** Other limits from now on. A limit that there was none of counts the streams that open after it. */
+  set limits(limits: SubscriberLimits) {
+    this.#limits = limits
   }
 
   /** Throws `too-many-subscribers` when one more would be over a limit. */

@@ -18,7 +18,9 @@ export class Dispatch {
   #pending: Entry[] = []
   #pendingBytes = 0
   #isScheduled = false
-  #plan: Plan = emptyPlan()
+  #plan: Plan = emptyPlan(0)
+  /** When the oldest pending entry came. */
+  #pendingSince = 0
   #drained: PromiseWithResolvers<void> | null = null
 
   constructor(options: DispatchOptions) {
@@ -44,6 +46,7 @@ export class Dispatch {
   }
 
   add(entry: Entry): void {
+    if (this.#pending.length === 0) this.#pendingSince = this.#options.clock()
     this.#pending.push(entry)
     this.#pendingBytes += entry.frame.length
     this.#schedule()
@@ -79,7 +82,7 @@ export class Dispatch {
   }
 
   #makePlan(until: number): void {
-    const plan = emptyPlan()
+    const plan = emptyPlan(this.#pendingSince)
     const root = Trail.root()
     let taken = 0
     for (const entry of this.#pending) {
@@ -92,7 +95,6 @@ export class Dispatch {
     this.#pending = taken === this.#pending.length ? [] : this.#pending.slice(taken)
     this.#pendingBytes -= plan.bytes
     this.#plan = plan
-    this.#options.observe({ kind: 'delivered', entries: taken, deliveries: plan.deliveries })
     if (this.#drained !== null && !this.isFull) {
       this.#drained.resolve()
       this.#drained = null
@@ -122,7 +124,13 @@ export class Dispatch {
       for (; this.#plan.next < end; this.#plan.next++) writeTo(readers[this.#plan.next])
       if (this.#options.clock() >= until) break
     }
-    if (this.#plan.next === readers.length) this.#plan = emptyPlan()
+    if (this.#plan.next === readers.length) this.#finish()
+  }
+
+  #finish(): void {
+    const { deliveries, since } = this.#plan
+    this.#options.observe({ kind: 'delivered', deliveries, ms: this.#options.clock() - since })
+    this.#plan = emptyPlan(0)
   }
 
   #isHalfOver(until: number): boolean {
@@ -148,10 +156,12 @@ interface Plan {
   next: number
   bytes: number
   deliveries: number
+  /** When its oldest entry came. */
+  readonly since: number
 }
 
-function emptyPlan(): Plan {
-  return { readers: [], next: 0, bytes: 0, deliveries: 0 }
+function emptyPlan(since: number): Plan {
+  return { readers: [], next: 0, bytes: 0, deliveries: 0, since }
 }
 
 function writeTo(reader: Subscriber | undefined): void {

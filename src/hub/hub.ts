@@ -22,6 +22,7 @@ import { type Entry, type Head, type Position, START, type Transport } from './t
  */
 export class Hub {
   readonly #transport: Transport
+  readonly #clock: () => number
   readonly #newId: () => string
   readonly #observe: (event: HubEvent) => void
   readonly #dispatch: Dispatch
@@ -35,6 +36,7 @@ export class Hub {
 
   constructor(options: HubOptions) {
     this.#transport = options.transport
+    this.#clock = options.clock
     this.#newId = options.newId
     this.#presence = options.presence
     this.#announcer = this.#openAnnouncer(options)
@@ -94,13 +96,14 @@ export class Hub {
       throw new ProtocolError('shutting-down', 'the hub accepts no more publications')
     if (this.#dispatch.isFull) await this.#dispatch.drained()
     const id = update.id ?? this.#newId()
+    const start = this.#clock()
     try {
       await this.#transport.append(seal(update, id))
     } catch (error) {
-      this.#observe({ kind: 'publish-failed' })
+      this.#observe({ kind: 'publish-failed', problem: error instanceof Error ? error.message : 'unknown' })
       throw error
     }
-    this.#observe({ kind: 'published' })
+    this.#observe({ kind: 'published', ms: this.#clock() - start })
     return id
   }
 
@@ -262,12 +265,14 @@ export interface HubLimits {
 /** What happened, for logs and metrics. */
 export type HubEvent =
   | BudgetEvent
-  | { readonly kind: 'published' }
-  | { readonly kind: 'publish-failed' }
+  /** `ms`: from the update to its place in the log. */
+  | { readonly kind: 'published'; readonly ms: number }
+  | { readonly kind: 'publish-failed'; readonly problem: string }
   | { readonly kind: 'announcement-failed' }
   | { readonly kind: 'subscribed' }
   | { readonly kind: 'unsubscribed'; readonly reason: CloseReason }
-  | { readonly kind: 'delivered'; readonly entries: number; readonly deliveries: number }
+  /** `ms`: how long the oldest entry of a turn waited until its last reader was written to. */
+  | { readonly kind: 'delivered'; readonly deliveries: number; readonly ms: number }
   | { readonly kind: 'replayed'; readonly entries: number }
 
 export interface HubGauges {

@@ -98,7 +98,7 @@ async function arrange(jwksUri: string, algorithms?: readonly string[]) {
     timers.splice(0)[0]?.run()
     await next
   }
-  return { authenticator, time, timers, problems, failures, ask, loaded, runTimer }
+  return { authenticator, time, timers, problems, failures, ask, armed, loaded, runTimer }
 }
 
 describe('AUT-41 the key set of an issuer', () => {
@@ -140,6 +140,25 @@ describe('AUT-41 the key set of an issuer', () => {
     await runTimer()
     expect(timers.map(({ delayMs }) => delayMs)).toEqual([600_000])
     expect(await ask(await token())).toBe('accepted')
+  })
+
+  test('is fetched again when that is asked for, and what it held stays in use until then', async () => {
+    const [old, next] = await Promise.all([issuerKey('1'), issuerKey('2')])
+    const { served, uri } = arrangeServer(setOf(old.jwk))
+    const { ask, armed, authenticator } = await arrange(uri)
+    const token = await old.token()
+    expect(await ask(token)).toBe('accepted')
+    served.answer = () => new Response(null, { status: 500 })
+    const failed = armed()
+    authenticator.refresh()
+    expect(await ask(token)).toBe('accepted')
+    await failed
+    expect(await ask(token)).toBe('accepted')
+    served.answer = setOf(next.jwk)
+    const succeeded = armed()
+    authenticator.refresh()
+    await succeeded
+    expect(await ask(token)).toBe('invalid-token')
   })
 
   test('is fetched again for an unknown kid, not more often than the cooldown', async () => {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { type RunningHub, startHub, until } from '../support/binary.ts'
 import { launchBrowser } from '../support/browser.ts'
-import { type Certificate, makeCertificate } from '../support/certificate.ts'
+import { type CertificateFiles, makeCertificate, temporaryFolder } from '../support/certificates.ts'
 import { type PublishFields, publisherToken } from '../support/publisher.ts'
 import { tokenFor } from '../support/tokens.ts'
 
@@ -15,12 +15,14 @@ const path = '/.well-known/mercure'
 const books = 'https://example.com/books'
 const users = 'https://example.com/users'
 
-let certificate: Certificate
+let certificate: CertificateFiles
+let folder: Awaited<ReturnType<typeof temporaryFolder>>
 let browser: Browser
 let site: ReturnType<typeof Bun.serve>
 let siteOrigin: string
 beforeAll(async () => {
-  certificate = await makeCertificate(['*.example.com'])
+  folder = await temporaryFolder()
+  certificate = await makeCertificate(folder.path, 'site', ['DNS:*.example.com'])
   const { certFile, keyFile } = certificate
   const token = await tokenFor({ subscribe: [`${users}/42`] })
   site = Bun.serve({
@@ -38,7 +40,7 @@ afterAll(async () => {
   await browser.close()
   for (const hub of hubs) await hub.dispose()
   await site.stop(true)
-  await certificate.dispose()
+  await folder.dispose()
 })
 
 const html = { 'Content-Type': 'text/html' }
@@ -52,11 +54,9 @@ interface TestedHub {
 }
 
 async function startSecureHub(flags: readonly string[]): Promise<TestedHub> {
-  const { certFile, keyFile } = certificate
-  const tls = ['--tls-cert-file', certFile, '--tls-key-file', keyFile]
   const cors = ['--hub-cors-origins', siteOrigin, '--hub-publish-origins', siteOrigin]
   const common = ['--hub-anonymous', '--transport', 'memory', '--hub-retry', '100ms']
-  const hub = await startHub({ flags: [...common, ...tls, ...cors, ...flags] })
+  const hub = await startHub({ flags: [...common, ...certificate.flags, ...cors, ...flags] })
   hubs.push(hub)
   return { hub, url: `https://hub.example.com:${new URL(hub.origin).port}${path}` }
 }
@@ -68,7 +68,7 @@ async function publish({ hub }: TestedHub, fields: PublishFields): Promise<strin
     for (const one of typeof value === 'string' ? [value] : value) body.append(name, one)
   }
   const headers = { authorization: `Bearer ${await publisherToken()}` }
-  const tls = { ca: certificate.pem, checkServerIdentity: () => undefined }
+  const tls = { ca: Bun.file(certificate.certFile), checkServerIdentity: () => undefined }
   const response = await fetch(hub.url, { method: 'POST', body, headers, tls })
   if (response.status !== 200) throw new Error(`publishing was answered ${response.status}`)
   return await response.text()

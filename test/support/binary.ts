@@ -25,6 +25,8 @@ export interface HubOptions {
   /** Further flags of `serve`. */
   readonly flags?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
+  /** False leaves the issuers to the flags, the environment or a file. */
+  readonly hasIssuers?: boolean
   /** A folder to go on in, as after a restart. By default a new one. */
   readonly directory?: string
 }
@@ -44,7 +46,8 @@ export function binaryPath(): string {
 export async function startHub(options: HubOptions = {}): Promise<RunningHub> {
   const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'cinnabar-test-')))
   const flags = [
-    ...['--listen', '127.0.0.1:0', '--admin-listen', '127.0.0.1:0', '--issuers', JSON.stringify(issuers())],
+    ...['--listen', '127.0.0.1:0', '--admin-listen', '127.0.0.1:0'],
+    ...(options.hasIssuers === false ? [] : ['--issuers', JSON.stringify(issuers())]),
     ...['--hub-resource-identifier', audience, '--log-format', 'json', ...(options.flags ?? [])],
   ]
   const child = Bun.spawn([binaryPath(), 'serve', ...flags], {

@@ -1,0 +1,124 @@
+import type { adminApp } from '../admin/app.ts'
+import type { Settings } from '../config.ts'
+import type { hubApp } from '../http/app.ts'
+import type { Certificate } from './certificate.ts'
+import { limitPeerSilence } from './peer-timeout.ts'
+import { freeSocketPath, restrictSocket } from './unix-socket.ts'
+
+/** How a listener speaks. */
+export interface Transfer {
+  /** Null speaks without TLS. */
+  readonly certificate: Certificate | null
+  readonly http2: boolean
+  readonly http3: boolean
+}
+
+type Address = Settings['listen'][number]
+type App = ReturnType<typeof hubApp> | ReturnType<typeof adminApp>
+type Listening = NonNullable<App['server']>
+
+/**
+ * One address that is listened on.
+ *
+ * Bun 1.4.5 ignores a certificate in `server.reload`. So a new certificate is a new server on the same port,
+ * and the one before stops to accept and lives on until its streams have ended. Two servers share a port only
+ * with `reusePort`, which would let a second hub in as well: the port is first claimed without it.
+ */
+export class Listener {
+  readonly #makeApp: () => App
+  readonly #address: Address
+  #transfer: Transfer
+  #server: Listening
+  /** Servers with an earlier certificate that still have streams. */
+  readonly #leaving = new Set<Listening>()
+
+  private constructor(makeApp: () => App, address: Address, transfer: Transfer, server: Listening) {
+    this.#makeApp = makeApp
+    this.#address = address
+    this.#transfer = transfer
+    this.#server = server
+  }
+
+  /** `makeApp` makes one app per server. Rejects with a plain Error when the address cannot be had. */
+  static async open(makeApp: () => App, address: Address, transfer: Transfer): Promise<Listener> {
+    if (address.kind === 'unix') await freeSocketPath(address.path)
+    const { certificate } = transfer
+    const claimed = address.kind === 'tcp' && certificate !== null ? claimPort(address) : address
+    return new Listener(makeApp, claimed, transfer, listen(makeApp(), claimed, transfer))
+  }
+
+  /** As a URL, or `unix:` and the path. */
+  get url(): string {
+    if (this.#address.kind === 'unix') return `unix:${this.#address.path}`
+    const { host } = this.#address
+    const scheme = this.#transfer.certificate === null ? 'http' : 'https'
+    return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${this.#server.port}`
+  }
+
+  /** New connections get the new certificate; no stream is cut. Answers false where only a restart can. */
+  renew(certificate: Certificate): boolean {
+    // A second QUIC server on a port answers nobody in Bun 1.4.5, not even after the first has stopped.
+    if (this.#transfer.http3) return false
+    this.#transfer = { ...this.#transfer, certificate }
+    const before = this.#server
+    const isUnix = this.#address.kind === 'unix'
+    // Stopping removes the file of a socket, so there it goes first; a port is never without a listener.
+    if (isUnix) this.#leave(before)
+    this.#server = listen(this.#makeApp(), this.#address, this.#transfer)
+    if (!isUnix) this.#leave(before)
+    return true
+  }
+
+  /** See `limitPeerSilence`. True for a Unix socket, whose peer cannot vanish. */
+  limitPeerSilence(ms: number): boolean {
+    return this.#address.kind === 'unix' || limitPeerSilence(this.#server.port ?? 0, ms)
+  }
+
+  /** Accepts nobody from now on; `isForced` ends what is open as well. */
+  stop(isForced: boolean): void {
+    for (const server of [this.#server, ...this.#leaving]) void server.stop(isForced)
+  }
+
+  #leave(server: Listening): void {
+    this.#leaving.add(server)
+    void server.stop(false).then(() => this.#leaving.delete(server))
+  }
+}
+
+/** Fails as long as anybody listens there, and answers with the port, which the system may have chosen. */
+function claimPort(address: Address & { kind: 'tcp' }): Address {
+  const place = { hostname: address.host, port: address.port, reusePort: false }
+  const claim = Bun.serve({ ...place, fetch: () => new Response(null, { status: 503 }) })
+  // A server that has stopped knows its port no more.
+  const { port = address.port } = claim
+  void claim.stop(true)
+  return { ...address, port }
+}
+
+function listen(app: App, address: Address, { certificate, http2, http3 }: Transfer): Listening {
+  const isSecure = certificate !== null
+  const common = {
+    ...(isSecure && { tls: { cert: certificate.cert, key: certificate.key } }),
+    http2,
+    ...(http3 && isSecure && { http3 }),
+    development: false,
+    idleTimeout: IDLE_TIMEOUT_S,
+    // The hub counts bodies itself, after it has seen the token (PUB-02).
+    maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+  }
+  const before = process.listeners('beforeExit')
+  // Elysia's type knows ports only; Bun takes the path of a socket as well.
+  if (address.kind === 'unix') app.listen({ ...common, unix: address.path } as object)
+  else app.listen({ ...common, hostname: address.host, port: address.port, reusePort: isSecure })
+  // Elysia adds one per server to stop it, which would keep every earlier server in memory.
+  for (const hook of process.listeners('beforeExit')) {
+    if (!before.includes(hook)) process.removeListener('beforeExit', hook)
+  }
+  if (address.kind === 'unix') restrictSocket(address.path)
+  const { server } = app
+  if (server === null) throw new Error('the listener did not start')
+  return server
+}
+
+/** Seconds after which a connection that neither sends nor streams is closed. */
+const IDLE_TIMEOUT_S = 30

@@ -1,0 +1,83 @@
+import { dlopen } from 'bun:ffi'
+import { readdirSync } from 'node:fs'
+
+/**
+ * A peer that vanished without a word is noticed only by what it does not acknowledge. The kernel retries for
+ * about 15 minutes by itself; `TCP_USER_TIMEOUT` says how long it may. Bun 1.4.5 has no way to set it, and
+ * its own idle timeout ends streams that are written to, so this asks the kernel directly. Connections inherit
+ * the option from the socket that accepts them: one call per listener, and none per connection.
+ */
+
+/**
+ * Gives up connections of the port whose peer acknowledges nothing, or takes nothing, for so many
+ * milliseconds; 0 leaves it to the kernel. Counts for connections accepted from now on. Answers whether it
+ * could be set: only Linux has the option, and a process that may not make code cannot call it.
+ */
+export function limitPeerSilence(port: number, ms: number): boolean {
+  try {
+    const library = openLibrary()
+    const sockets = readdirSync('/proc/self/fd')
+      .map(Number)
+      .filter((fd) => isListening(library, fd) && portOf(library, fd) === port)
+    const value = new Uint32Array([ms])
+    const set = (fd: number) => library.setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, value, 4) === 0
+    return sockets.length > 0 && sockets.every(set)
+  } catch {
+    return false
+  }
+}
+
+/** The port of a `sockaddr_in` or `sockaddr_in6`, in whose bytes it has one place; null for other families. */
+export function portOfAddress(address: Uint8Array): number | null {
+  const view = new DataView(address.buffer, address.byteOffset, address.byteLength)
+  const family = view.getUint16(0, true)
+  return family === AF_INET || family === AF_INET6 ? view.getUint16(2) : null
+}
+
+const AF_INET = 2
+const AF_INET6 = 10
+const SOL_SOCKET = 1
+const SO_ACCEPTCONN = 30
+const IPPROTO_TCP = 6
+const TCP_USER_TIMEOUT = 18
+
+/** False for what is no socket as well. The tables in /proc would tell the same, in 20 ms each. */
+function isListening({ getsockopt }: Library, fd: number): boolean {
+  const value = new Uint32Array(1)
+  const length = new Uint32Array([4])
+  return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, value, length) === 0 && value[0] === 1
+}
+
+function portOf({ getsockname }: Library, fd: number): number | null {
+  const address = new Uint8Array(128)
+  const length = new Uint32Array([address.length])
+  return getsockname(fd, address, length) === 0 ? portOfAddress(address) : null
+}
+
+type Library = ReturnType<typeof load>['symbols']
+
+let known: Library | null = null
+
+/** glibc, then musl. Throws when neither can be called. */
+function openLibrary(): Library {
+  known ??= attempt('libc.so.6') ?? load(`libc.musl-${machine}.so.1`).symbols
+  return known
+}
+
+const machine = process.arch === 'arm64' ? 'aarch64' : 'x86_64'
+
+function attempt(name: string): Library | null {
+  try {
+    return load(name).symbols
+  } catch {
+    return null
+  }
+}
+
+function load(name: string) {
+  return dlopen(name, {
+    setsockopt: { args: ['i32', 'i32', 'i32', 'ptr', 'u32'], returns: 'i32' },
+    getsockopt: { args: ['i32', 'i32', 'i32', 'ptr', 'ptr'], returns: 'i32' },
+    getsockname: { args: ['i32', 'ptr', 'ptr'], returns: 'i32' },
+  })
+}

@@ -1,0 +1,30 @@
+import { chmodSync, lstatSync, unlinkSync } from 'node:fs'
+
+/**
+ * Makes the path free for a listener: the socket of a hub that was killed is removed. Rejects with a plain
+ * Error when somebody answers on it, or when it is no socket at all.
+ */
+export async function freeSocketPath(path: string): Promise<void> {
+  const stats = lstatSync(path, { throwIfNoEntry: false })
+  if (stats === undefined) return
+  if (!stats.isSocket()) throw new Error(`unix:${path} is a file that is no socket`)
+  if (await isAnswered(path)) throw new Error(`unix:${path} is in use by another process`)
+  unlinkSync(path)
+}
+
+/** Its owner and its group may connect: a reverse proxy is let in by its group. */
+export function restrictSocket(path: string): void {
+  chmodSync(path, 0o660)
+}
+
+async function isAnswered(path: string): Promise<boolean> {
+  try {
+    const socket = await Bun.connect({ unix: path, socket: { data: () => {} } })
+    socket.terminate()
+    return true
+  } catch (error) {
+    // Only a refusal proves that nobody is there; without the right to connect nothing is known.
+    if (error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED') return false
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined
+  }
+}

@@ -1,0 +1,76 @@
+import { describe, expect, test } from 'bun:test'
+import { type MetricSources, metrics } from '../../src/admin/metrics.ts'
+import { Counters } from '../../src/telemetry.ts'
+
+const sources: MetricSources = {
+  counters: new Counters(),
+  gauges: () => ({
+    subscribers: 3,
+    replaying: 1,
+    shedding: 0,
+    pendingEntries: 0,
+    pendingBytes: 0,
+    topics: 2,
+    patterns: 1,
+    remembered: 5,
+  }),
+  stats: () => ({ rows: 10, bytes: 1000, oldestAt: 5000, fileBytes: 8192 }),
+  waitingBytes: () => 0,
+  clock: () => 8000,
+  residentBytes: () => 50_000_000,
+  memoryLimitBytes: () => 0,
+  loopLagSeconds: () => 0,
+  headPosition: () => 25,
+}
+
+const text = async () => await metrics(sources).metrics()
+const names = (page: string) =>
+  new Set([...page.matchAll(/\b(?:mercure|cinnabar)_[a-z_]+/g)].map(([name]) => name))
+
+describe('what operators watch', () => {
+  test('the metrics say what the hub holds', async () => {
+    const page = await text()
+    expect(page).toContain('mercure_subscribers_connected 3\n')
+    expect(page).toContain('cinnabar_history_rows 10\n')
+    expect(page).toContain('cinnabar_history_oldest_age_seconds 3\n')
+    expect(page).toContain('cinnabar_history_dropped_entries 15\n')
+  })
+
+  test('what the hub reports is counted and timed', async () => {
+    const counters = new Counters()
+    const registry = metrics({ ...sources, counters })
+    counters.observe({ kind: 'published', ms: 2 })
+    counters.observe({ kind: 'delivered', deliveries: 7, ms: 1 })
+    counters.observe({ kind: 'unsubscribed', reason: { kind: 'slow', queuedBytes: 1 } })
+    counters.tokenRefused('expired')
+    const page = await registry.metrics()
+    expect(page).toContain('mercure_updates_total 1\n')
+    expect(page).toContain('cinnabar_deliveries_total 7\n')
+    expect(page).toContain('cinnabar_slow_readers_total 1\n')
+    expect(page).toContain('cinnabar_token_failures_total{reason="expired"} 1\n')
+    expect(page).toContain('cinnabar_publish_seconds_bucket{le="0.001"} 0\n')
+    expect(page).toContain('cinnabar_publish_seconds_bucket{le="0.0025"} 1\n')
+    expect(page).toContain('cinnabar_delivery_seconds_count 1\n')
+  })
+
+  test.each(['grafana.json', 'alerts.yml'])('%s asks for metrics that exist', async (file) => {
+    const known = names(await text())
+    const asked = names(await Bun.file(new URL(`../../docs/monitoring/${file}`, import.meta.url)).text())
+    asked.delete('cinnabar_hub')
+    expect(asked.size).toBeGreaterThan(5)
+    expect([...asked].filter((name) => !known.has(name))).toEqual([])
+  })
+
+  test('the alert rules are well-formed', async () => {
+    const rules = Bun.YAML.parse(
+      await Bun.file(new URL('../../docs/monitoring/alerts.yml', import.meta.url)).text(),
+    ) as { groups: { rules: { alert: string; expr: string; annotations: { summary: string } }[] }[] }
+    const all = rules.groups.flatMap((group) => group.rules)
+    expect(all.length).toBeGreaterThan(5)
+    for (const { alert, expr, annotations } of all) {
+      expect(alert).toMatch(/^Cinnabar[A-Z]/)
+      expect(expr.length).toBeGreaterThan(10)
+      expect(annotations.summary.length).toBeGreaterThan(10)
+    }
+  })
+})

@@ -1,0 +1,79 @@
+import { describe, expect, test } from 'bun:test'
+import { load, type Settings } from '../../src/config.ts'
+import { planReload } from '../../src/serve/reload.ts'
+
+/** The settings of a command line. */
+function settings(...argv: readonly string[]): Settings {
+  const devKeys = { publisher: '', subscriber: '' }
+  const readFile = () => ''
+  const loaded = load({ argv: [...argv], env: {}, readFile, isTerminal: false, devKeys })
+  if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems))
+  return loaded.settings
+}
+
+const running = settings('--hub-public-urls', 'https://hub.example.com')
+const base = ['--hub-public-urls', 'https://hub.example.com']
+const tls = ['--tls-cert-file', '/a.crt', '--tls-key-file', '/a.key']
+
+describe('a reload', () => {
+  test('without a change needs no restart', () => {
+    expect(planReload(running, settings(...base))).toEqual({ settings: running, needRestart: [] })
+  })
+
+  const live = [
+    ['--hub-anonymous'],
+    ['--hub-cors-origins', 'https://app.example.com'],
+    ['--hub-heartbeat', '5s'],
+    ['--hub-public-urls', 'https://second.example.com'],
+    ['--hub-resource-identifier', 'https://other.example.com/hub'],
+    ['--limits-subscribers', '7'],
+    ['--log-level', 'debug'],
+    ['--proxy-trusted', '10.0.0.0/8'],
+    ['--shutdown-drain', '1s'],
+  ]
+  for (const flags of live) {
+    test(`takes ${flags.join(' ')}`, () => {
+      const wanted = settings(...base, ...flags)
+      expect(wanted).not.toEqual(running)
+      expect(planReload(running, wanted)).toEqual({ settings: wanted, needRestart: [] })
+    })
+  }
+
+  const fixed = [
+    [['--listen', '127.0.0.1:1'], ['listen']],
+    [['--admin-listen', ''], ['admin.listen']],
+    [['--no-http2'], ['http2']],
+    [
+      ['--hub-path', '/hub'],
+      ['hub.path', 'hub.resource_identifier'],
+    ],
+    [['--hub-subscriptions'], ['hub.subscriptions']],
+    [['--transport', 'memory'], ['transport']],
+    [['--sqlite-path', 'other.db'], ['sqlite.path']],
+    [['--history-max-age', '1h'], ['history.max_age']],
+    [['--limits-memory', '1GiB'], ['limits.memory']],
+    [['--log-format', 'pretty'], ['log.format']],
+    [tls, ['tls.cert_file', 'tls.key_file']],
+  ] as const
+  for (const [flags, names] of fixed) {
+    test(`keeps what a restart is needed for: ${flags.join(' ')}`, () => {
+      const plan = planReload(running, settings(...base, ...flags))
+      expect(plan.needRestart).toEqual([...names])
+      expect(plan.settings).toEqual(running)
+    })
+  }
+
+  test('GEN-12 keeps the URL that relative topics were resolved against', () => {
+    const plan = planReload(
+      running,
+      settings('--hub-public-urls', 'https://new.example.com', '--hub-anonymous'),
+    )
+    expect(plan.needRestart).toEqual(['hub.public_urls', 'hub.resource_identifier'])
+    expect(plan.settings).toEqual({ ...running, hub: { ...running.hub, anonymous: true } })
+  })
+
+  test('takes other certificate files where TLS is on', () => {
+    const wanted = settings(...base, '--tls-cert-file', '/b.crt', '--tls-key-file', '/b.key')
+    expect(planReload(settings(...base, ...tls), wanted)).toEqual({ settings: wanted, needRestart: [] })
+  })
+})
