@@ -8,13 +8,22 @@ export interface Health {
 
 /** `check` resolves when a publication can be accepted and rejects when it cannot. */
 export function health(check: () => Promise<void>): Health {
+  // Whoever asks while a check is under way gets its outcome: asking often costs the store nothing more.
+  let checking: Promise<boolean> | null = null
+  const isReady = () => {
+    checking ??= check()
+      .then(
+        () => true,
+        () => false,
+      )
+      .finally(() => {
+        checking = null
+      })
+    return checking
+  }
   return {
     alive: () => answer(200, 'ok'),
-    ready: () =>
-      check().then(
-        () => answer(200, 'ready'),
-        () => answer(503, 'not ready'),
-      ),
+    ready: async () => ((await isReady()) ? answer(200, 'ready') : answer(503, 'not ready')),
   }
 }
 
