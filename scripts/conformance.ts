@@ -13,8 +13,7 @@ interface Requirement {
 }
 
 /** Requirements on somebody else, and the ones that we decline: each with its reason. */
-const reasons: Readonly<Record<string, string>> = {
-}
+const reasons: Readonly<Record<string, string>> = {}
 
 const contract = await Bun.file(new URL('../../shared/protocol.md', import.meta.url)).text()
 const requirements = [...contract.matchAll(/^(?:- |\| )\*\*([A-Z]{3}-\d{2})\*\* (.*)$/gm)].map(read)

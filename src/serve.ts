@@ -10,6 +10,7 @@ import { edge, type Inside, subscriberLimits } from './serve/edge.ts'
 import { Listener, type Transfer } from './serve/listener.ts'
 import { monotonic, openParts, type Parts, publishRate, startBeat } from './serve/parts.ts'
 import { planReload } from './serve/reload.ts'
+import { retention } from './serve/rules.ts'
 import type { Log } from './telemetry.ts'
 import { MemoryTransport } from './transport/memory.ts'
 import { SqliteTransport } from './transport/sqlite.ts'
@@ -182,24 +183,24 @@ const SILENCE_SHARE = 0.75
 const WATCH_MS = 200
 
 /** Settings that this version knows and cannot carry out yet, a line each: none is ignored in silence. */
-export function unsupported({ transport, history, hub }: Settings): readonly string[] {
+export function unsupported({ transport, hub }: Settings): readonly string[] {
   const later: readonly (readonly [boolean, string])[] = [
     [transport === 'redis', 'transport: redis is not part of this version'],
-    [history.rules.length > 0, 'history.rules: rules are not part of this version'],
     [hub.legacy !== 'off', 'hub.legacy: the 0.x generation is not part of this version'],
   ]
   return later.filter(([isAsked]) => isAsked).map(([, text]) => text)
 }
 
-function openTransport({ transport, sqlite, history }: Settings): Transport {
-  const retention = { maxCount: history.maxCount, maxAgeMs: history.maxAge, maxBytes: history.maxBytes }
+function openTransport(settings: Settings): Transport {
+  const { transport, sqlite } = settings
+  const keep = retention(settings)
   switch (transport) {
     case 'memory':
-      return new MemoryTransport({ retention, clock: monotonic })
+      return new MemoryTransport({ retention: keep, clock: monotonic })
     case 'local':
-      return new MemoryTransport({ retention: { ...retention, maxCount: 0 }, clock: monotonic })
+      return new MemoryTransport({ retention: { ...keep, maxCount: 0 }, clock: monotonic })
     case 'sqlite':
-      return new SqliteTransport({ ...sqlite, retention, clock: monotonic, startWriter })
+      return new SqliteTransport({ ...sqlite, retention: keep, clock: monotonic, startWriter })
     case 'redis':
       throw new Error('transport: redis is not part of this version')
     default:

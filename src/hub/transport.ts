@@ -50,11 +50,15 @@ export interface Transport {
    * Rejects with a ProtocolError: `store-full`, `store-failed`, or `store-unavailable` when not open.
    */
   append(envelope: Envelope): Promise<void>
-  /** The earliest entry with this id, or null when it never existed or is no longer kept. */
+  /**
+   * The earliest entry with this id, or null when it never existed or is no longer kept: also when its own
+   * rule dropped it, with everything around it still there.
+   */
   find(id: string): Promise<Position | null>
   /**
-   * Entries in (after, until], oldest first. `lost` when entries after `after` are already gone, unless
-   * `after` is START. Rejects with `store-unavailable` when the log cannot be read.
+   * Entries in (after, until], oldest first. `lost` when the limits of the whole past dropped entries after
+   * `after`, unless that is START. What a rule dropped is not missed: the rule says that it is not wanted any
+   * more. Rejects with `store-unavailable` when the log cannot be read.
    */
   read(after: Position, until: Position, limit: PageLimit): Promise<Page | 'lost'>
   /** Live figures for metrics and the console. */
@@ -72,6 +76,14 @@ export interface TransportStats {
   readonly bytes: number
   /** When the oldest kept entry was accepted, in milliseconds of the transport's clock; null when empty. */
   readonly oldestAt: number | null
+  /** The same for each rule of the retention, in order; absent without rules. */
+  readonly rules?: readonly RuleStats[]
   /** Bytes on disk: the file and its journal. Zero for a log in memory. */
   readonly fileBytes: number
+}
+
+/** What a log holds of one rule. */
+export interface RuleStats {
+  readonly rows: number
+  readonly bytes: number
 }

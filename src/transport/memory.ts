@@ -1,11 +1,12 @@
 /**
  * The log in memory: the reference that says what every transport does.
- * Life: `open` starts the tail and the timer that forgets by age; each append is given the next position, kept,
- * the past is cut to its limits, and the entry goes to the tail; `close` lets go of everything.
+ * Life: `open` starts the tail and the timer that forgets by age; what is
+ * too old is dropped, each append is given the next position and kept, the past is cut to its limits, and the
+ * entry goes to the tail; `close` lets go of everything.
  * With `maxCount: 0` it is the `local` transport: live only, no past.
  */
 
-import { mayDrop, type Retention } from '../hub/retention.ts'
+import { type Retention, ruleOf } from '../hub/retention.ts'
 import {
   type Entry,
   type Head,
@@ -28,18 +29,21 @@ export interface MemoryOptions {
   readonly clock: () => number
 }
 
-/** What an entry costs in memory, in bytes: its frame, its strings as UTF-16, and its place in the log. */
-export function memoryBytes(envelope: Envelope): number {
+/**
+ * What an entry costs in memory, in bytes: its frame, its strings as UTF-16, its place in the log and, when it
+ * belongs to a rule, its places in the groups of that.
+ */
+export function memoryBytes(envelope: Envelope, isRuled = false): number {
   const text = envelope.topics.reduce((sum, topic) => sum + topic.length, envelope.id.length)
-  return envelope.frame.length + 2 * text + ENTRY_OVERHEAD
+  return envelope.frame.length + 2 * text + ENTRY_OVERHEAD + (isRuled ? RULED_OVERHEAD : 0)
 }
 
 /** A log of this process, with a bounded past. */
 export class MemoryTransport implements Transport {
   readonly #retention: Retention
   readonly #time: LogClock
-  readonly #past = new Past()
-  readonly #arrivals: Arrival[] = []
+  readonly #past: Past
+  readonly #waiting: Waiting[] = []
   #isDelivering = false
   #isClosed = false
   #tail: ((entry: Entry) => void) | null = null
@@ -47,13 +51,14 @@ export class MemoryTransport implements Transport {
 
   constructor({ retention, clock }: MemoryOptions) {
     this.#retention = retention
+    this.#past = new Past(retention)
     this.#time = new LogClock(clock)
   }
 
   async open(onEntry: (entry: Entry) => void): Promise<Head> {
     if (this.#tail !== null || this.#isClosed) throw new Error('a log is opened once')
     this.#tail = onEntry
-    if (this.#retention.maxAgeMs !== null) {
+    if (hasAge(this.#retention)) {
       this.#timer = setInterval(() => this.prune(), PRUNE_EVERY_MS)
       this.#timer.unref()
     }
@@ -63,7 +68,7 @@ export class MemoryTransport implements Transport {
   async append(envelope: Envelope): Promise<void> {
     const tail = this.#openTail()
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    this.#arrivals.push({ envelope, resolve, reject })
+    this.#waiting.push({ envelope, resolve, reject })
     if (!this.#isDelivering) this.#deliver(tail)
     return promise
   }
@@ -83,8 +88,10 @@ export class MemoryTransport implements Transport {
 
   stats(): TransportStats {
     this.prune()
-    const { count, bytes, oldest } = this.#past
-    return { rows: count, bytes, oldestAt: oldest?.at ?? null, fileBytes: 0 }
+    const { all, rules } = this.#past
+    const whole = { rows: all.count, bytes: all.bytes, oldestAt: all.oldest?.at ?? null, fileBytes: 0 }
+    if (rules.length === 0) return whole
+    return { ...whole, rules: rules.map(({ count, bytes }) => ({ rows: count, bytes })) }
   }
 
   async check(): Promise<void> {
@@ -98,24 +105,17 @@ export class MemoryTransport implements Transport {
     this.#past.clear()
   }
 
-  /** Forgets what is past the limits now. The timer and every read call it; so may a test. */
+  /** Forgets what is too old now. The timer and every read call it; so may a test. */
   prune(): void {
-    const now = this.#time.now()
-    let oldest = this.#past.oldest
-    while (oldest !== null && mayDrop(oldest, this.#past, now, this.#retention)) {
-      this.#past.drop()
-      oldest = this.#past.oldest
-    }
+    this.#past.expire(this.#time.now())
   }
 
   /** One after the other: an append made by the tail waits here until the current entry is delivered. */
   #deliver(tail: (entry: Entry) => void): void {
     this.#isDelivering = true
-    for (let next = this.#arrivals.shift(); next !== undefined; next = this.#arrivals.shift()) {
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
       try {
-        const entry = this.#past.add(next.envelope, this.#time.now(), memoryBytes(next.envelope))
-        this.prune()
-        tail(entry)
+        tail(this.#keep(next.envelope))
         next.resolve()
       } catch (error) {
         next.reject(error)
@@ -124,19 +124,33 @@ export class MemoryTransport implements Transport {
     this.#isDelivering = false
   }
 
+  #keep(envelope: Envelope): Entry {
+    const at = this.#time.now()
+    const rule = ruleOf(envelope.topics, this.#retention.rules ?? [])
+    this.#past.expire(at)
+    return this.#past.add({ envelope, at, bytes: memoryBytes(envelope, rule !== null), rule })
+  }
+
   #openTail(): (entry: Entry) => void {
     if (this.#tail === null) throw new ProtocolError('store-unavailable', 'the log is not open')
     return this.#tail
   }
 }
 
-interface Arrival {
+interface Waiting {
   readonly envelope: Envelope
   readonly resolve: () => void
   readonly reject: (reason: unknown) => void
+}
+
+function hasAge({ maxAgeMs, rules = [] }: Retention): boolean {
+  return maxAgeMs !== null || rules.some((rule) => rule.maxAgeMs !== null)
 }
 
 const PRUNE_EVERY_MS = 1000
 
 // The entry, its slot, its key and its size, measured with a million entries.
 const ENTRY_OVERHEAD = 200
+
+// Two slots and, with a rule per topic, a line of its own and its key: at most, with one entry of each topic.
+const RULED_OVERHEAD = 300

@@ -6,6 +6,8 @@ export interface Waiting {
   readonly envelope: Envelope
   /** As JSON. */
   readonly topics: string
+  /** The index of its rule, or null. */
+  readonly rule: number | null
   readonly resolve: () => void
   readonly reject: (reason: unknown) => void
 }
@@ -40,6 +42,7 @@ export function pack(batch: readonly Waiting[]): Batch {
     ids: batch.map(({ envelope }) => envelope.id),
     topics: batch.map(({ topics }) => topics),
     isPrivate: batch.map(({ envelope }) => envelope.private),
+    rules: batch.map(({ rule }) => rule),
     frameLengths,
     frames: frames.buffer,
   }

@@ -8,10 +8,14 @@ export const PAGE_BYTES = 8192
  * The sum over all kept entries, times 1.25, is never less than the pages that they occupy, whatever the mix
  * of sizes: that makes `maxBytes` a promise about the file.
  */
-export function storedBytes(envelope: Envelope): number {
+export function storedBytes(envelope: Envelope, isRuled = false): number {
   const topics = Buffer.byteLength(JSON.stringify(envelope.topics))
-  return modelBytes(Buffer.byteLength(envelope.id), topics, envelope.frame.length)
+  const bytes = modelBytes(Buffer.byteLength(envelope.id), topics, envelope.frame.length)
+  return bytes + (isRuled ? RULED_BYTES : 0)
 }
+
+/** What it costs on top that an entry belongs to a rule: a row of about 40 bytes and its keys in two indexes. */
+export const RULED_BYTES = 90
 
 /** The same from the lengths in UTF-8: the id, the topics as JSON, and the frame. */
 export function modelBytes(id: number, topics: number, frame: number): number {

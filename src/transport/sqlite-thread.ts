@@ -1,4 +1,4 @@
-import type { Retention } from '../hub/retention.ts'
+import type { Amount, Limits, RuleLimits } from '../hub/retention.ts'
 import { ProtocolError } from '../protocol/error.ts'
 
 /** Whether an accepted update survives the loss of power, or only the end of the process. */
@@ -10,6 +10,8 @@ export interface Batch {
   /** Each a JSON array of strings. */
   readonly topics: readonly string[]
   readonly isPrivate: readonly boolean[]
+  /** The index of the rule of each, or null: patterns cannot be sent to the writer. */
+  readonly rules: readonly (number | null)[]
   readonly frameLengths: readonly number[]
   readonly frames: ArrayBuffer
 }
@@ -20,7 +22,8 @@ export type Request =
       readonly kind: 'open'
       readonly path: string
       readonly durability: Durability
-      readonly retention: Retention
+      readonly limits: Limits
+      readonly rules: readonly RuleLimits[]
       readonly now: number
     }
   | { readonly kind: 'commit'; readonly batch: Batch; readonly now: number }
@@ -36,6 +39,8 @@ export interface Done {
   readonly count: number
   readonly bytes: number
   readonly oldestAt: number | null
+  /** What each rule holds. */
+  readonly rules: readonly Amount[]
   /** False when another `tidy` has something to do. */
   readonly isTidy: boolean
 }

@@ -7,7 +7,7 @@
  */
 
 import type { Database } from 'bun:sqlite'
-import type { Retention } from '../hub/retention.ts'
+import { type Retention, type RuleLimits, ruleOf } from '../hub/retention.ts'
 import {
   type Entry,
   type Head,
@@ -24,6 +24,7 @@ import { LogClock } from './log-clock.ts'
 import { pack, takeBatch, type Waiting } from './sqlite-batch.ts'
 import { SqliteReader } from './sqlite-reader.ts'
 import { lockHistory, openHistory, readState } from './sqlite-schema.ts'
+import { sortIntoRules } from './sqlite-sort.ts'
 import { type Done, type Durability, WriterThread } from './sqlite-thread.ts'
 
 /** What a log in a file needs. */
@@ -48,7 +49,7 @@ export class SqliteTransport implements Transport {
   readonly #waiting: Waiting[] = []
   #draining: Promise<void> | null = null
   #delivered = START
-  #latest: Done = { kind: 'done', head: 0, count: 0, bytes: 0, oldestAt: null, isTidy: true }
+  #latest: Done = { kind: 'done', head: 0, count: 0, bytes: 0, oldestAt: null, rules: [], isTidy: true }
   #commits = 0
   #commitsAtTick = 0
   #tidying: Promise<void> | null = null
@@ -62,11 +63,13 @@ export class SqliteTransport implements Transport {
     if (this.#isOpened) throw new Error('a log is opened once')
     this.#isOpened = true
     const { path, durability, retention, startWriter } = this.#options
+    const { rules = [], maxCount, maxAgeMs, maxBytes } = retention
     const lock = lockHistory(path)
     let database: Database | null = null
     let thread: WriterThread | null = null
     try {
       database = openHistory(path)
+      sortIntoRules(database, rules)
       const { head, headId, headAt } = readState(database)
       this.#time.resume(headAt)
       thread = new WriterThread(startWriter())
@@ -74,7 +77,8 @@ export class SqliteTransport implements Transport {
         kind: 'open',
         path,
         durability,
-        retention,
+        limits: { maxCount, maxAgeMs, maxBytes },
+        rules: rules.map(limitsOf),
         now: this.#time.now(),
       })
       const timer = setInterval(() => this.#startTidying(), TICK_MS)
@@ -94,7 +98,8 @@ export class SqliteTransport implements Transport {
   async append(envelope: Envelope): Promise<void> {
     const running = this.#open()
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    this.#waiting.push({ envelope, topics: JSON.stringify(envelope.topics), resolve, reject })
+    const rule = ruleOf(envelope.topics, this.#options.retention.rules ?? [])
+    this.#waiting.push({ envelope, topics: JSON.stringify(envelope.topics), rule, resolve, reject })
     this.#draining ??= this.#drain(running)
     return promise
   }
@@ -109,9 +114,13 @@ export class SqliteTransport implements Transport {
   }
 
   stats(): TransportStats {
-    const { count, bytes, oldestAt } = this.#latest
+    const { count, bytes, oldestAt, rules } = this.#latest
     const { path } = this.#options
-    return { rows: count, bytes, oldestAt, fileBytes: Bun.file(path).size + Bun.file(`${path}-wal`).size }
+    const fileBytes = Bun.file(path).size + Bun.file(`${path}-wal`).size
+    const whole = { rows: count, bytes, oldestAt, fileBytes }
+    return rules.length === 0
+      ? whole
+      : { ...whole, rules: rules.map((held) => ({ rows: held.count, bytes: held.bytes })) }
   }
 
   /** Transactions of appends since `open`: far fewer than appends when many arrive together. */
@@ -210,6 +219,11 @@ export class SqliteTransport implements Transport {
     if (this.#running === null) throw new ProtocolError('store-unavailable', 'the log is not open')
     return this.#running
   }
+}
+
+/** What may go to another thread: functions may not. */
+function limitsOf({ name, perTopic, maxCount, maxAgeMs, maxBytes }: RuleLimits): RuleLimits {
+  return { name, perTopic, maxCount, maxAgeMs, maxBytes }
 }
 
 interface Running {

@@ -1,6 +1,16 @@
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { exceeds, isExpired, type Kept, minus, type Retention, toDrop } from '../../src/hub/retention.ts'
+import {
+  endsByAge,
+  exceeds,
+  isExpired,
+  type Kept,
+  minus,
+  type Retention,
+  type Rule,
+  ruleOf,
+  toDrop,
+} from '../../src/hub/retention.ts'
 
 const unlimited: Retention = { maxCount: null, maxAgeMs: null, maxBytes: null }
 
@@ -30,6 +40,27 @@ test('dropping stops at the first entry that is within every limit', () => {
   expect(toDrop(oldest, held, 40, { ...unlimited, maxAgeMs: 20 })).toEqual({ count: 2, bytes: 200 })
   expect(toDrop(oldest, held, 40, { ...unlimited, maxBytes: 150 })).toEqual({ count: 3, bytes: 300 })
   expect(toDrop(oldest, held, 40, { ...unlimited, maxCount: 3 })).toEqual({ count: 1, bytes: 100 })
+})
+
+test('an entry belongs to the first rule that selects its canonical topic', () => {
+  const rules = ['a', 'ab', 'b'].map(
+    (names): Rule => ({
+      ...{ ...unlimited, name: names, perTopic: false },
+      test: (topic) => names.includes(topic),
+    }),
+  )
+  expect(ruleOf(['a', 'b'], rules)).toBe(0)
+  expect(ruleOf(['b', 'a'], rules)).toBe(1)
+  expect(ruleOf(['c', 'a'], rules)).toBeNull()
+  expect(ruleOf(['a'], [])).toBeNull()
+})
+
+test('a rule ends the life of its entries by age only before the whole past is over', () => {
+  const ageOf = (maxAgeMs: number | null): Retention => ({ ...unlimited, maxAgeMs })
+  expect(endsByAge(ageOf(10), ageOf(null))).toBe(true)
+  expect(endsByAge(ageOf(10), ageOf(11))).toBe(true)
+  expect(endsByAge(ageOf(10), ageOf(10))).toBe(false)
+  expect(endsByAge(ageOf(null), ageOf(10))).toBe(false)
 })
 
 const limit = fc.option(fc.nat(20), { nil: null })

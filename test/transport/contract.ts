@@ -1,10 +1,11 @@
 import { afterEach, describe, expect, test } from 'bun:test'
-import fc from 'fast-check'
-import type { Retention } from '../../src/hub/retention.ts'
+import type { Retention, Rule } from '../../src/hub/retention.ts'
 import type { Transport } from '../../src/hub/transport.ts'
 import { type Entry, type Head, type PageLimit, type Position, START } from '../../src/hub/transport.ts'
 import { encode } from '../../src/protocol/event-stream.ts'
 import type { Envelope } from '../../src/protocol/update.ts'
+import { limitsContract } from './contract-limits.ts'
+import { rulesContract } from './contract-rules.ts'
 
 /** What a log is opened with. */
 export interface LogOptions {
@@ -31,8 +32,8 @@ export interface Contract {
   readonly durable: boolean
   /** Whether several transports may have the same log open. */
   readonly shared: boolean
-  /** The stored bytes of an entry, as retention counts them. */
-  sizeOf(envelope: Envelope): number
+  /** The stored bytes of an entry that belongs to a rule or to none, as retention counts them. */
+  sizeOf(envelope: Envelope, isRuled: boolean): number
   /** Parts that do not apply, for example `history` to a log that is live only. */
   readonly skip?: readonly ('history' | 'clock')[]
 }
@@ -44,10 +45,21 @@ export const unlimited: Retention = { maxCount: null, maxAgeMs: null, maxBytes: 
 export const wholeLog: PageLimit = { entries: 100_000, bytes: 1 << 30 }
 
 /** A public update with `bytes` of data. */
-export function envelope(id: string, bytes = 10): Envelope {
+export function envelope(id: string, bytes = 10, topic = 'https://example.com/1'): Envelope {
   const data = 'x'.repeat(bytes)
   const frame = encode({ data, type: null, retryMs: null }, id)
-  return { id, topics: ['https://example.com/1'], private: false, frame }
+  return { id, topics: [topic], private: false, frame }
+}
+
+/** A rule for these topics, without limits of its own but for those given. */
+export function ruleFor(topics: readonly string[], limits: Partial<Omit<Rule, 'test'>> = {}): Rule {
+  return {
+    name: topics.join(' '),
+    perTopic: false,
+    ...unlimited,
+    ...limits,
+    test: (topic) => topics.includes(topic),
+  }
 }
 
 /** The ids of entries. */
@@ -180,7 +192,7 @@ export function transportContract(name: string, contract: Contract): void {
   })
 
   if (!skipped.includes('history')) {
-    historyContract(name, contract, open)
+    historyContract(name, contract, open, start)
   }
 
   if (contract.durable) {
@@ -254,9 +266,7 @@ export function transportContract(name: string, contract: Contract): void {
   }
 }
 
-type Open = (retention?: Retention, clock?: () => number) => Promise<Log & { seen: Entry[]; head: Head }>
-
-function historyContract(name: string, contract: Contract, open: Open): void {
+function historyContract(name: string, contract: Contract, open: Open, start: Start): void {
   describe(`${name}: the past`, () => {
     test('REC-07 an unknown id is not found', async () => {
       const { transport } = await open()
@@ -345,88 +355,27 @@ function historyContract(name: string, contract: Contract, open: Open): void {
       expect(transport.stats()).toMatchObject({ rows: 0, bytes: 0, oldestAt: null })
     })
 
-    test('the limits hold exactly after every append, whatever the sizes and the clock', async () => {
-      const clockStep = contract.skip?.includes('clock')
-        ? fc.constant(0)
-        : fc.integer({ min: -300, max: 300 })
-      const step = fc.record({ id: fc.constantFrom('a', 'b', 'c', 'd'), bytes: sizes, clockStep })
-      await fc.assert(
-        fc.asyncProperty(retentions, fc.array(step, { maxLength: 25 }), async (retention, steps) => {
-          let now = 1_000_000
-          const { transport, seen, prune } = await open(retention, () => now)
-          const oracle = new Oracle(retention, contract.sizeOf)
-          for (const { id, bytes, clockStep } of steps) {
-            now += clockStep
-            await transport.append(envelope(id, bytes))
-            oracle.append(envelope(id, bytes), seen.at(-1)?.position ?? START, clockStep)
-            await compare(transport, oracle, seen, prune)
-          }
-          await transport.close()
-        }),
-        { numRuns: 25 },
-      )
-    }, 60_000)
+    limitsContract(contract, open, start)
+    rulesContract(contract, open, start)
   })
 }
 
-const sizes = fc.oneof(fc.nat(300), fc.nat(20_000))
-
-const retentions = fc.record({
-  maxCount: fc.option(fc.nat(8), { nil: null }),
-  maxAgeMs: fc.option(fc.integer({ min: 1, max: 1500 }), { nil: null }),
-  maxBytes: fc.option(fc.nat(40_000), { nil: null }),
-})
-
-/** What must be kept, said as simply as possible. Time only goes forwards. */
-class Oracle {
-  kept: { readonly id: string; readonly position: Position; readonly at: number; readonly bytes: number }[] =
-    []
-  horizon: Position = START
-  #now = 0
-  readonly #retention: Retention
-  readonly #sizeOf: (envelope: Envelope) => number
-
-  constructor(retention: Retention, sizeOf: (envelope: Envelope) => number) {
-    this.#retention = retention
-    this.#sizeOf = sizeOf
-  }
-
-  get bytes(): number {
-    return this.kept.reduce((sum, { bytes }) => sum + bytes, 0)
-  }
-
-  append(added: Envelope, position: Position, clockStep: number): void {
-    this.#now += Math.max(0, clockStep)
-    this.kept.push({ id: added.id, position, at: this.#now, bytes: this.#sizeOf(added) })
-    while (this.#isOver()) this.horizon = this.kept.shift()?.position ?? START
-  }
-
-  #isOver(): boolean {
-    const { maxCount, maxAgeMs, maxBytes } = this.#retention
-    const oldest = this.kept[0]
-    if (oldest === undefined) return false
-    if (maxAgeMs !== null && this.#now - oldest.at >= maxAgeMs) return true
-    return this.kept.length > (maxCount ?? Infinity) || this.bytes > (maxBytes ?? Infinity)
-  }
+/** The same log, closed and opened again by another transport. */
+export async function reopen(log: OpenLog, options: LogOptions, start: Start): Promise<OpenLog> {
+  await log.transport.close()
+  const again = await start(log.again(options))
+  again.seen.unshift(...log.seen)
+  return again
 }
 
-async function compare(
-  transport: Transport,
-  oracle: Oracle,
-  seen: readonly Entry[],
-  prune: () => Promise<void>,
-): Promise<void> {
-  const head = seen.at(-1)?.position ?? START
-  const kept = oracle.kept.map(({ position }) => position)
-  expect((await readAll(transport, head)).map(({ position }) => position)).toEqual(kept)
-  for (const id of ['a', 'b', 'c', 'd', 'never']) {
-    const earliest = oracle.kept.find((one) => one.id === id)
-    expect(await transport.find(id)).toBe(earliest?.position ?? null)
-  }
-  for (const { position } of seen.slice(-10)) {
-    const isLost = (await transport.read(position, head, wholeLog)) === 'lost'
-    expect(isLost).toBe(position < oracle.horizon)
-  }
-  await prune()
-  expect(transport.stats()).toMatchObject({ rows: kept.length, bytes: oracle.bytes })
+/** The position of its newest entry. */
+export function headOf({ seen }: Pick<OpenLog, 'seen'>): Position {
+  return seen.at(-1)?.position ?? START
 }
+
+/** A log that is open, and what its tail saw. */
+export type OpenLog = Log & { seen: Entry[]; head: Head }
+/** Makes a log and opens it. */
+export type Open = (retention?: Retention, clock?: () => number) => Promise<OpenLog>
+/** Opens a log. */
+export type Start = (log: Log) => Promise<OpenLog>

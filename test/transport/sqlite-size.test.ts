@@ -2,10 +2,11 @@ import type { Database } from 'bun:sqlite'
 import { expect, test } from 'bun:test'
 import { join } from 'node:path'
 import fc from 'fast-check'
+import type { Envelope } from '../../src/protocol/update.ts'
 import { openHistory } from '../../src/transport/sqlite-schema.ts'
 import { PAGE_BYTES, storedBytes } from '../../src/transport/sqlite-size.ts'
 import { SqliteStore } from '../../src/transport/sqlite-store.ts'
-import { envelope, unlimited } from './contract.ts'
+import { envelope, ruleFor, unlimited } from './contract.ts'
 import { temporaryFolder } from './sqlite-log.ts'
 
 const KIB = 1 << 10
@@ -67,11 +68,51 @@ test('the file stays within 1.25 times max_bytes plus 8 MiB for any mix of sizes
   )
 }, 120_000)
 
+test('what rules drop from the middle leaves its room too, and the rest stays as it was', () => {
+  const folder = temporaryFolder()
+  const path = join(folder.path, 'history.db')
+  const reader = openHistory(path)
+  const maxBytes = 4 * KIB * KIB
+  const states = { ...ruleFor(['state']), maxCount: 100, maxAgeMs: null, maxBytes: null }
+  const { test: _, ...rule } = states
+  const store = new SqliteStore({
+    ...{ kind: 'open', path, durability: 'normal', now: 0 },
+    limits: { ...unlimited, maxBytes },
+    rules: [rule],
+  })
+  store.open(0)
+  const sent: Envelope[] = []
+  try {
+    for (let stored = 0; stored < 4 * maxBytes; ) {
+      const batch = Array.from({ length: 200 }, (_, index) =>
+        envelope(`${sent.length + index}`, KIB, index % 2 === 0 ? 'event' : 'state'),
+      )
+      sent.push(...batch)
+      stored += commitAll(store, batch, (one) => (one.topics[0] === 'state' ? 0 : null))
+      while (!store.tidy(0, false).isTidy);
+      expect(usedBytes(reader)).toBeLessThanOrEqual(1.25 * store.probe().bytes + 1.5 * KIB * KIB)
+    }
+    const kept = reader.query<{ id: string; frame: Uint8Array }, []>(
+      'SELECT id, frame FROM entry ORDER BY seq',
+    )
+    const newestStates = new Set(sent.filter(({ topics }) => topics[0] === 'state').slice(-100))
+    const wanted = sent.filter((one) => one.topics[0] === 'event' || newestStates.has(one))
+    const rows = kept.all()
+    expect(rows).toEqual(wanted.slice(-rows.length).map(({ id, frame }) => ({ id, frame })))
+    expect(store.probe()).toMatchObject({ count: rows.length, rules: [{ count: 100 }] })
+    expect(reader.query('SELECT count(*) AS count FROM ruled').get()).toEqual({ count: 100 })
+  } finally {
+    reader.close()
+    store.close()
+    folder.remove()
+  }
+}, 30_000)
+
 /** Runs three times the limit of each mix through a store, and checks the bounds after every batch. */
 function fill(path: string, phases: readonly Size[][], maxBytes: number): void {
   const reader = openHistory(path)
-  const retention = { ...unlimited, maxBytes }
-  const store = new SqliteStore({ kind: 'open', path, durability: 'normal', retention, now: 0 })
+  const limits = { ...unlimited, maxBytes }
+  const store = new SqliteStore({ kind: 'open', path, durability: 'normal', limits, rules: [], now: 0 })
   store.open(0)
   for (const sizes of phases) {
     for (let stored = 0; stored < 3 * maxBytes; ) {
@@ -102,18 +143,28 @@ function commit(store: SqliteStore, sizes: readonly Size[]): number {
     batch.push(one)
     bytes += storedBytes(one)
   }
+  return commitAll(store, batch, () => null)
+}
+
+/** Stores one batch; answers what retention charges for it. */
+function commitAll(
+  store: SqliteStore,
+  batch: readonly Envelope[],
+  ruleOf: (one: Envelope) => number | null,
+): number {
   const frames = Buffer.concat(batch.map((one) => one.frame))
   store.commit(
     {
       ids: batch.map((one) => one.id),
       topics: batch.map((one) => JSON.stringify(one.topics)),
       isPrivate: batch.map((one) => one.private),
+      rules: batch.map(ruleOf),
       frameLengths: batch.map((one) => one.frame.length),
       frames: new Uint8Array(frames).buffer,
     },
     0,
   )
-  return bytes
+  return batch.reduce((sum, one) => sum + storedBytes(one, ruleOf(one) !== null), 0)
 }
 
 function usedBytes(database: Database): number {

@@ -4,8 +4,18 @@ import { mkdirSync, rmSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Entry, START } from '../../src/hub/transport.ts'
 import { SqliteTransport } from '../../src/transport/sqlite.ts'
+import { openHistory } from '../../src/transport/sqlite-schema.ts'
 import { storedBytes } from '../../src/transport/sqlite-size.ts'
-import { envelope, ids, type LogOptions, readAll, refusal, transportContract, unlimited } from './contract.ts'
+import {
+  envelope,
+  ids,
+  type LogOptions,
+  readAll,
+  refusal,
+  ruleFor,
+  transportContract,
+  unlimited,
+} from './contract.ts'
 import { type SqliteLog, sqliteLog, sqliteLogAt, startWriter, temporaryFolder } from './sqlite-log.ts'
 
 transportContract('sqlite', { create: sqliteLog, durable: true, shared: false, sizeOf: storedBytes })
@@ -147,6 +157,39 @@ describe('a running log', () => {
     tool.close()
     await transport.append(envelope('b'))
     expect(transport.stats().rows).toBe(2)
+  })
+
+  test('what a tool drops beside the hub is out of the groups of the rules too', async () => {
+    const path = historyPath()
+    const rules = [ruleFor(['a'], { maxCount: 3 })]
+    const { transport, seen } = await open(path, { retention: { ...unlimited, rules } })
+    for (const id of ['0', '1', '2', '3']) await transport.append(envelope(id, 10, 'a'))
+    const tool = new Database(path, { readwrite: true, create: false })
+    tool.run("UPDATE state SET count = count - 1, bytes = bytes - (SELECT bytes FROM entry WHERE id = '2')")
+    tool.run("DELETE FROM entry WHERE id = '2'")
+    tool.close()
+    const keptAfter = async (id: string) => {
+      await transport.append(envelope(id, 10, 'a'))
+      return ids(await readAll(transport, seen.at(-1)?.position ?? START))
+    }
+    expect(await keptAfter('4')).toEqual(['1', '3', '4'])
+    expect(await keptAfter('5')).toEqual(['3', '4', '5'])
+    expect(transport.stats()).toMatchObject({ rows: 3, rules: [{ rows: 3 }] })
+  })
+
+  test('what a tool appended while no hub ran is sorted into the rules', async () => {
+    const path = historyPath()
+    const retention = { ...unlimited, rules: [ruleFor(['a'], { maxCount: 1 })] }
+    const first = await open(path, { retention })
+    await first.transport.append(envelope('0', 10, 'a'))
+    await first.transport.close()
+    const tool = openHistory(path)
+    tool.run("INSERT INTO entry SELECT 2, at, bytes, key, 'tool', private, topics, frame FROM entry")
+    tool.run("UPDATE state SET head = 2, headId = 'tool', count = 2, bytes = 2 * bytes")
+    tool.close()
+    const { transport } = await open(path, { retention })
+    expect(transport.stats()).toMatchObject({ rows: 1, rules: [{ rows: 1 }] })
+    expect(ids(await readAll(transport, 2))).toEqual(['tool'])
   })
 
   test('a writer that dies rejects the appends under way and all later ones', async () => {

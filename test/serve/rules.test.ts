@@ -1,0 +1,41 @@
+import { expect, test } from 'bun:test'
+import { load } from '../../src/config.ts'
+import { ruleOf } from '../../src/hub/retention.ts'
+import { retention } from '../../src/serve/rules.ts'
+
+function read(rules: unknown, more: readonly string[] = []) {
+  const argv = ['--hub-anonymous', `--history-rules=${JSON.stringify(rules)}`, ...more]
+  const configuration = load({
+    argv,
+    env: {},
+    readFile: () => '',
+    isTerminal: false,
+    devKeys: { publisher: '', subscriber: '' },
+  })
+  if (!configuration.ok) throw new Error(JSON.stringify(configuration.problems))
+  return retention(configuration.settings)
+}
+
+test('a rule has the limits that it names and no others', () => {
+  const { rules = [], ...whole } = read([{ match: 'a', max_count: 1, per_topic: true }])
+  expect(whole).toEqual({ maxCount: 100_000, maxAgeMs: 86_400_000, maxBytes: 256 << 20 })
+  expect(rules).toEqual([
+    expect.objectContaining({ name: 'exact a', perTopic: true, maxCount: 1, maxAgeMs: null, maxBytes: null }),
+  ])
+})
+
+test('rules select as matchers do: exactly, by URL pattern, and everything by the wildcard', () => {
+  const { rules = [] } = read([
+    { match: 'a', max_count: 1 },
+    { match: 'https://example.com/books/:id', match_type: 'urlpattern', max_age: '1h' },
+    { match: '*', max_bytes: '1MiB' },
+  ])
+  expect(ruleOf(['a'], rules)).toBe(0)
+  expect(ruleOf(['https://example.com/books/1'], rules)).toBe(1)
+  expect(ruleOf(['https://example.com/books/1/2'], rules)).toBe(2)
+})
+
+test('a pattern that does not compile is refused with the name of the setting', () => {
+  const rule = { match: 'https://example.com/(', match_type: 'urlpattern', max_count: 1 }
+  expect(() => read([{ match: 'a', max_count: 1 }, rule])).toThrow('history.rules[1].match cannot be used')
+})

@@ -1,0 +1,159 @@
+import { expect, test } from 'bun:test'
+import fc from 'fast-check'
+import { type Limits, type Retention, type Rule, ruleOf } from '../../src/hub/retention.ts'
+import { type Entry, type Position, START } from '../../src/hub/transport.ts'
+import {
+  type Contract,
+  envelope,
+  headOf,
+  type Open,
+  type OpenLog,
+  readAll,
+  reopen,
+  ruleFor,
+  type Start,
+  wholeLog,
+} from './contract.ts'
+
+/** That exactly what the limits and rules say is kept, at every moment. */
+export function limitsContract(contract: Contract, open: Open, start: Start): void {
+  test('the limits hold exactly after every append, whatever the rules, sizes and clock', async () => {
+    const clockStep = contract.skip?.includes('clock') ? fc.constant(0) : fc.integer({ min: -300, max: 300 })
+    const update = fc.record({
+      id: fc.constantFrom('a', 'b', 'c', 'd'),
+      topic: fc.constantFrom(...topics),
+      bytes: sizes,
+    })
+    const step = fc.record({
+      together: fc.oneof(
+        fc.array(update, { minLength: 1, maxLength: 1 }),
+        fc.array(update, { maxLength: 5 }),
+      ),
+      clockStep,
+      isRestart: fc.nat(9).map((one) => contract.durable && one === 0),
+    })
+    await fc.assert(
+      fc.asyncProperty(retentions, fc.array(step, { maxLength: 20 }), async (retention, steps) => {
+        let now = 1_000_000
+        const clock = () => now
+        let log = await open(retention, clock)
+        const oracle = new Oracle(retention, contract.sizeOf)
+        for (const { together, clockStep, isRestart } of steps) {
+          if (isRestart) log = await reopen(log, { retention, clock }, start)
+          now += clockStep
+          const before = log.seen.length
+          const sent = together.map(({ id, bytes, topic }) => envelope(id, bytes, topic))
+          await Promise.all(sent.map((one) => log.transport.append(one)))
+          oracle.pass(clockStep)
+          for (const entry of log.seen.slice(before)) oracle.append(entry)
+          await compare(oracle, log, retention.rules)
+        }
+        await log.transport.close()
+      }),
+      { numRuns: 40 },
+    )
+  }, 60_000)
+}
+
+const topics = ['t1', 't2', 't3'] as const
+
+const sizes = fc.oneof(fc.nat(300), fc.nat(20_000))
+
+const limits = {
+  maxCount: fc.option(fc.nat(8), { nil: null }),
+  maxAgeMs: fc.option(fc.integer({ min: 1, max: 1500 }), { nil: null }),
+  maxBytes: fc.option(fc.nat(40_000), { nil: null }),
+}
+
+const rule = fc
+  .record({ ...limits, maxCount: fc.option(fc.nat(3), { nil: null }), perTopic: fc.boolean() })
+  .chain((given) => fc.subarray([...topics]).map((selected) => ruleFor(selected, given)))
+
+const retentions = fc.record({ ...limits, rules: fc.array(rule, { maxLength: 3 }) })
+
+/** What must be kept, said as simply as possible. Time only goes forwards. */
+class Oracle {
+  kept: readonly KeptEntry[] = []
+  horizon: Position = START
+  #now = 0
+  readonly #retention: Retention
+  readonly #sizeOf: Contract['sizeOf']
+
+  constructor(retention: Retention, sizeOf: Contract['sizeOf']) {
+    this.#retention = retention
+    this.#sizeOf = sizeOf
+  }
+
+  pass(clockStep: number): void {
+    this.#now += Math.max(0, clockStep)
+    this.#expire()
+  }
+
+  append(added: Entry): void {
+    const { rules = [] } = this.#retention
+    const rule = rules[ruleOf(added.topics, rules) ?? -1] ?? null
+    const bytes = this.#sizeOf(added, rule !== null)
+    const topic = added.topics[0] ?? ''
+    this.kept = [...this.kept, { ...added, at: this.#now, bytes, topic, rule }]
+    const group = () => this.of(rule).filter((one) => rule?.perTopic === false || one.topic === topic)
+    while (rule !== null && isOver(group(), rule)) this.#drop(group().slice(0, 1))
+    while (isOver(this.kept, this.#retention)) this.#forget()
+  }
+
+  of(rule: Rule | null): readonly KeptEntry[] {
+    return this.kept.filter((one) => one.rule === rule)
+  }
+
+  /** Of two ages the shorter one ends an entry. */
+  #expire(): void {
+    const age = ({ at }: KeptEntry) => this.#now - at
+    const ageMax = this.#retention.maxAgeMs ?? Infinity
+    const ruleAgeMax = ({ rule }: KeptEntry) => rule?.maxAgeMs ?? Infinity
+    this.#drop(this.kept.filter((one) => ruleAgeMax(one) < ageMax && age(one) >= ruleAgeMax(one)))
+    while (this.kept.slice(0, 1).some((one) => age(one) >= ageMax)) this.#forget()
+  }
+
+  #forget(): void {
+    this.horizon = this.kept[0]?.position ?? START
+    this.#drop(this.kept.slice(0, 1))
+  }
+
+  #drop(entries: readonly KeptEntry[]): void {
+    this.kept = this.kept.filter((one) => !entries.includes(one))
+  }
+}
+
+interface KeptEntry {
+  readonly id: string
+  readonly position: Position
+  readonly at: number
+  readonly bytes: number
+  readonly topic: string
+  readonly rule: Rule | null
+}
+
+function isOver(entries: readonly KeptEntry[], { maxCount, maxBytes }: Limits): boolean {
+  return entries.length > (maxCount ?? Infinity) || sumOf(entries) > (maxBytes ?? Infinity)
+}
+
+function sumOf(entries: readonly KeptEntry[]): number {
+  return entries.reduce((sum, { bytes }) => sum + bytes, 0)
+}
+
+async function compare(oracle: Oracle, { transport, seen, prune }: OpenLog, rules: readonly Rule[] = []) {
+  const head = headOf({ seen })
+  const kept = oracle.kept.map(({ position }) => position)
+  expect((await readAll(transport, head)).map(({ position }) => position)).toEqual(kept)
+  for (const id of ['a', 'b', 'c', 'd', 'never']) {
+    const earliest = oracle.kept.find((one) => one.id === id)
+    expect(await transport.find(id)).toBe(earliest?.position ?? null)
+  }
+  for (const { position } of seen.slice(-10)) {
+    const isLost = (await transport.read(position, head, wholeLog)) === 'lost'
+    expect(isLost).toBe(position < oracle.horizon)
+  }
+  await prune()
+  expect(transport.stats()).toMatchObject({ rows: kept.length, bytes: sumOf(oracle.kept) })
+  const ruled = rules.map((rule) => ({ rows: oracle.of(rule).length, bytes: sumOf(oracle.of(rule)) }))
+  expect(transport.stats().rules ?? []).toEqual(ruled)
+}
