@@ -4,6 +4,7 @@ import { type CommandIo, type ExitCode, messageOf, randomText } from './cli/comm
 import { runConfig } from './cli/config.ts'
 import { runHealth } from './cli/health.ts'
 import { refuseCommand, runHelp, serveHelp } from './cli/help.ts'
+import { runHistory } from './cli/history.ts'
 import { runPublish } from './cli/publish.ts'
 import { runSubscribe } from './cli/subscribe.ts'
 import { runToken } from './cli/token.ts'
@@ -26,6 +27,7 @@ const commands: Readonly<Record<string, Command>> = {
   token: runToken,
   publish: runPublish,
   subscribe: runSubscribe,
+  history: runHistory,
   health: runHealth,
   version: runVersion,
   help: runHelp,

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Load, Publisher } from '../../scripts/bench/load.ts'
+import { Load, openPublisher } from '../../scripts/bench/load.ts'
 import { binaryPath, type RunningHub, startHub, until } from '../support/binary.ts'
 import { catchUp } from '../support/catch-up.ts'
 import type { ReceivedEvent } from '../support/event-stream.ts'
@@ -176,7 +176,7 @@ async function startPublishers(
   acknowledged: Map<string, string>,
 ): Promise<Promise<void>[]> {
   const token = await publisherToken()
-  const all = await Promise.all(Array.from({ length: publishers }, () => Publisher.open(hub.url, token)))
+  const all = await Promise.all(Array.from({ length: publishers }, () => openPublisher(hub.url, token)))
   return all.map(async (publisher, index) => {
     for (let number = 0; ; number++) {
       const data = `${round}/${index}/${number}`

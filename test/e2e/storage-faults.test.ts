@@ -1,0 +1,240 @@
+import { afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { closeSync, fsyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Load } from '../../scripts/bench/load.ts'
+import { metric, type RunningHub, startHub, until } from '../support/binary.ts'
+import { catchUp } from '../support/catch-up.ts'
+import { post, publish, publisherToken } from '../support/publisher.ts'
+import { runCommand } from '../support/run-command.ts'
+import { StreamClient } from '../support/stream-client.ts'
+
+const cleanup: (() => Promise<unknown> | unknown)[] = []
+afterEach(async () => {
+  for (const undo of cleanup.splice(0).reverse()) await undo()
+})
+
+setDefaultTimeout(20_000)
+
+const PAGE_BYTES = 8192
+const data = 'x'.repeat(1000)
+
+async function start(directory: string, flags: readonly string[] = []): Promise<RunningHub> {
+  const hub = await startHub({ directory, flags: ['--hub-anonymous', '--hub-heartbeat', '1s', ...flags] })
+  cleanup.push(() => hub.stop('SIGKILL'))
+  return hub
+}
+
+async function readiness(hub: RunningHub): Promise<number> {
+  return (await fetch(`${hub.adminUrl}/readyz`)).status
+}
+
+async function replayedIds(hub: RunningHub): Promise<readonly string[]> {
+  const reader = await catchUp(hub, 'earliest')
+  reader.close()
+  return reader.ids
+}
+
+/** A small file system in memory, or null where this user may not mount one. */
+function mountSmall(): string | null {
+  const path = mkdtempSync(join(tmpdir(), 'cinnabar-small-'))
+  const { exitCode } = Bun.spawnSync(['mount', '-t', 'tmpfs', '-o', 'size=12m', 'tmpfs', path])
+  if (exitCode === 0) return path
+  rmSync(path, { recursive: true })
+  return null
+}
+
+function unmount(path: string): void {
+  Bun.spawnSync(['umount', path])
+  rmSync(path, { recursive: true, force: true })
+}
+
+const trial = mountSmall()
+if (trial !== null) unmount(trial)
+
+/** The tests of full and read-only file systems need the right to mount one. */
+const mountable = test.skipIf(trial === null)
+
+function smallFileSystem(): string {
+  const path = mountSmall()
+  if (path === null) throw new Error('no file system can be mounted')
+  cleanup.push(() => unmount(path))
+  return path
+}
+
+/** Takes all the room that is left. */
+function takeRoom(directory: string): void {
+  const file = openSync(join(directory, 'ballast'), 'a')
+  const block = new Uint8Array(4096)
+  try {
+    for (;;) writeSync(file, block)
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOSPC')) throw error
+  } finally {
+    closeSync(file)
+  }
+}
+
+describe('a full disk (skipped where no file system may be mounted)', () => {
+  mountable(
+    'PUB-53 refuses publications with 503, keeps readers, and goes on by itself when there is room',
+    async () => {
+      const directory = smallFileSystem()
+      const hub = await start(directory)
+      const accepted: string[] = []
+      for (let number = 0; number < 50; number++) accepted.push(await publish(hub.url, { topic: 'a', data }))
+      const live = await StreamClient.open(`${hub.url}?match=*`)
+      await until('a refusal, and nothing left even for a probe', async () => {
+        // A checkpoint may give a little room back at any time.
+        takeRoom(directory)
+        const answer = await post(hub.url, { topic: 'a', data })
+        if (answer.status === 200) accepted.push(await answer.text())
+        if (answer.status === 200 || (await readiness(hub)) === 200) return false
+        expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '30'])
+        return true
+      })
+      expect((await fetch(`${hub.origin}/healthz`)).status).toBe(200)
+      // Who was connected stays, and the past can be read: no room is needed for that.
+      const beats = live.lines.length
+      await until('a heartbeat', () => live.lines.length > beats)
+      expect(live.isClosed).toBe(false)
+      expect(await replayedIds(hub)).toEqual(accepted)
+      rmSync(join(directory, 'ballast'))
+      await until('readiness', async () => (await readiness(hub)) === 200)
+      accepted.push(await publish(hub.url, { topic: 'a', data }))
+      await until('live delivery', () => live.ids.at(-1) === accepted.at(-1))
+      expect(live.ids).toEqual(accepted.slice(50))
+      await hub.stop('SIGKILL')
+      const again = await start(directory)
+      expect(await replayedIds(again)).toEqual(accepted)
+      expect(await again.stop('SIGTERM')).toBe(0)
+    },
+  )
+
+  mountable(
+    'PUB-53 is survived by a restart: the past can be read, and publications go on when there is room',
+    async () => {
+      const directory = smallFileSystem()
+      const hub = await start(directory)
+      const accepted: string[] = []
+      for (let number = 0; number < 50; number++) accepted.push(await publish(hub.url, { topic: 'a', data }))
+      await hub.stop('SIGKILL')
+      takeRoom(directory)
+      const again = await start(directory)
+      expect(await readiness(again)).toBe(503)
+      expect(await replayedIds(again)).toEqual(accepted)
+      rmSync(join(directory, 'ballast'))
+      await until('readiness', async () => (await readiness(again)) === 200)
+      accepted.push(await publish(again.url, { topic: 'a', data }))
+      expect(await replayedIds(again)).toEqual(accepted)
+    },
+  )
+
+  mountable('ends with a prune and a compaction, once there is the little room that they need', async () => {
+    const directory = smallFileSystem()
+    const reserve = join(directory, 'reserve')
+    // The hub first needs as much as its journal holds, to bring that into the file.
+    await Bun.write(reserve, new Uint8Array(4 << 20))
+    const hub = await start(directory)
+    const load = await Load.open(hub.url, await publisherToken(), 10)
+    const refusal = await load.publish(20_000, () => `topic=a&data=${data}`).catch((error) => error)
+    expect(refusal).toMatchObject({ message: expect.stringContaining('answered 503') })
+    load.close()
+    takeRoom(directory)
+    const history = (...words: string[]) => runCommand(['history', ...words], directory)
+    const refused = await history('prune', '--keep-count', '100')
+    expect([refused.code, refused.err]).toEqual([1, expect.stringContaining('no space left')])
+    rmSync(reserve)
+    expect((await history('prune', '--keep-count', '100')).code).toBe(0)
+    expect((await history('compact')).code).toBe(0)
+    await until('readiness', async () => (await readiness(hub)) === 200)
+    await publish(hub.url, { topic: 'a', data })
+    expect(await replayedIds(hub)).toHaveLength(101)
+    expect(Bun.file(join(directory, 'cinnabar.db')).size).toBeLessThan(1 << 20)
+  })
+})
+
+describe('a directory that cannot be written', () => {
+  mountable('is refused at the start with 1 and a message that says what to do', async () => {
+    const directory = smallFileSystem()
+    const remount = (how: string) => Bun.spawnSync(['mount', '-o', `remount,${how}`, directory]).exitCode
+    const serve = ['serve', '--listen', '127.0.0.1:0', '--admin-listen', '']
+    expect(remount('ro')).toBe(0)
+    const empty = await runCommand(serve, directory)
+    expect([empty.code, empty.err]).toEqual([1, expect.stringContaining('must exist and be writable')])
+    expect(remount('rw')).toBe(0)
+    const hub = await start(directory)
+    await publish(hub.url, { topic: 'a', data })
+    await hub.stop('SIGTERM')
+    expect(remount('ro')).toBe(0)
+    const { code, err } = await runCommand(serve, directory)
+    expect([code, err]).toEqual([1, expect.stringContaining('must exist and be writable')])
+    const stats = await runCommand(['history', 'stats'], directory)
+    expect([stats.code, stats.err]).toEqual([1, expect.stringContaining('cannot be opened')])
+  })
+})
+
+describe('a damaged file', () => {
+  async function filled(directory: string, flags: readonly string[] = []): Promise<RunningHub> {
+    const hub = await start(directory, flags)
+    const load = await Load.open(hub.url, await publisherToken(), 20)
+    await load.publish(3000, (number) => `topic=a&data=${data}${number}`)
+    load.close()
+    return hub
+  }
+
+  async function folder(): Promise<string> {
+    const path = await mkdtemp(join(tmpdir(), 'cinnabar-faults-'))
+    cleanup.push(() => rm(path, { recursive: true, force: true }))
+    return path
+  }
+
+  /** Writes nonsense over pages of the file, from the first page given to the end. */
+  function overwrite(path: string, firstPage: number): void {
+    const bytes = Bun.file(path).size - firstPage * PAGE_BYTES
+    const file = openSync(path, 'r+')
+    writeSync(file, Buffer.alloc(bytes, 0x5a), 0, bytes, firstPage * PAGE_BYTES)
+    fsyncSync(file)
+    closeSync(file)
+  }
+
+  test('is refused at the start with 1 and a message that names it', async () => {
+    const hub = await filled(await folder())
+    expect(await hub.stop('SIGTERM')).toBe(0)
+    overwrite(join(hub.directory, 'cinnabar.db'), 10)
+    const serve = ['serve', '--listen', '127.0.0.1:0', '--admin-listen', '']
+    const { code, err } = await runCommand(serve, hub.directory)
+    expect([code, err]).toEqual([1, expect.stringContaining('the history file cinnabar.db is damaged')])
+    for (const words of [['stats'], ['compact'], ['export'], ['prune', '--keep-count', '1']]) {
+      const tool = await runCommand(['history', ...words], hub.directory)
+      expect([tool.code, tool.err]).toEqual([1, expect.stringContaining('cinnabar.db is damaged')])
+    }
+  })
+
+  test('while the hub runs makes it unready, and it neither ends nor lets its readers go', async () => {
+    const hub = await filled(await folder(), ['--history-max-count', '3000'])
+    const path = join(hub.directory, 'cinnabar.db')
+    const live = await StreamClient.open(`${hub.url}?match=*`)
+    // Every page is in the file and not in the journal.
+    await until('an empty journal', () => Bun.file(`${path}-wal`).size === 0)
+    overwrite(path, 10)
+    const refusals: number[] = []
+    await until('a publication that needs a damaged page', async () => {
+      const { status } = await post(hub.url, { topic: 'a', data })
+      if (status !== 200) refusals.push(status)
+      return refusals.length > 0
+    })
+    expect(refusals).toEqual([500])
+    expect(await readiness(hub)).toBe(503)
+    expect((await fetch(`${hub.origin}/healthz`)).status).toBe(200)
+    // The past cannot be read either: whoever asks for it is told to come back.
+    const late = await fetch(`${hub.url}?match=*`, { headers: { 'Last-Event-ID': 'earliest' } })
+    expect([200, 503]).toContain(late.status)
+    await late.text()
+    expect(await metric(hub, 'mercure_subscribers_connected')).toBe(1)
+    expect(live.isClosed).toBe(false)
+    live.close()
+    expect(await hub.stop('SIGTERM')).toBe(0)
+  })
+})
