@@ -11,7 +11,8 @@ import { runToken } from './cli/token.ts'
 import { runVersion } from './cli/version.ts'
 import { type Configuration, describeProblem, exitCode, load, type Refusal } from './config.ts'
 import { devLines } from './dev.ts'
-import { Server, unsupported } from './serve.ts'
+import { startProblems, unsupported } from './serve/problems.ts'
+import { Server } from './serve.ts'
 import { Log } from './telemetry.ts'
 
 /**
@@ -160,6 +161,7 @@ function processIo(): CommandIo {
     readFile: (path) => readFileSync(path, 'utf8'),
     random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
     legacyTokens: () => null,
+    startProblems,
     isTerminal: process.stdout.isTTY,
   }
 }

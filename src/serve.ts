@@ -182,15 +182,6 @@ const SILENCE_SHARE = 0.75
 /** How often the memory budget looks at the process, in milliseconds. */
 const WATCH_MS = 200
 
-/** Settings that this version knows and cannot carry out yet, a line each: none is ignored in silence. */
-export function unsupported({ transport, hub }: Settings): readonly string[] {
-  const later: readonly (readonly [boolean, string])[] = [
-    [transport === 'redis', 'transport: redis is not part of this version'],
-    [hub.legacy !== 'off', 'hub.legacy: the 0.x generation is not part of this version'],
-  ]
-  return later.filter(([isAsked]) => isAsked).map(([, text]) => text)
-}
-
 function openTransport(settings: Settings): Transport {
   const { transport, sqlite } = settings
   const keep = retention(settings)

@@ -17,8 +17,12 @@ export function runCheck(argv: readonly string[], io: CommandIo): Promise<ExitCo
   return runCommand(line, argv, io, async ({ settings }) => {
     const loaded = configure(settings, io)
     if (typeof loaded === 'number') return loaded
-    const problems = await checkIssuers(loaded.settings.issuers)
-    for (const { setting, message } of problems) io.stderr(`${setting}: ${message}\n`)
+    const issuers = await checkIssuers(loaded.settings.issuers)
+    const problems = [
+      ...issuers.map(({ setting, message }) => `${setting}: ${message}`),
+      ...io.startProblems(loaded.settings),
+    ]
+    for (const problem of problems) io.stderr(`${problem}\n`)
     for (const warning of loaded.warnings) io.stderr(`warning: ${describeProblem(warning)}\n`)
     if (problems.length > 0) return 78
     io.stdout('The configuration is valid.\n')

@@ -1,0 +1,38 @@
+import { describe, expect, test } from 'bun:test'
+import { binaryPath } from '../support/binary.ts'
+import { secretOf } from '../support/tokens.ts'
+
+/** Runs `cinnabar check` with the flags. */
+async function check(flags: readonly string[]) {
+  const issuer = { id: 'https://a.example', publisher: { key: secretOf('check'), algorithm: 'HS256' } }
+  const child = Bun.spawn([binaryPath(), 'check', '--issuers', JSON.stringify([issuer]), ...flags], {
+    env: {},
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const [code, stderr] = await Promise.all([child.exited, new Response(child.stderr).text()])
+  return { code, problems: stderr.split('\n').filter((line) => line !== '' && !line.startsWith('warning')) }
+}
+
+describe('cinnabar check', () => {
+  test('says that a good configuration is good', async () => {
+    expect(await check([])).toEqual({ code: 0, problems: [] })
+  })
+
+  test('SEC-18 says everything that would keep the hub from starting, at once', async () => {
+    const rules = JSON.stringify([{ match: '{unclosed', match_type: 'urlpattern', max_count: 1 }])
+    const tls = ['--tls-cert-file', '/nowhere/cert.pem', '--tls-key-file', '/nowhere/key.pem']
+    const { code, problems } = await check(['--history-rules', rules, '--hub-legacy', '8', ...tls])
+    expect(code).toBe(78)
+    expect(problems.map((line) => line.split(/[ :]/, 1)[0])).toEqual([
+      'hub.legacy',
+      'history.rules[0].match',
+      'tls.cert_file',
+    ])
+  })
+
+  test('SEC-18 an unknown setting is refused with the nearest name', async () => {
+    const { code, problems } = await check(['--history-max-cuont', '5'])
+    expect(code).toBe(2)
+    expect(problems.join(' ')).toContain('--history-max-count')
+  })
+})
