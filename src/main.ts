@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { runBench } from './cli/bench.ts'
 import { runCheck } from './cli/check.ts'
 import { type CommandIo, type ExitCode, messageOf, randomText } from './cli/command.ts'
 import { runConfig } from './cli/config.ts'
@@ -28,6 +29,7 @@ const commands: Readonly<Record<string, Command>> = {
   token: runToken,
   publish: runPublish,
   subscribe: runSubscribe,
+  bench: runBench,
   history: runHistory,
   health: runHealth,
   version: runVersion,

@@ -4,9 +4,9 @@
  * `sh scripts/build.sh`; it writes docs/bench/bounded-past-*.csv and .svg and prints a table.
  */
 
+import { linePlot, type Series } from '../../src/cli/plot.ts'
 import { startHub } from '../../test/support/binary.ts'
 import { fileBytesMax, runPast, type Sample } from './past-run.ts'
-import { linePlot, type Series } from './plot.ts'
 
 const runs = [
   { name: 'max-count', flag: '--history-max-count=10000', title: 'the newest 10,000 kept' },

@@ -7,9 +7,9 @@ import type { Cors } from './cors.ts'
 import type { Dialect } from './dialect.ts'
 import { type MetadataOptions, metadataDocument, metadataPath } from './discovery.ts'
 import { errorResponse, hardening, type UnexpectedError } from './error.ts'
-import type { Exchange } from './exchange.ts'
 import type { Proxies } from './proxy.ts'
 import { type PublishOptions, publish } from './publish.ts'
+import { type Connection, RequestExchange } from './request-exchange.ts'
 import { type SubscribeOptions, subscribe, subscribeHead } from './subscribe.ts'
 import { type SubscriptionsOptions, subscriptions } from './subscriptions.ts'
 
@@ -36,12 +36,6 @@ export interface AppOptions {
   /** Whether this listener speaks TLS. */
   readonly isSecure: boolean
   readonly onUnexpected: UnexpectedError
-}
-
-/** What Bun tells about the connection. */
-interface Connection {
-  requestIP(request: Request): { readonly address: string } | null
-  timeout(request: Request, seconds: number): void
 }
 
 /**
@@ -104,37 +98,25 @@ class Edge {
     return this.#current()
   }
 
-  exchange(request: Request, connection: Connection | null): Exchange {
-    const { dialect, proxies, authenticate, isSecure } = this.#options
-    const peer = () => connection?.requestIP(request)?.address ?? null
-    const scheme = isSecure ? 'https' : 'http'
-    const origin = () =>
-      proxies.origin(request, proxies.isUsed ? peer() : '', { scheme, host: hostOf(request) })
-    return {
-      request,
-      dialect,
-      origin,
-      address: () => proxies.clientAddress(request, peer()),
-      authenticate: (token, role) => authenticate(token, role, this.#resource(origin)),
-      idleTimeout: (seconds) => connection?.timeout(request, seconds),
-    }
+  exchange(request: Request, connection: Connection | null): RequestExchange {
+    return new RequestExchange(request, connection, this.#options)
   }
 
-  subscribe(exchange: Exchange) {
+  subscribe(exchange: RequestExchange) {
     return this.#answer(exchange, async () => {
       if (!this.#options.canSubscribe) return this.#refuseMethod(exchange, this.hubMethods)
       return await subscribe(exchange, this.#options.subscribing, this.#fields(exchange))
     })
   }
 
-  subscribeHead(exchange: Exchange) {
+  subscribeHead(exchange: RequestExchange) {
     return this.#answer(exchange, async () => {
       if (!this.#options.canSubscribe) return this.#refuseMethod(exchange, this.hubMethods)
       return await subscribeHead(exchange, this.#options.subscribing, this.#fields(exchange))
     })
   }
 
-  publish(exchange: Exchange) {
+  publish(exchange: RequestExchange) {
     return this.#answer(exchange, async () => {
       if (!this.#options.canPublish) return this.#refuseMethod(exchange, this.hubMethods)
       const response = await publish(exchange, this.#options.publishing)
@@ -144,7 +126,7 @@ class Edge {
   }
 
   /** The subscription API: read-only, and not there at all where the feature is off (ACT-01). */
-  subscriptions(exchange: Exchange) {
+  subscriptions(exchange: RequestExchange) {
     return this.#answer(exchange, async () => {
       const { method } = exchange.request
       if (this.#options.subscriptions === null) throw notFound()
@@ -155,9 +137,9 @@ class Edge {
     })
   }
 
-  metadata(exchange: Exchange) {
+  metadata(exchange: RequestExchange) {
     return this.#answer(exchange, async () => {
-      const document = metadataDocument(this.#resource(exchange.origin), this.#options.metadata)
+      const document = metadataDocument(exchange.resource(), this.#options.metadata)
       if (document === null) throw notFound()
       const response = Response.json(document, { headers: hardening })
       this.#options.cors.apply(exchange.request, response.headers)
@@ -166,25 +148,25 @@ class Edge {
   }
 
   /** OPTIONS, answered before any authentication (SUB-99), and every method that is not served. */
-  other(exchange: Exchange, methods: string) {
+  other(exchange: RequestExchange, methods: string) {
     return this.#answer(exchange, async () => this.#other(exchange, methods))
   }
 
-  #other(exchange: Exchange, methods: string): Response {
+  #other(exchange: RequestExchange, methods: string): Response {
     if (exchange.request.method !== 'OPTIONS') return this.#refuseMethod(exchange, methods)
     const preflight = this.#options.cors.preflight(exchange.request, methods)
     return preflight ?? new Response(null, { status: 204, headers: { ...hardening, Allow: methods } })
   }
 
-  refuse(exchange: Exchange, error: unknown): Response {
+  refuse(exchange: RequestExchange, error: unknown): Response {
     const { metadata, location, onUnexpected, cors } = this.#options
-    const url = metadata.hasKeys ? metadataUrl(this.#resource(exchange.origin), location) : null
+    const url = metadata.hasKeys ? metadataUrl(exchange.resource(), location) : null
     const response = errorResponse(error, url, onUnexpected)
     cors.apply(exchange.request, response.headers)
     return response
   }
 
-  #refuseMethod(exchange: Exchange, methods: string): Response {
+  #refuseMethod(exchange: RequestExchange, methods: string): Response {
     const response = this.refuse(
       exchange,
       new ProtocolError('method-not-allowed', 'the method is not served'),
@@ -193,7 +175,10 @@ class Edge {
     return response
   }
 
-  async #answer<Outcome>(exchange: Exchange, run: () => Promise<Outcome>): Promise<Outcome | Response> {
+  async #answer<Outcome>(
+    exchange: RequestExchange,
+    run: () => Promise<Outcome>,
+  ): Promise<Outcome | Response> {
     try {
       this.#checkOrigin(exchange)
       return await run()
@@ -203,7 +188,7 @@ class Edge {
   }
 
   /** Scheme and host are both compared, ahead of every other check (GEN-15). */
-  #checkOrigin(exchange: Exchange): void {
+  #checkOrigin(exchange: RequestExchange): void {
     const { publicOrigins } = this.#options
     if (publicOrigins.length > 0 && !publicOrigins.includes(exchange.origin())) {
       throw new ProtocolError('misdirected', 'the origin is not one of the public URLs')
@@ -211,19 +196,11 @@ class Edge {
   }
 
   /** The fields that CORS adds to a stream, which cannot be changed once it is open. */
-  #fields(exchange: Exchange): Headers {
+  #fields(exchange: RequestExchange): Headers {
     const headers = new Headers()
     this.#options.cors.apply(exchange.request, headers)
     return headers
   }
-
-  #resource(origin: () => string): string {
-    return this.#options.resourceIdentifier ?? `${origin()}${this.#options.location.path}`
-  }
-}
-
-function hostOf(request: Request): string {
-  return request.headers.get('host') ?? new URL(request.url).host
 }
 
 /** RFC 9728 section 3.1: the well-known path goes between the origin and the path of the resource. */

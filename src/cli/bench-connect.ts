@@ -1,0 +1,26 @@
+/** What happens on a connection. */
+export interface ConnectionEvents {
+  open(socket: Bun.Socket): void
+  data(socket: Bun.Socket, chunk: Buffer): void
+  drain?(): void
+  /** Once, however it ended. */
+  close(): void
+}
+
+/** Connects to the origin of an `http` or `https` URL. Rejects when nobody answers there. */
+export async function connect(url: URL, events: ConnectionEvents): Promise<Bun.Socket> {
+  const isSecure = url.protocol === 'https:'
+  return await Bun.connect({
+    hostname: url.hostname.replace(/^\[|\]$/g, ''),
+    port: url.port === '' ? (isSecure ? 443 : 80) : Number(url.port),
+    ...(isSecure && { tls: { serverName: url.hostname } }),
+    socket: {
+      // With TLS nothing can be sent before the handshake.
+      ...(isSecure ? { handshake: events.open } : { open: events.open }),
+      data: events.data,
+      drain: () => events.drain?.(),
+      close: () => events.close(),
+      error: () => {},
+    },
+  })
+}

@@ -1,0 +1,95 @@
+import { Tally } from './bench-events.ts'
+import type { Reader } from './bench-reader.ts'
+import { openReaders } from './bench-readers.ts'
+import type { Report } from './bench-report.ts'
+import { type Bench, CpuUse, Watch } from './bench-run.ts'
+
+/** Subscribers that come, stay and leave, and nothing is published: what a connection costs. */
+export async function benchConnections(bench: Bench): Promise<Report> {
+  const { local, progress } = bench
+  const readers: Reader[] = []
+  const resident = () => local?.residentBytes() ?? Number.NaN
+  const before = resident()
+  const watch = new Watch(() => readers.length)
+  try {
+    const opening = new CpuUse(local)
+    const openingS = await timed(() => open(bench, readers))
+    const opened = readers.length
+    const hubPerConnectionUs = opening.hubUs / opened
+    await hold(bench)
+    const after = resident()
+    progress.show('leaving', 1)
+    let left = 0
+    const leavingS = await timed(async () => {
+      left = await leave(readers)
+    })
+    const figures = {
+      connections: opened,
+      connections_per_second: opened / openingS,
+      hub_cpu_per_connection_us: hubPerConnectionUs,
+      hub_memory_before_bytes: before,
+      hub_memory_after_bytes: after,
+      memory_per_connection_bytes: (after - before) / opened,
+      teardown_s: leavingS,
+      connections_not_closed: opened - left,
+      hub_memory_end_bytes: resident(),
+    }
+    const title = `${opened.toLocaleString('en')} idle subscribers`
+    const series = [{ name: 'connections', points: watch.points }]
+    return { figures, plot: { title, xLabel: 'seconds', yLabel: 'open connections', series } }
+  } finally {
+    watch.stop()
+    for (const reader of readers) reader.close()
+  }
+}
+
+function open({ target, options, prefix, signal, progress }: Bench, readers: Reader[]): Promise<void> {
+  const onOpened = (count: number) => progress.show('opening subscribers', count / options.subscribers)
+  return openReaders(
+    {
+      target,
+      count: options.subscribers,
+      topic: (number) => `${prefix}${number % options.topics}`,
+      lastEventId: null,
+      dataBytes: options.dataBytes,
+      tally: new Tally(),
+      signal,
+      onOpened,
+    },
+    readers,
+  )
+}
+
+/** Memory settles after the last connection. */
+async function hold({ options, signal, progress }: Bench): Promise<void> {
+  const start = performance.now()
+  for (
+    let passedMs = 0;
+    passedMs < options.durationMs && !signal.aborted;
+    passedMs = performance.now() - start
+  ) {
+    progress.show('idle', passedMs / options.durationMs)
+    await Bun.sleep(50)
+  }
+}
+
+/** Says goodbye on all connections and answers how many the hub has closed in time. */
+async function leave(readers: readonly Reader[]): Promise<number> {
+  let closed = 0
+  const { promise, resolve } = Promise.withResolvers<void>()
+  // A timer that is left over would keep the process.
+  const timer = setTimeout(resolve, LEAVE_MS)
+  const all = readers.map((reader) => reader.closed.then(() => closed++))
+  for (const reader of readers) reader.leave()
+  await Promise.race([Promise.all(all), promise])
+  clearTimeout(timer)
+  return closed
+}
+
+const LEAVE_MS = 30_000
+
+async function timed(run: () => Promise<void>): Promise<number> {
+  const start = performance.now()
+  await run()
+  return (performance.now() - start) / 1000
+}

@@ -1,0 +1,43 @@
+import { messageOf, UsageError } from './command.ts'
+
+/** The processes of a local hub, as the kernel sees them. */
+export class LocalProcess {
+  readonly #pids: readonly string[]
+  readonly #readFile: (path: string) => string
+
+  /** Throws a `UsageError` when one of them cannot be looked at. */
+  constructor(pids: readonly string[], readFile: (path: string) => string) {
+    this.#pids = pids
+    this.#readFile = readFile
+    try {
+      this.cpuUs()
+    } catch (error) {
+      throw new UsageError(`--pid cannot be looked at: ${messageOf(error)}`)
+    }
+  }
+
+  /** Processor time in user and kernel mode of all threads, in microseconds, to 10 ms. */
+  cpuUs(): number {
+    return this.#sum((pid) => {
+      const stat = this.#readFile(`/proc/${pid}/stat`)
+      // The name of the program, in parentheses, may hold spaces: the fields are counted from its end.
+      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+      return (Number(fields[11]) + Number(fields[12])) * TICK_US
+    })
+  }
+
+  /** Resident memory in bytes: `VmRSS`. */
+  residentBytes(): number {
+    return this.#sum((pid) => {
+      const found = /VmRSS:\s+(\d+) kB/.exec(this.#readFile(`/proc/${pid}/status`))
+      return Number(found?.[1] ?? 0) * 1024
+    })
+  }
+
+  #sum(of: (pid: string) => number): number {
+    return this.#pids.reduce((sum, pid) => sum + of(pid), 0)
+  }
+}
+
+/** Linux reports processor time in hundredths of a second, whatever the kernel counts in. */
+const TICK_US = 10_000
