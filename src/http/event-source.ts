@@ -1,6 +1,7 @@
 import Stream from '@elysiajs/stream'
 import type { CloseReason, Sink } from '../hub/subscriber.ts'
-import { concat, encodeRetry, type Frame, heartbeat } from '../protocol/event-stream.ts'
+import { encodeRetry, type Frame, heartbeat } from '../protocol/event-stream.ts'
+import { Backlog, PIECE_BYTES } from './backlog.ts'
 
 /**
  * Only Elysia's recognition of the class is inherited: its source, framing and closing are replaced, since
@@ -22,7 +23,7 @@ export class EventStream extends RecognizedStream implements Sink {
   #finished: PromiseWithResolvers<void> | null = null
   #isClosed = false
   #isBlocked = false
-  #waiting: Frame[] = []
+  readonly #backlog = new Backlog()
   #waitingBytes = 0
   #ready: PromiseWithResolvers<void> | null = null
   #end: ((reason: CloseReason) => void) | null = null
@@ -74,7 +75,11 @@ export class EventStream extends RecognizedStream implements Sink {
   write(frame: Frame): void {
     if (this.#isClosed || this.#controller === null) return
     if (this.#isBlocked) this.#wait(frame)
-    else this.#send(this.#controller, frame)
+    else if (frame.length <= PIECE_BYTES) this.#send(this.#controller, frame)
+    else {
+      this.#keep(frame)
+      this.#sendBacklog(this.#controller)
+    }
   }
 
   /** Writes a comment when nothing was written since the time, in milliseconds of the streams' clock. */
@@ -92,7 +97,7 @@ export class EventStream extends RecognizedStream implements Sink {
     this.#onClosed?.()
     if (controller !== null && reason.kind !== 'client') this.#closeController(controller, reason)
     this.#account(-this.#waitingBytes)
-    this.#waiting = []
+    this.#backlog.clear()
     this.#ready?.resolve()
     this.#finished?.resolve()
   }
@@ -128,12 +133,7 @@ export class EventStream extends RecognizedStream implements Sink {
     if (this.#isClosed || this.#controller === null) return
     this.#isBlocked = false
     this.#account(-length)
-    if (this.#waiting.length > 0) {
-      const frame = concat(this.#waiting, this.#waitingBytes)
-      this.#waiting = []
-      this.#account(-frame.length)
-      this.#send(this.#controller, frame)
-    }
+    this.#sendBacklog(this.#controller)
     if (this.#isBlocked) return
     this.#ready?.resolve()
     this.#ready = null
@@ -144,8 +144,20 @@ export class EventStream extends RecognizedStream implements Sink {
       this.#end?.({ kind: 'slow', queuedBytes: this.#waitingBytes })
       return
     }
-    this.#waiting.push(frame)
+    this.#keep(frame)
+  }
+
+  #keep(frame: Frame): void {
+    this.#backlog.push(frame)
     this.#account(frame.length)
+  }
+
+  #sendBacklog(controller: DirectController): void {
+    while (!this.#isBlocked && !this.#backlog.isEmpty) {
+      const piece = this.#backlog.take()
+      this.#account(-piece.length)
+      this.#send(controller, piece)
+    }
   }
 
   #account(bytes: number): void {

@@ -1,6 +1,7 @@
 import { concat, type Frame } from '../protocol/event-stream.ts'
 import type { TopicUrl } from '../protocol/url-pattern.ts'
 import type { HubEvent, HubLimits } from './hub.ts'
+import { Stretches } from './stretches.ts'
 import type { CloseReason, Subscriber } from './subscriber.ts'
 import type { Entry, Page, Position, Transport } from './transport.ts'
 
@@ -8,16 +9,19 @@ import type { Entry, Page, Position, Transport } from './transport.ts'
  * Brings subscribers from their cursor to the head, page by page at each reader's speed. All of them share
  * one slice of every turn: they stand in a queue, whoever got a page goes to its end, and a reader that has
  * not taken its page yet stands beside the queue. So a thousand replays cost the live readers no more than
- * one does.
+ * one does. The more there are, the smaller are their pages: what is read and not yet taken stays bounded.
  */
 export class Replay {
   readonly #options: ReplayOptions
   readonly #queue: Subscriber[] = []
+  readonly #stretches: Stretches
   #waiting = 0
   #isRunning = false
 
   constructor(options: ReplayOptions) {
     this.#options = options
+    const { pageEntries: entries, pageBytes: bytes } = options.limits
+    this.#stretches = new Stretches(options.transport, { entries, bytes })
   }
 
   /** Subscribers that are not live yet. */
@@ -38,9 +42,11 @@ export class Replay {
     for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
       await this.#step(next)
       if (this.#options.clock() < until) continue
+      this.#stretches.forget()
       await new Promise<void>((resolve) => this.#options.schedule(resolve))
       until = this.#options.clock() + this.#options.limits.sliceMs
     }
+    this.#stretches.forget()
     this.#isRunning = false
   }
 
@@ -57,11 +63,10 @@ export class Replay {
   }
 
   async #read(subscriber: Subscriber): Promise<Page | null> {
-    const { transport, limits, head, end } = this.#options
+    const { head, end } = this.#options
     const until = head()
     try {
-      const limit = { entries: limits.pageEntries, bytes: limits.pageBytes }
-      const page = await transport.read(subscriber.after, until, limit)
+      const page = await this.#stretches.read(subscriber.after, until, this.#pageBytes)
       if (page !== 'lost') return page
       if (!subscriber.isPromised) return { entries: [], next: until }
       end(subscriber, { kind: 'lost' })
@@ -70,6 +75,12 @@ export class Replay {
       end(subscriber, { kind: 'failed' })
     }
     return null
+  }
+
+  get #pageBytes(): number {
+    // The one whose page it is stands neither in the queue nor beside it.
+    const share = PAGES_BYTES / (this.size + 1)
+    return Math.min(this.#options.limits.pageBytes, Math.max(PAGE_BYTES_MIN, share))
   }
 
   #write(subscriber: Subscriber, page: Page): void {
@@ -95,6 +106,11 @@ export class Replay {
     return true
   }
 }
+
+/** Pages of all readers that catch up, in sum: what is in memory for those who do not take theirs. */
+const PAGES_BYTES = 16 * 1024 * 1024
+/** With less a page costs more to read than to send. */
+const PAGE_BYTES_MIN = 16 * 1024
 
 export interface ReplayOptions {
   readonly transport: Transport

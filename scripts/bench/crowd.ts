@@ -1,0 +1,211 @@
+import type { Socket } from 'bun'
+
+/**
+ * A subscriber that is cheap enough for thousands on one core: it keeps no event, only how many came, a digest
+ * of their ids in order, and the last id. When its connection ends it comes back with that id, as an event
+ * source does. Understands events whose id is `n` and a number and whose data holds no blank line.
+ */
+export class CrowdReader {
+  readonly #target: Target
+  readonly #order: number[] | null
+  #socket: Socket<CrowdReader> | null = null
+  #isHeld = false
+  #isStopped = false
+  #answer = ''
+  #head = ''
+  #body = new ChunkedBody()
+  #rest: Buffer = nothing
+  #isInside = false
+  #number = 0
+  /** Whole events received, over all connections. */
+  count = 0
+  /** The numbers received, in order: equal for two readers that received the same. */
+  digest = 0
+  lastId: string | null
+  /** Answers to requests: the status of each, and how often. */
+  readonly statuses = new Map<number, number>()
+  /** What the last refusal asked for, in seconds; null after an answer with events. */
+  retryAfter: number | null = null
+
+  /** `lastId`: the cursor of the first request, or null. `order`: where the numbers go, when they are wanted. */
+  constructor(url: string, lastId: string | null = null, order: number[] | null = null) {
+    const { hostname, port, pathname, search, host } = new URL(url)
+    this.#target = { hostname, port: Number(port), line: `GET ${pathname}${search} HTTP/1.1`, host }
+    this.lastId = lastId
+    this.#order = order
+  }
+
+  get isOpen(): boolean {
+    return this.#answer.startsWith('HTTP/1.1 200')
+  }
+
+  /** Connects. Resolves when the request is sent. */
+  async connect(): Promise<void> {
+    const { hostname, port } = this.#target
+    this.#socket = await Bun.connect<CrowdReader>({ hostname, port, data: this, socket: handlers })
+    if (this.#isHeld) this.#socket.pause()
+  }
+
+  /** Stops reading, across connections, until `resume`. */
+  pause(): void {
+    this.#isHeld = true
+    this.#socket?.pause()
+  }
+
+  resume(): void {
+    this.#isHeld = false
+    this.#socket?.resume()
+  }
+
+  /** Leaves for good. */
+  stop(): void {
+    this.#isStopped = true
+    this.#socket?.terminate()
+    this.#socket = null
+  }
+
+  request(): string {
+    const { line, host } = this.#target
+    const cursor = this.lastId === null ? '' : `Last-Event-ID: ${this.lastId}\r\n`
+    return `${line}\r\nHost: ${host}\r\n${cursor}\r\n`
+  }
+
+  receive(chunk: Buffer): void {
+    const bytes = this.isOpen ? chunk : this.#readHead(chunk)
+    if (bytes === null) return
+    const events = this.#body.push(bytes)
+    const whole = this.#rest.length === 0 ? events : Buffer.concat([this.#rest, events])
+    this.#rest = Buffer.from(whole.subarray(this.#readEvents(whole)))
+  }
+
+  /** The connection is gone: whatever came of an event that did not end is forgotten. */
+  end(): void {
+    this.#socket = null
+    this.#answer = ''
+    this.#head = ''
+    this.#rest = nothing
+    this.#body = new ChunkedBody()
+    this.#isInside = false
+    // Those that were sent away together do not come back together.
+    const ms = this.retryAfter === null ? COME_BACK_MS : this.retryAfter * 1000 * (1 + Math.random())
+    if (!this.#isStopped) setTimeout(() => this.#comeBack(), ms)
+  }
+
+  #comeBack(): void {
+    if (!this.#isStopped) this.connect().catch(() => this.end())
+  }
+
+  /** Answers what follows the head, or null while it is not whole or when there are no events. */
+  #readHead(chunk: Buffer): Buffer | null {
+    this.#head += chunk.toString('latin1')
+    const end = this.#head.indexOf('\r\n\r\n')
+    if (end === -1) return null
+    this.#answer = this.#head.slice(0, end)
+    const body = Buffer.from(this.#head.slice(end + 4), 'latin1')
+    this.#head = ''
+    const status = Number(this.#answer.slice(9, 12))
+    this.statuses.set(status, (this.statuses.get(status) ?? 0) + 1)
+    if (status === 200) {
+      this.retryAfter = null
+      return body
+    }
+    this.retryAfter = Number(/\r\nretry-after: (\d+)/i.exec(this.#answer)?.[1] ?? 1)
+    this.#socket?.terminate()
+    return null
+  }
+
+  /** Answers how far the bytes are used up. */
+  #readEvents(bytes: Buffer): number {
+    let at = 0
+    for (;;) {
+      if (!this.#isInside) {
+        const id = bytes.indexOf(ID, at)
+        const line = id === -1 ? -1 : bytes.indexOf(10, id + 1)
+        if (line === -1) return id === -1 ? Math.max(at, bytes.length - ID.length + 1) : id
+        this.#number = decimal(bytes, id + ID.length, line)
+        this.#isInside = true
+        at = line
+      }
+      const end = bytes.indexOf('\n\n', at)
+      if (end === -1) return Math.max(at, bytes.length - 1)
+      this.#take(this.#number)
+      at = end + 1
+    }
+  }
+
+  #take(number: number): void {
+    this.#isInside = false
+    this.count++
+    this.digest = (Math.imul(this.digest, 31) + number) | 0
+    this.lastId = `n${number}`
+    this.#order?.push(number)
+  }
+}
+
+/** So many readers, opened a hundred at a time, when all of them are answered. */
+export async function openCrowd(count: number, make: (index: number) => CrowdReader): Promise<CrowdReader[]> {
+  const crowd = Array.from({ length: count }, (_, index) => make(index))
+  for (let from = 0; from < count; from += 100) {
+    const some = crowd.slice(from, from + 100)
+    await Promise.all(some.map((reader) => reader.connect()))
+    while (some.some((reader) => !reader.isOpen)) await Bun.sleep(5)
+  }
+  return crowd
+}
+
+/** Takes the framing off a body with `Transfer-Encoding: chunked`. */
+class ChunkedBody {
+  /** Bytes of the current chunk that are still to come, with its line break; 0 in a line with a size. */
+  #left = 0
+  #size = ''
+
+  /** The content of these bytes. They are only lent: the answer is to be copied. */
+  push(bytes: Buffer): Buffer {
+    const parts: Buffer[] = []
+    for (let at = 0; at < bytes.length; ) {
+      if (this.#left === 0) at = this.#readSize(bytes, at)
+      const end = Math.min(bytes.length, at + this.#left)
+      const content = Math.min(end, at + Math.max(0, this.#left - 2))
+      if (content > at) parts.push(bytes.subarray(at, content))
+      this.#left -= end - at
+      at = end
+    }
+    const [only] = parts
+    return parts.length === 1 && only !== undefined ? only : Buffer.concat(parts)
+  }
+
+  #readSize(bytes: Buffer, at: number): number {
+    const end = bytes.indexOf(10, at)
+    this.#size += bytes.toString('latin1', at, end === -1 ? bytes.length : end)
+    if (end === -1) return bytes.length
+    this.#left = Number.parseInt(this.#size, 16) + 2
+    this.#size = ''
+    return end + 1
+  }
+}
+
+interface Target {
+  readonly hostname: string
+  readonly port: number
+  readonly line: string
+  readonly host: string
+}
+
+const ID = Buffer.from('\nid: n')
+const nothing = Buffer.alloc(0)
+const COME_BACK_MS = 300
+
+const handlers = {
+  open: (socket: Socket<CrowdReader>) => {
+    socket.write(socket.data.request())
+  },
+  data: (socket: Socket<CrowdReader>, chunk: Buffer) => socket.data.receive(chunk),
+  close: (socket: Socket<CrowdReader>) => socket.data.end(),
+  error: () => {},
+}
+
+function decimal(bytes: Buffer, start: number, end: number): number {
+  let value = 0
+  for (let at = start; at < end; at++) value = value * 10 + (bytes[at] ?? 48) - 48
+  return value
+}

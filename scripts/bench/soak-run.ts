@@ -1,0 +1,160 @@
+import { metric, type RunningHub, residentBytes, until } from '../../test/support/binary.ts'
+import { publisherToken } from '../../test/support/publisher.ts'
+import { CrowdReader, openCrowd } from './crowd.ts'
+import { Load } from './load.ts'
+import { fileBytes } from './past-run.ts'
+
+/** What is true of the hub at a moment of a soak, seen from outside. */
+export interface SoakSample {
+  readonly seconds: number
+  readonly published: number
+  /** `VmRSS`. */
+  readonly residentBytes: number
+  /** The history file, its journal and the journal's index; 0 for a log in memory. */
+  readonly fileBytes: number
+  readonly rows: number
+  /** Bytes that wait for slow readers. */
+  readonly waitingBytes: number
+  readonly subscribers: number
+}
+
+export interface SoakRun {
+  readonly hub: RunningHub
+  /** Ends at whichever comes first. */
+  readonly updates: number
+  readonly seconds: number
+  readonly everySeconds: number
+  readonly onSample?: (sample: SoakSample) => void
+}
+
+export interface SoakResult {
+  readonly samples: readonly SoakSample[]
+  readonly published: number
+  /** Readers that came and went. */
+  readonly visits: number
+  /** Whether every reader that stayed got every update once, in the same order. */
+  readonly isWhole: boolean
+}
+
+/** Flags of the hub for a soak: a past that is full soon, and readers that are cut soon. */
+export const soakFlags = [
+  '--hub-anonymous',
+  '--history-max-count=10000',
+  '--history-max-bytes=16MiB',
+  '--limits-subscriber-buffer=256KiB',
+]
+
+/** Publishes updates of mixed sizes while subscribers come, go, stall and replay. */
+export async function runSoak({
+  hub,
+  updates,
+  seconds,
+  everySeconds,
+  onSample,
+}: SoakRun): Promise<SoakResult> {
+  const staying = await openCrowd(STAYING, () => new CrowdReader(`${hub.url}?match=*`))
+  const load = await Load.open(hub.url, await publisherToken(), PUBLISHERS)
+  const visitors = new Visitors(hub)
+  const samples: SoakSample[] = []
+  const start = performance.now()
+  const elapsed = () => (performance.now() - start) / 1000
+  let published = 0
+  try {
+    while (published < updates && elapsed() < seconds) {
+      const count = Math.min(BLOCK, updates - published)
+      await load.publish(count, form)
+      published += count
+      visitors.step()
+      if (elapsed() < samples.length * everySeconds) continue
+      const sample = await look(hub, elapsed(), published)
+      samples.push(sample)
+      onSample?.(sample)
+    }
+    await until('the readers that stay', () => staying.every(({ count }) => count >= published), 120_000)
+    const isWhole = staying.every(({ count, digest }) => count === published && digest === staying[0]?.digest)
+    return { samples, published, visits: visitors.count, isWhole }
+  } finally {
+    for (const reader of staying) reader.stop()
+    visitors.stop()
+    load.close()
+  }
+}
+
+/**
+ * How the end compares with the time after warm-up: the median of the last third over the median of the
+ * middle third. 1 is flat.
+ */
+export function drift(samples: readonly SoakSample[], value: (sample: SoakSample) => number): number {
+  const third = Math.floor(samples.length / 3)
+  return median(samples.slice(-third).map(value)) / median(samples.slice(third, 2 * third).map(value))
+}
+
+const STAYING = 2
+const PUBLISHERS = 50
+const VISITORS = 10
+/** Updates between two looks at the clock, and between two changes among the visitors. */
+const BLOCK = 1000
+
+/** Subscribers that come in turn, read, stall or replay, and go when their successors come. */
+class Visitors {
+  readonly #hub: RunningHub
+  readonly #present: CrowdReader[] = []
+  count = 0
+
+  constructor(hub: RunningHub) {
+    this.#hub = hub
+  }
+
+  /** One comes, the oldest goes. Every third starts with the past, every fourth takes nothing. */
+  step(): void {
+    const number = this.count++
+    const url =
+      number % 2 === 0 ? `${this.#hub.url}?match=*` : `${this.#hub.url}?match=${topic(number % TOPICS)}`
+    const visitor = new CrowdReader(url, number % 3 === 0 ? 'earliest' : null)
+    this.#present.push(visitor)
+    // One that is refused comes again by itself, until it has to go.
+    visitor.connect().catch(() => visitor.end())
+    if (number % 4 === 0) visitor.pause()
+    if (this.#present.length > VISITORS) this.#present.shift()?.stop()
+  }
+
+  stop(): void {
+    for (const visitor of this.#present) visitor.stop()
+  }
+}
+
+async function look(hub: RunningHub, seconds: number, published: number): Promise<SoakSample> {
+  return {
+    seconds,
+    published,
+    residentBytes: await residentBytes(hub.pid),
+    fileBytes: await fileBytes(hub),
+    rows: await metric(hub, 'cinnabar_history_rows'),
+    waitingBytes: await metric(hub, 'cinnabar_subscriber_buffer_bytes'),
+    subscribers: await metric(hub, 'mercure_subscribers_connected'),
+  }
+}
+
+function form(number: number): string {
+  return `topic=${encodeURIComponent(topic(number % TOPICS))}&id=n${number}&data=${datas[number % datas.length]}`
+}
+
+function topic(number: number): string {
+  return `https://example.com/things/${number}`
+}
+
+const TOPICS = 1000
+
+/** A thousand sizes in bytes: nine tenths below 512, then up to 4 KiB, and five of 64 KiB. Always the same mix. */
+const datas = Array.from({ length: 1000 }, (_, index) => 'x'.repeat(sizeOf((index * 7919) % 1000)))
+
+function sizeOf(rank: number): number {
+  if (rank < 900) return 100 + Math.floor((rank * 412) / 900)
+  if (rank < 985) return 512 + (rank - 900) * 42
+  return rank < 995 ? 16 * 1024 : 64 * 1024
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((left, right) => left - right)
+  return sorted[Math.floor(sorted.length / 2)] ?? 0
+}
