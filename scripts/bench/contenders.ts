@@ -1,0 +1,152 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import {
+  mercureTarget,
+  publicationHead,
+  subscriptionRequest,
+  type Target,
+} from '../../src/cli/bench-target.ts'
+import { type RunningHub, startHub } from '../../test/support/binary.ts'
+import { publisherToken } from '../../test/support/publisher.ts'
+
+/** Something that delivers events, running on the core of the servers. */
+export interface Running {
+  readonly target: Target
+  readonly pids: readonly string[]
+  stop(): Promise<void>
+}
+
+/** Starts one. */
+export type Contender = () => Promise<Running>
+
+/** Servers have this core, the client has the other. */
+const SERVER_CORE = '0'
+const CLIENT_CORE = '1'
+
+/** Keeps the client off the core of the servers. */
+export async function pinClient(): Promise<void> {
+  await pin(process.pid, CLIENT_CORE)
+}
+
+/** The compiled hub, with its default settings and those of the flags. */
+export async function cinnabar(flags: readonly string[] = []): Promise<Running> {
+  return await cinnabarOf(await startHub({ flags: ['--hub-anonymous', ...flags] }))
+}
+
+/** A hub that was started already. */
+export async function cinnabarOf(hub: RunningHub): Promise<Running> {
+  await pin(hub.pid, SERVER_CORE)
+  const target = mercureTarget({
+    url: new URL(hub.url),
+    publishFields: { Authorization: `Bearer ${await publisherToken()}` },
+    subscribeFields: {},
+    isLegacy: false,
+  })
+  return { target, pids: [String(hub.pid)], stop: () => hub.dispose() }
+}
+
+/** The loop in C, or null where there is no compiler. */
+export async function findEpoll(): Promise<Contender | null> {
+  if (Bun.which('cc') === null) return null
+  const folder = await mkdtemp(join(tmpdir(), 'cinnabar-epoll-'))
+  const source = new URL('epoll.c', import.meta.url).pathname
+  const executable = join(folder, 'epoll')
+  const compiled = await Bun.$`cc -O2 -o ${executable} ${source}`.nothrow()
+  if (compiled.exitCode !== 0) return null
+  return async () => {
+    const child = Bun.spawn([executable], { stdio: ['ignore', 'pipe', 'inherit'] })
+    await pin(child.pid, SERVER_CORE)
+    const port = await firstLine(child.stdout)
+    const target = plainTarget(new URL(`http://127.0.0.1:${port}/`), '/', '/')
+    return { target, pids: [String(child.pid)], stop: () => end(child) }
+  }
+}
+
+/** nginx with nchan as Debian has them, or null where they are not installed. */
+export async function findNchan(): Promise<Contender | null> {
+  const module = '/usr/lib/nginx/modules/ngx_nchan_module.so'
+  const nginx = Bun.which('nginx') ?? Bun.which('nginx', { PATH: '/usr/sbin' })
+  if (nginx === null || !(await Bun.file(module).exists())) return null
+  return async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'cinnabar-nchan-'))
+    const port = freePort()
+    const file = join(folder, 'nginx.conf')
+    await Bun.write(file, nchanConfiguration(folder, module, port))
+    const child = Bun.spawn([nginx, '-p', folder, '-c', file], { stdio: ['ignore', 'ignore', 'ignore'] })
+    await pin(child.pid, SERVER_CORE)
+    const target = plainTarget(new URL(`http://127.0.0.1:${port}/`), '/subscribe', '/publish')
+    await answers(target.url)
+    const stop = async () => {
+      await end(child)
+      await rm(folder, { recursive: true, force: true })
+    }
+    return { target, pids: [String(child.pid)], stop }
+  }
+}
+
+/** One process, so that it has one core as the others have. */
+function nchanConfiguration(folder: string, module: string, port: number): string {
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+  return `load_module ${module};
+daemon off;
+master_process off;
+worker_rlimit_nofile 20000;
+error_log ${folder}/error.log crit;
+pid ${folder}/nginx.pid;
+events { worker_connections 19000; }
+http {
+  access_log off;
+  ${temporary.map((name) => `${name}_temp_path ${folder}/${name};`).join('\n  ')}
+  server {
+    listen 127.0.0.1:${port} backlog=4096;
+    keepalive_requests 1000000000;
+    location = /publish { nchan_publisher; nchan_channel_id news; nchan_message_buffer_length 1000; }
+    location = /subscribe {
+      nchan_subscriber eventsource; nchan_channel_id news; nchan_subscriber_first_message newest;
+    }
+  }
+}
+`
+}
+
+/** A server with one channel that publishes the body of a POST as it is. */
+function plainTarget(url: URL, subscribePath: string, publishPath: string): Target {
+  return {
+    url,
+    subscription: () => subscriptionRequest(url, subscribePath),
+    publicationHead: publicationHead(url, publishPath),
+    publication: (_, data) => data,
+  }
+}
+
+/** All threads that there are now; later ones inherit it. */
+async function pin(pid: number, core: string): Promise<void> {
+  await Bun.$`taskset -acp ${core} ${pid}`.quiet()
+}
+
+async function end(child: Bun.Subprocess): Promise<void> {
+  child.kill('SIGKILL')
+  await child.exited
+}
+
+async function firstLine(output: ReadableStream<Uint8Array>): Promise<string> {
+  const reader = output.getReader()
+  const { value } = await reader.read()
+  return new TextDecoder().decode(value).trim()
+}
+
+function freePort(): number {
+  const listener = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data: () => {} } })
+  const { port } = listener
+  listener.stop(true)
+  return port
+}
+
+async function answers(url: URL): Promise<void> {
+  for (let left = 100; left > 0; left--) {
+    if ((await fetch(url).catch(() => null)) !== null) return
+    await Bun.sleep(20)
+  }
+  throw new Error(`${url.href} does not answer`)
+}
