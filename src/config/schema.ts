@@ -89,7 +89,7 @@ export const schema = v.object({
   http3: setting(bool, 'false', 'HTTP/3; needs TLS'),
   hub: v.object({
     path: setting(hubPath, '/.well-known/mercure', 'the hub path'),
-    publicUrls: setting(list(publicUrl), '', 'origins that the hub answers on; others get 421; empty: any'),
+    publicUrls: setting(list(publicUrl), '', 'origins that the hub answers on; others get 421; empty: all'),
     resourceIdentifier: setting(
       orNone(resourceIdentifier),
       '',

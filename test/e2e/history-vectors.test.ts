@@ -3,32 +3,9 @@ import { type RunningHub, startHub, until } from '../support/binary.ts'
 import { publish } from '../support/publisher.ts'
 import { RawConnection, requestBytes, utf8Bytes } from '../support/raw-request.ts'
 import { tokenFor } from '../support/tokens.ts'
-import { readVectors, type VectorBase } from '../support/vectors.ts'
+import { type CursorVector, readVectors, type VectorEvent } from '../support/vectors.ts'
 
 /** The vectors of reconnection against the compiled hub. What a client cannot provoke is in `hub.test.ts`. */
-
-interface Event {
-  readonly seq: number
-  readonly id: string
-  readonly topics: readonly string[]
-  readonly private: boolean
-}
-
-interface CursorVector extends VectorBase {
-  readonly history: readonly Event[]
-  readonly request: { readonly header?: string; readonly query?: string; readonly body?: string }
-  readonly matchers: readonly { readonly match_type: string; readonly match: string }[]
-  readonly grants: readonly string[]
-  readonly live: readonly Event[]
-  readonly race?: string
-  readonly discarded?: readonly string[]
-  readonly noHistory?: boolean
-  readonly expect: {
-    readonly mercureLastEventId: string | null
-    readonly replayed: readonly number[]
-    readonly live: readonly number[]
-  }
-}
 
 /** Only a hub makes ids that start with `#`, and this one makes others. */
 const isPublishable = ({ history }: CursorVector) => history.every(({ id }) => !id.startsWith('#'))
@@ -73,12 +50,12 @@ function flagsOf({ discarded, noHistory }: CursorVector): string[] {
 }
 
 /** The data names the event, since ids may repeat. */
-async function publishEvent(hub: RunningHub, { seq, id, topics, ...event }: Event): Promise<void> {
+async function publishEvent(hub: RunningHub, { seq, id, topics, ...event }: VectorEvent): Promise<void> {
   const fields = { topic: topics, id, data: String(seq), ...(event.private && { private: 'on' }) }
   expect(await publish(hub.url, fields)).toBe(id)
 }
 
-async function publishAll(hub: RunningHub, events: readonly Event[]): Promise<void> {
+async function publishAll(hub: RunningHub, events: readonly VectorEvent[]): Promise<void> {
   for (const event of events) await publishEvent(hub, event)
 }
 

@@ -3,7 +3,7 @@ import type { HubLimits } from '../../src/hub/hub.ts'
 import type { Retention } from '../../src/hub/retention.ts'
 import { MemoryTransport } from '../../src/transport/memory.ts'
 import { ArraySink, HubFixture, identity } from '../support/hub.ts'
-import { readVectors, type VectorBase } from '../support/vectors.ts'
+import { type CursorVector, readVectors, type VectorEvent } from '../support/vectors.ts'
 
 const unbounded = { maxCount: null, maxAgeMs: null, maxBytes: null }
 
@@ -14,31 +14,8 @@ async function openHub(retention: Partial<Retention> = {}, limits: Partial<HubLi
   return fixture
 }
 
-interface Event {
-  readonly seq: number
-  readonly id: string
-  readonly topics: readonly string[]
-  readonly private: boolean
-}
-
-interface CursorVector extends VectorBase {
-  readonly history: readonly Event[]
-  readonly request: { readonly header?: string; readonly query?: string; readonly body?: string }
-  readonly matchers: readonly { readonly match_type: string; readonly match: string }[]
-  readonly grants: readonly string[]
-  readonly live: readonly Event[]
-  readonly race?: string
-  readonly discarded?: readonly string[]
-  readonly noHistory?: boolean
-  readonly expect: {
-    readonly mercureLastEventId: string | null
-    readonly replayed: readonly number[]
-    readonly live: readonly number[]
-  }
-}
-
 /** The data names the event, since ids may repeat. */
-const publication = (event: Event) => ({ ...event, data: String(event.seq) })
+const publication = (event: VectorEvent) => ({ ...event, data: String(event.seq) })
 const sequence = (sink: ArraySink) => sink.events.map(({ data }) => Number(data))
 
 describe('reconnection and history', async () => {
