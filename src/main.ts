@@ -175,9 +175,16 @@ function sleep(ms: number, signal: AbortSignal): Promise<void> {
   return promise.finally(() => clearTimeout(timer))
 }
 
+// A reader such as `head` may leave early; then there is nothing more to say to it.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit(0)
+})
+
 const [name = 'help', ...argv] = process.argv.slice(2)
 const io = processIo()
 const command = commands[name]
 const code = command === undefined ? refuseCommand(name, io) : await command(argv, io)
 // Standard output may be a pipe that is still being written to: leave by the natural end where there is one.
-if (name === 'serve' || code !== 0) process.exit(code)
+process.exitCode = code
+if (name === 'serve') process.exit(code)

@@ -1,0 +1,37 @@
+import { describe, expect, test } from 'bun:test'
+import { binaryPath } from '../support/binary.ts'
+
+/** Runs a line of the shell with `$C` as the executable. */
+async function shell(line: string) {
+  const child = Bun.spawn(['sh', '-c', line], {
+    env: { C: binaryPath(), PATH: process.env['PATH'] ?? '' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const [stdout, stderr] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ])
+  return { code: await child.exited, stdout, stderr }
+}
+
+describe('the executable on a command line', () => {
+  test('version says what it is made of, without quotes that are not part of it', async () => {
+    const { stdout } = await shell('"$C" version --json')
+    const { commit, target } = JSON.parse(stdout)
+    expect(commit).toMatch(/^(?:[0-9a-f]{12}|unknown)$/)
+    expect(target).toMatch(/^[a-z0-9]+-[a-z0-9]+(?:-musl)?$/)
+  })
+
+  test('a reader of its output that leaves early is no failure to talk about', async () => {
+    // The help is longer than what a pipe holds for a reader that is gone.
+    for (const command of ['help serve', 'config', 'serve --help']) {
+      const { stdout, stderr } = await shell(`"$C" ${command} | true; "$C" ${command} | head -n 1`)
+      expect(stdout.split('\n')).toHaveLength(2)
+      expect(stderr).toBe('')
+    }
+  })
+
+  test('a command that does not exist ends with 2 and says where to look', async () => {
+    expect(await shell('"$C" frobnicate')).toMatchObject({ code: 2, stdout: '' })
+  })
+})
