@@ -58,6 +58,9 @@ async function serve(argv: readonly string[], io: CommandIo): Promise<ExitCode> 
   const { settings } = configuration
   const log = new Log({ ...settings.log, write: io.stderr, clock: () => new Date() })
   for (const warning of configuration.warnings) log.warn(describeProblem(warning))
+  if (settings.admin.console && !configuration.isDev) {
+    log.warn('admin.console: the console is not part of this version')
+  }
   return await run(configuration, read, log, signals, io)
 }
 
