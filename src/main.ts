@@ -152,8 +152,17 @@ class Signals {
   }
 }
 
-function processIo(): CommandIo {
+/** Commands that end by themselves when they are interrupted, and say what they know. */
+const interruptible: readonly string[] = ['subscribe', 'bench']
+
+/** Aborted by the first SIGINT, for those commands; the second one, and any other command, just ends. */
+function interruptionOf(name: string): AbortSignal {
   const interruption = new AbortController()
+  if (interruptible.includes(name)) process.once('SIGINT', () => interruption.abort())
+  return interruption.signal
+}
+
+function processIo(name: string): CommandIo {
   return {
     env: process.env,
     stdin: () => Bun.stdin.text(),
@@ -162,7 +171,7 @@ function processIo(): CommandIo {
     fetch: (url, init) => fetch(url, init),
     clock: Date.now,
     sleep: (ms, signal) => sleep(ms, signal),
-    interrupted: interruption.signal,
+    interrupted: interruptionOf(name),
     readFile: (path) => readFileSync(path, 'utf8'),
     random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
     legacyTokens: () => null,
@@ -185,7 +194,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 })
 
 const [name = 'help', ...argv] = process.argv.slice(2)
-const io = processIo()
+const io = processIo(name)
 const command = commands[name]
 const code = command === undefined ? refuseCommand(name, io) : await command(argv, io)
 // Standard output may be a pipe that is still being written to: leave by the natural end where there is one.

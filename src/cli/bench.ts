@@ -97,25 +97,17 @@ export function runBench(argv: readonly string[], io: CommandIo): Promise<ExitCo
     const [name = ''] = args.positionals
     const kind = kinds[name]
     if (kind === undefined) throw new UsageError(`it measures ${Object.keys(kinds).join(', ')}`)
-    const interruption = new AbortController()
-    const interrupt = () => interruption.abort()
-    process.once('SIGINT', interrupt)
-    const signal = AbortSignal.any([io.interrupted, interruption.signal])
-    const bench = benchOf(args, kind, signal, io)
-    try {
-      const report = await kind.measure(bench)
-      bench.progress.clear()
-      io.stdout(args.has('json') ? asJson(name, bench.target.url.href, report) : asTable(report))
-      const file = args.value('plot')
-      if (file !== null) await write(file, asPlot(report))
-    } finally {
-      process.removeListener('SIGINT', interrupt)
-    }
+    const bench = benchOf(args, kind, io)
+    const report = await kind.measure(bench)
+    bench.progress.clear()
+    io.stdout(args.has('json') ? asJson(name, bench.target.url.href, report) : asTable(report))
+    const file = args.value('plot')
+    if (file !== null) await write(file, asPlot(report))
     return 0
   })
 }
 
-function benchOf(args: Arguments, { defaults }: Kind, signal: AbortSignal, io: CommandIo): Bench {
+function benchOf(args: Arguments, { defaults }: Kind, io: CommandIo): Bench {
   const publishFields = authorization(args, io)
   const pids = args.values('pid')
   const isWatched = process.stderr.isTTY
@@ -128,7 +120,7 @@ function benchOf(args: Arguments, { defaults }: Kind, signal: AbortSignal, io: C
     }),
     options: optionsOf(args, { ...usual, ...defaults }),
     local: pids.length === 0 ? null : new LocalProcess(pids, io.readFile),
-    signal,
+    signal: io.interrupted,
     prefix: `https://bench.example/${randomText(9, io)}/`,
     progress: new Progress(isWatched ? io.stderr : null),
   }

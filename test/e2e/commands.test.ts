@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
-import { binaryPath } from '../support/binary.ts'
+import { binaryPath, metric, startHub, until } from '../support/binary.ts'
+import { publish } from '../support/publisher.ts'
 
 /** Runs a line of the shell with `$C` as the executable. */
 async function shell(line: string) {
@@ -29,6 +30,22 @@ describe('the executable on a command line', () => {
       expect(stdout.split('\n')).toHaveLength(2)
       expect(stderr).toBe('')
     }
+  })
+
+  test('subscribe ends with 0 when it is interrupted, and keeps what it has printed', async () => {
+    const hub = await startHub({ flags: ['--hub-anonymous', '--transport', 'memory'] })
+    const child = Bun.spawn([binaryPath(), 'subscribe', 'a', '--hub', hub.url], {
+      env: {},
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    await until('the subscriber', async () => (await metric(hub, 'mercure_subscribers_connected')) === 1)
+    const id = await publish(hub.url, { topic: 'a', data: 'hello' })
+    await until('its delivery', async () => (await metric(hub, 'cinnabar_deliveries_total')) === 1)
+    const { value } = await child.stdout.getReader().read()
+    child.kill('SIGINT')
+    expect([await child.exited, child.signalCode]).toEqual([0, null])
+    expect(new TextDecoder().decode(value)).toContain(id)
+    await hub.dispose()
   })
 
   test('a command that does not exist ends with 2 and says where to look', async () => {

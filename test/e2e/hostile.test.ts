@@ -79,7 +79,7 @@ describe('malformed requests', () => {
     })
   }
 
-  test('GEN-05 headers beyond every limit are refused with 431, and so is a request line', async () => {
+  test('SEC-06 headers beyond every limit are refused with 431, and so is a request line', async () => {
     const field = [['X', 'y'.repeat(200_000)]] as const
     expect((await rawRequest(hub.origin, { target: `${path}?match=a`, fields: field })).status).toBe(431)
     const many = Array.from({ length: 2000 }, (_, n) => [`X-${n}`, 'y'] as const)
