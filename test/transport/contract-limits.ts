@@ -37,9 +37,12 @@ export function limitsContract(contract: Contract, open: Open, start: Start): vo
         let now = 1_000_000
         const clock = () => now
         let log = await open(retention, clock)
-        const oracle = new Oracle(retention, contract.sizeOf)
+        const oracle = new Oracle(retention, contract.sizeOf, now)
         for (const { together, clockStep, isRestart } of steps) {
-          if (isRestart) log = await reopen(log, { retention, clock }, start)
+          if (isRestart) {
+            log = await reopen(log, { retention, clock }, start)
+            oracle.restart(now)
+          }
           now += clockStep
           const before = log.seen.length
           const sent = together.map(({ id, bytes, topic }) => envelope(id, bytes, topic))
@@ -71,17 +74,27 @@ const rule = fc
 
 const retentions = fc.record({ ...limits, rules: fc.array(rule, { maxLength: 3 }) })
 
-/** What must be kept, said as simply as possible. Time only goes forwards. */
+/**
+ * What must be kept, said as simply as possible. Time only goes forwards; after a restart it is that of the clock,
+ * or of the newest entry ever when that is later.
+ */
 class Oracle {
   kept: readonly KeptEntry[] = []
   horizon: Position = START
-  #now = 0
+  #now: number
+  #newestAt = 0
   readonly #retention: Retention
   readonly #sizeOf: Contract['sizeOf']
 
-  constructor(retention: Retention, sizeOf: Contract['sizeOf']) {
+  constructor(retention: Retention, sizeOf: Contract['sizeOf'], now: number) {
     this.#retention = retention
     this.#sizeOf = sizeOf
+    this.#now = now
+  }
+
+  restart(now: number): void {
+    this.#now = Math.max(this.#newestAt, now)
+    this.#expire()
   }
 
   pass(clockStep: number): void {
@@ -94,6 +107,7 @@ class Oracle {
     const rule = rules[ruleOf(added.topics, rules) ?? -1] ?? null
     const bytes = this.#sizeOf(added, rule !== null)
     const topic = added.topics[0] ?? ''
+    this.#newestAt = this.#now
     this.kept = [...this.kept, { ...added, at: this.#now, bytes, topic, rule }]
     const group = () => this.of(rule).filter((one) => rule?.perTopic === false || one.topic === topic)
     while (rule !== null && isOver(group(), rule)) this.#drop(group().slice(0, 1))
