@@ -105,7 +105,7 @@ export class Server {
     const secure: Transfer = { certificate: this.#certificate, http2, http3 }
     const makeHub = () => hubApp(() => this.#edge)
     for (const address of listen) this.#listeners.push(await Listener.open(makeHub, address, secure))
-    this.#limitPeerSilence()
+    this.#limitConnections()
     if (tls.certFile !== null) this.#watchCertificate()
     if (admin.listen === null) return
     const registry = metrics(this.#parts.sources)
@@ -138,7 +138,7 @@ export class Server {
     before.streams.heartbeatMs = settings.hub.heartbeat
     clearInterval(this.#beat)
     this.#beat = startBeat(before.streams)
-    this.#limitPeerSilence()
+    this.#limitConnections()
     this.#log.level = settings.log.level
   }
 
@@ -159,17 +159,24 @@ export class Server {
     const hubListeners = this.#listeners.slice(0, this.#settings.listen.length)
     const renewed = hubListeners.map((listener) => listener.renew(certificate))
     this.#certificate = certificate
-    this.#limitPeerSilence()
+    this.#limitConnections()
     if (renewed.every(Boolean)) this.#log.info('certificate renewed', { expires })
     else this.#log.warn('the new certificate needs a restart: http3 is on', { expires })
   }
 
-  /** A vanished reader is gone within two heartbeats: one may pass before anything is sent to it. */
-  #limitPeerSilence(): void {
-    const ms = Math.round(this.#settings.hub.heartbeat * SILENCE_SHARE)
-    const hubListeners = this.#listeners.slice(0, this.#settings.listen.length)
-    const unlimited = hubListeners.filter((listener) => !listener.limitPeerSilence(ms))
-    if (unlimited.length > 0 && ms > 0) this.#log.debug('vanished readers are left to the kernel to notice')
+  /**
+   * A vanished reader is gone within two heartbeats: one may pass before anything is sent to it. What the kernel
+   * holds for a reader that has stopped follows what the hub holds for it.
+   */
+  #limitConnections(): void {
+    const { hub, limits, listen } = this.#settings
+    const silenceMs = Math.round(hub.heartbeat * SILENCE_SHARE)
+    const unsentBytes = Math.max(limits.subscriberBuffer, UNSENT_BYTES_MIN)
+    const hubListeners = this.#listeners.slice(0, listen.length)
+    const unlimited = hubListeners.filter(
+      (listener) => !listener.limitConnections({ silenceMs, unsentBytes }),
+    )
+    if (unlimited.length > 0) this.#log.debug('vanished and stalled readers are left to the kernel to notice')
   }
 }
 
@@ -203,3 +210,6 @@ function openTransport(settings: Settings): Transport {
 function startWriter(): Worker {
   return new Worker(new URL('./transport/sqlite-writer.ts', import.meta.url).href)
 }
+
+/** Less would cut a good reader where several large updates come at once. */
+const UNSENT_BYTES_MIN = 512 * 1024

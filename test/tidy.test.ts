@@ -71,7 +71,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   elysia: ['http/app.ts', 'admin/app.ts'],
   '@elysiajs/stream': ['http/event-source.ts'],
   'node:crypto': ['auth/keys.ts', 'serve/certificate.ts'],
-  'bun:ffi': ['serve/peer-timeout.ts'],
+  'bun:ffi': ['serve/connection-limits.ts'],
   re2js: ['protocol/url-pattern-regexp.ts'],
 }
 

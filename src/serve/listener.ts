@@ -2,7 +2,7 @@ import type { adminApp } from '../admin/app.ts'
 import type { Settings } from '../config.ts'
 import type { hubApp } from '../http/app.ts'
 import type { Certificate } from './certificate.ts'
-import { limitPeerSilence } from './peer-timeout.ts'
+import { type ConnectionLimits, limitConnections } from './connection-limits.ts'
 import { freeSocketPath, restrictSocket } from './unix-socket.ts'
 
 /** How a listener speaks. */
@@ -69,9 +69,9 @@ export class Listener {
     return true
   }
 
-  /** See `limitPeerSilence`. True for a Unix socket, whose peer cannot vanish. */
-  limitPeerSilence(ms: number): boolean {
-    return this.#address.kind === 'unix' || limitPeerSilence(this.#server.port ?? 0, ms)
+  /** See `limitConnections`. True for a Unix socket, whose peer cannot vanish and whose buffer is small. */
+  limitConnections(limits: ConnectionLimits): boolean {
+    return this.#address.kind === 'unix' || limitConnections(this.#server.port ?? 0, limits)
   }
 
   /** Accepts nobody from now on; `isForced` ends what is open as well. */

@@ -157,6 +157,24 @@ test('SUB-65 SEC-14 a reader that takes nothing is cut, comes back with its curs
   await hub.dispose()
 })
 
+test('SEC-14 a reader that stops reading fills no more of the kernel than its buffer allows', async () => {
+  const hub = await startHub({ flags: ['--hub-anonymous', '--transport', 'memory'] })
+  const slow = await StreamClient.open(`${hub.url}?match=a`)
+  await until('the first bytes', () => slow.lines.length > 0)
+  slow.pause()
+  const waiting = () => metric(hub, 'cinnabar_subscriber_buffer_bytes')
+  let sent = 0
+  // The reader's own kernel takes a part of it, the hub's kernel 1 MiB; without a limit that would be 4 MB.
+  while ((await waiting()) === 0 && sent < 3_000_000) {
+    await publish(hub.url, { topic: 'a', data: 'x'.repeat(100_000) })
+    sent += 100_000
+  }
+  expect(await waiting()).toBeGreaterThan(0)
+  expect(await connected(hub)).toBe(1)
+  slow.close()
+  await hub.dispose()
+})
+
 test('a connection whose stream has ended waits a while for another request and is closed', async () => {
   expect(idle.received).toEndWith('\r\n0\r\n\r\n')
   await until('its end', () => idle.isClosed)

@@ -1,27 +1,37 @@
 import { dlopen } from 'bun:ffi'
 import { readdirSync } from 'node:fs'
 
-/**
- * A peer that vanished without a word is noticed only by what it does not acknowledge. The kernel retries for
- * about 15 minutes by itself; `TCP_USER_TIMEOUT` says how long it may. Bun 1.4.5 has no way to set it, and
- * its own idle timeout ends streams that are written to, so this asks the kernel directly. Connections inherit
- * the option from the socket that accepts them: one call per listener, and none per connection.
- */
+/** What the kernel may do for one connection. Zero leaves it to the kernel. */
+export interface ConnectionLimits {
+  /** Milliseconds in which a peer that is sent something must acknowledge or take some of it. */
+  readonly silenceMs: number
+  /** Bytes that may lie in the kernel without having been sent. */
+  readonly unsentBytes: number
+}
 
 /**
- * Gives up connections of the port whose peer acknowledges nothing, or takes nothing, for so many
- * milliseconds; 0 leaves it to the kernel. Counts for connections accepted from now on. Answers whether it
- * could be set: only Linux has the option, and a process that may not make code cannot call it.
+ * Limits every connection of the port that is accepted from now on: a peer that vanished without a word is
+ * given up, where the kernel alone would retry for about 15 minutes, and one that reads nothing holds no more
+ * than that, where the kernel alone would take about 4 MB. What was sent and not acknowledged does not count, so
+ * a reader far away is no slower.
+ *
+ * Bun 1.4.5 has no way to say this, and its own idle timeout ends streams that are written to, so this asks the
+ * kernel directly. Connections inherit the options from the socket that accepts them: a few calls per listener,
+ * and none per connection. Answers whether they could be set: only Linux has them, and a process that may not
+ * make code cannot call.
  */
-export function limitPeerSilence(port: number, ms: number): boolean {
+export function limitConnections(port: number, { silenceMs, unsentBytes }: ConnectionLimits): boolean {
   try {
     const library = openLibrary()
     const sockets = readdirSync('/proc/self/fd')
       .map(Number)
       .filter((fd) => isListening(library, fd) && portOf(library, fd) === port)
-    const value = new Uint32Array([ms])
-    const set = (fd: number) => library.setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, value, 4) === 0
-    return sockets.length > 0 && sockets.every(set)
+    const set = (fd: number, option: number, value: number) =>
+      library.setsockopt(fd, IPPROTO_TCP, option, new Uint32Array([value]), 4) === 0
+    return (
+      sockets.length > 0 &&
+      sockets.every((fd) => set(fd, TCP_USER_TIMEOUT, silenceMs) && set(fd, TCP_NOTSENT_LOWAT, unsentBytes))
+    )
   } catch {
     return false
   }
@@ -40,6 +50,7 @@ const SOL_SOCKET = 1
 const SO_ACCEPTCONN = 30
 const IPPROTO_TCP = 6
 const TCP_USER_TIMEOUT = 18
+const TCP_NOTSENT_LOWAT = 25
 
 /** False for what is no socket as well. The tables in /proc would tell the same, in 20 ms each. */
 function isListening({ getsockopt }: Library, fd: number): boolean {
