@@ -277,6 +277,8 @@ describe('settings that go together', () => {
     [['--hub-heartbeat=45s'], 'hub-heartbeat'],
     [['--hub-cors-origins=null'], 'null'],
     [[], 'no one may publish'],
+    [['--limits-memory=124MiB'], 'limits-memory: the hub may need 125 MiB'],
+    [['--limits-memory=256MiB', '--transport=memory'], 'the hub may need 445 MiB'],
   ])('%p is allowed with a warning', (argv, part) => {
     const { warnings } = accepted({ argv })
     expect(warnings.map(describeProblem).join('\n')).toContain(part)
@@ -284,6 +286,7 @@ describe('settings that go together', () => {
 
   test('a usual configuration has no warning', () => {
     expect(accepted({ argv: issuerFlags }).warnings).toEqual([])
+    expect(accepted({ argv: [...issuerFlags, '--limits-memory=256MiB'] }).warnings).toEqual([])
   })
 })
 

@@ -57,8 +57,25 @@ export function warnAbout(settings: Settings, written: Written): readonly Proble
     if (hub[key].includes('null')) warn(name, 'any sandboxed page has the origin null')
     if (hub[key].includes('*') && issuers.length > 0) warn(name, '* admits every web page')
   }
+  const needed = residentBytes(settings)
+  if (settings.limits.memory > 0 && settings.limits.memory < needed) {
+    warn(
+      'limits.memory',
+      `the hub may need ${Math.ceil(needed / 2 ** 20)} MiB, and sheds load above the limit`,
+    )
+  }
   return warnings
 }
+
+/** What a hub in good health may come to: itself under load, and the updates it keeps in memory. */
+function residentBytes({ transport, history }: Settings): number {
+  const kept = transport === 'memory' && history.maxCount !== 0 ? history.maxBytes : 0
+  // Shedding ends below 80 % of the limit.
+  return (LOADED_HUB_BYTES + kept) / 0.8
+}
+
+/** Resident memory of a busy hub without subscribers (docs/memory-and-history.md). */
+const LOADED_HUB_BYTES = 100 * 2 ** 20
 
 function checkListeners(settings: Settings, written: Written, isDev: boolean): readonly Problem[] {
   const { admin, listen } = settings
