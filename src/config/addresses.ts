@@ -32,15 +32,21 @@ export function isLoopback(address: ListenAddress): boolean {
   return address.host === 'localhost' || address.host === '::1' || /^127\.[0-9.]+$/.test(address.host)
 }
 
-/** The hub path: it begins with a slash, has a name and ends without one (GEN-10, GEN-16). */
+/**
+ * The hub path: it begins with a slash, has a name and ends without one (GEN-10, GEN-16). Only characters that every
+ * URL parser leaves alone and that no router reads as a pattern.
+ */
 export const hubPath: Kind<string> = kind('path', (raw) => {
   const path = string(raw)
   const parsed = URL.parse(path, 'http://hub.invalid')
-  if (!path.startsWith('/') || path === '/' || path.endsWith('/') || parsed?.pathname !== path) {
+  if (!/^(\/[\w.~-]+)+$/.test(path) || parsed?.pathname !== path) {
     throw new WrongValue('is not a path such as /.well-known/mercure, without a slash at its end')
   }
+  if (healthPaths.includes(path)) throw new WrongValue('is where the hub answers health checks')
   return path
 })
+
+const healthPaths: readonly string[] = ['/healthz', '/readyz']
 
 /** An origin that the hub answers on: scheme and host, no path (GEN-15). */
 export const publicUrl: Kind<string> = kind('origin', (raw) => {

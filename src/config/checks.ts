@@ -59,17 +59,16 @@ export function warnAbout(settings: Settings, written: Written): readonly Proble
   }
   const needed = residentBytes(settings)
   if (settings.limits.memory > 0 && settings.limits.memory < needed) {
-    warn(
-      'limits.memory',
-      `the hub may need ${Math.ceil(needed / 2 ** 20)} MiB, and sheds load above the limit`,
-    )
+    const amount = needed === Number.POSITIVE_INFINITY ? 'any amount' : `${Math.ceil(needed / 2 ** 20)} MiB`
+    warn('limits.memory', `the hub may need ${amount}, and sheds load above the limit`)
   }
   return warnings
 }
 
 /** What a hub in good health may come to: itself under load, and the updates it keeps in memory. */
 function residentBytes({ transport, history }: Settings): number {
-  const kept = transport === 'memory' && history.maxCount !== 0 ? history.maxBytes : 0
+  const isInMemory = transport === 'memory' && history.maxCount !== 0
+  const kept = isInMemory ? (history.maxBytes ?? Number.POSITIVE_INFINITY) : 0
   // Shedding ends below 80 % of the limit.
   return (LOADED_HUB_BYTES + kept) / 0.8
 }
