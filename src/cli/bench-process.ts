@@ -28,15 +28,34 @@ export class LocalProcess {
 
   /** Resident memory in bytes: `VmRSS`. */
   residentBytes(): number {
-    return this.#sum((pid) => {
-      const found = /VmRSS:\s+(\d+) kB/.exec(this.#readFile(`/proc/${pid}/status`))
-      return Number(found?.[1] ?? 0) * 1024
-    })
+    return this.#sum((pid) => kilobytes(this.#readFile(`/proc/${pid}/status`), 'VmRSS') * 1024)
   }
 
   #sum(of: (pid: string) => number): number {
     return this.#pids.reduce((sum, pid) => sum + of(pid), 0)
   }
+}
+
+/** Memory of a process in bytes. */
+export interface ProcessMemory {
+  readonly residentBytes: number
+  /** Resident memory that belongs to no file: what the program made for itself, without its code. */
+  readonly anonymousBytes: number
+}
+
+/** Null where the kernel does not tell, or when the process is gone. */
+export function processMemory(pid: string, readFile: (path: string) => string): ProcessMemory | null {
+  try {
+    const status = readFile(`/proc/${pid}/status`)
+    const residentBytes = kilobytes(status, 'VmRSS') * 1024
+    return residentBytes === 0 ? null : { residentBytes, anonymousBytes: kilobytes(status, 'RssAnon') * 1024 }
+  } catch {
+    return null
+  }
+}
+
+function kilobytes(status: string, name: string): number {
+  return Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0)
 }
 
 /** Linux reports processor time in hundredths of a second, whatever the kernel counts in. */

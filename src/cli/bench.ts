@@ -1,8 +1,9 @@
-import { parseDuration, WrongValue } from '../config/values.ts'
 import type { Arguments, CommandLine } from './arguments.ts'
 import { benchConnections } from './bench-connections.ts'
 import { benchFanout } from './bench-fanout.ts'
 import { benchMemory } from './bench-memory.ts'
+import { runBenchMemory, startsItsHubs } from './bench-memory-command.ts'
+import { countOf, durationOf } from './bench-numbers.ts'
 import { LocalProcess } from './bench-process.ts'
 import { benchPublish } from './bench-publish.ts'
 import { benchReplay } from './bench-replay.ts'
@@ -58,7 +59,8 @@ const line: CommandLine = {
   publish      publications with nobody who listens
   connections  idle subscribers: memory, and how fast they come and leave
   replay       publishes updates and asks for the last of them again
-  memory       resident memory while updates pass through; needs --pid`,
+  memory       configurations side by side, with hubs of its own: cinnabar bench memory --help;
+               with --pid resident memory of that hub while updates pass through`,
   options: [
     { name: 'subscribers', takes: 'N', help: 'default: 1000, connections: 10000' },
     { name: 'publishers', takes: 'N', help: 'connections that publish; default: 50, fanout: 1' },
@@ -93,6 +95,7 @@ const line: CommandLine = {
 
 /** `cinnabar bench KIND`. */
 export function runBench(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
+  if (startsItsHubs(argv)) return runBenchMemory(argv.slice(1), io)
   return runCommand(line, argv, io, async (args) => {
     const [name = ''] = args.positionals
     const kind = kinds[name]
@@ -154,23 +157,6 @@ function optionsOf(args: Arguments, defaults: BenchOptions): BenchOptions {
     throw new UsageError('--topics does not divide --subscribers')
   }
   return options
-}
-
-function countOf(args: Arguments, name: string, fallback: number): number {
-  const written = args.value(name)
-  if (written === null) return fallback
-  if (!/^[1-9][0-9]{0,9}$/.test(written)) throw new UsageError(`--${name} is not a number from 1`)
-  return Number(written)
-}
-
-function durationOf(args: Arguments, name: string, fallback: number): number {
-  const written = args.value(name)
-  try {
-    return written === null ? fallback : parseDuration(written)
-  } catch (error) {
-    if (error instanceof WrongValue) throw new UsageError(`--${name} ${error.message}`)
-    throw error
-  }
 }
 
 async function write(file: string, content: string): Promise<void> {

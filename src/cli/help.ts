@@ -11,7 +11,7 @@ export const commands: Readonly<Record<string, string>> = {
   publish: 'publishes one update and prints its id',
   subscribe: 'prints events as they arrive',
   history: 'looks after the history: stats, prune, compact, export, import',
-  bench: 'measures a hub: fanout, publish, connections, replay, memory',
+  bench: 'measures a hub: fanout, publish, connections, replay; tries configurations: memory',
   health: 'asks a running hub whether it is ready',
   version: 'prints versions',
   help: 'shows this text',

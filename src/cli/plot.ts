@@ -14,7 +14,16 @@ export interface Plot {
 }
 
 /** A line plot as SVG, readable on light and dark pages. Both axes start at zero. */
-export function linePlot({ title, xLabel, yLabel, series }: Plot): string {
+export function linePlot(plot: Plot): string {
+  return document([panel(plot)])
+}
+
+/** Line plots below each other in one SVG. */
+export function plots(all: readonly Plot[]): string {
+  return document(all.map(panel))
+}
+
+function panel({ title, xLabel, yLabel, series }: Plot): readonly string[] {
   const points = series.flatMap((one) => one.points)
   const xMax = Math.max(1, ...points.map(([x]) => x))
   const yTicks = ticks(Math.max(1, ...points.map(([, y]) => y)))
@@ -23,14 +32,14 @@ export function linePlot({ title, xLabel, yLabel, series }: Plot): string {
     x: round(LEFT + (x / xMax) * (WIDTH - LEFT - RIGHT)),
     y: round(HEIGHT - BOTTOM - (y / yMax) * (HEIGHT - TOP - BOTTOM)),
   })
-  return document([
+  return [
     text({ x: LEFT, y: 22 }, title, 'font-size="15"'),
     ...yTicks.map((y) => horizontal(at(0, y), y)),
     ...ticks(xMax).flatMap((x) => (x > xMax ? [] : vertical(at(x, 0), x))),
     text({ x: (WIDTH - RIGHT + LEFT) / 2, y: HEIGHT - 10 }, xLabel, 'text-anchor="middle"'),
     text({ x: LEFT, y: TOP - 10 }, yLabel, 'fill="#555"'),
     ...series.flatMap((one, index) => line(one, index, at)),
-  ])
+  ]
 }
 
 /** Bars of one value each, grouped. */
@@ -51,7 +60,7 @@ export function barPlot({ title, yLabel, bars, groups }: BarPlot): string {
     x: round(LEFT + share * (WIDTH - LEFT - RIGHT)),
     y: round(HEIGHT - BOTTOM - (y / yMax) * (HEIGHT - TOP - BOTTOM)),
   })
-  return document([
+  const elements = [
     text({ x: LEFT, y: 22 }, title, 'font-size="15"'),
     ...yTicks.map((y) => horizontal(at(0, y), y)),
     text({ x: LEFT, y: TOP - 10 }, yLabel, 'fill="#555"'),
@@ -68,7 +77,8 @@ export function barPlot({ title, yLabel, bars, groups }: BarPlot): string {
       return [name, ...drawn]
     }),
     ...bars.flatMap((name, index) => key(name, index, '')),
-  ])
+  ]
+  return document([elements])
 }
 
 const WIDTH = 800
@@ -77,18 +87,25 @@ const LEFT = 60
 const RIGHT = 190
 const TOP = 60
 const BOTTOM = 50
-const COLORS = ['#b3261e', '#1f5fa8', '#3a7d34', '#8a5a00', '#6b3fa0']
+const COLORS = [
+  ...['#b3261e', '#1f5fa8', '#3a7d34', '#8a5a00', '#6b3fa0', '#00838f'],
+  ...['#c2185b', '#455a64', '#9e9d24', '#ef6c00', '#5d4037', '#7986cb'],
+]
 
 interface Place {
   readonly x: number
   readonly y: number
 }
 
-function document(elements: readonly string[]): string {
+/** Panels of equal size below each other. */
+function document(panels: readonly (readonly string[])[]): string {
+  const height = HEIGHT * panels.length
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="sans-serif" font-size="12">`,
-    `<rect width="${WIDTH}" height="${HEIGHT}" fill="#fff"/>`,
-    ...elements,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="12">`,
+    `<rect width="${WIDTH}" height="${height}" fill="#fff"/>`,
+    ...panels.flatMap((elements, index) =>
+      index === 0 ? elements : [`<g transform="translate(0 ${index * HEIGHT})">`, ...elements, '</g>'],
+    ),
     '</svg>\n',
   ].join('\n')
 }

@@ -29,7 +29,7 @@ describe('arguments', () => {
     [['replay', '--updates', '10', '--last', '10'], '--last is not less than --updates'],
     [['publish', '--hub', 'ftp://hub.example'], '--hub is not an http or https URL'],
     [['publish', '--pid', '1'], '--pid cannot be looked at'],
-    [['memory'], 'with --pid'],
+    [['memory', '--hub', 'http://hub.example'], 'with --pid'],
     [['publish', '--subscribe-token', 'a b'], '--subscribe-token'],
   ])('%j ends with 2', async (argv, message) => {
     const { io, err } = commandIo()
