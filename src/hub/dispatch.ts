@@ -1,5 +1,6 @@
 import { type Identity, mayRead } from '../protocol/grant.ts'
 import type { TopicUrl } from '../protocol/url-pattern.ts'
+import { Delivery } from './delivery.ts'
 import type { HubEvent, HubLimits } from './hub.ts'
 import { Routing } from './routing.ts'
 import type { Subscriber } from './subscriber.ts'
@@ -8,9 +9,9 @@ import type { Entry } from './transport.ts'
 
 /**
  * Entries to live subscribers. The entries of a turn are planned together (who gets which), then each
- * subscriber is written to once. Both halves stop after a slice of time and go on in a later turn, so that a
- * publication to tens of thousands holds nobody else up; the next plan waits until the last one is written,
- * which keeps the order of every subscriber.
+ * subscriber is written to once; one that comes alone needs no plan. All of it stops after a slice of time and
+ * goes on in a later turn, so that a publication to tens of thousands holds nobody else up; what comes next waits
+ * until everything before it is written, which keeps the order of every subscriber.
  */
 export class Dispatch {
   readonly #routing: Routing<Subscriber>
@@ -19,9 +20,13 @@ export class Dispatch {
   #pendingBytes = 0
   #isScheduled = false
   #plan: Plan = emptyPlan(0)
+  /** Instead of a plan, when an entry was alone in its turn. */
+  #alone: Delivery | null = null
+  #aloneSince = 0
   /** When the oldest pending entry came. */
   #pendingSince = 0
   #drained: PromiseWithResolvers<void> | null = null
+  #settled: PromiseWithResolvers<void> | null = null
 
   constructor(options: DispatchOptions) {
     this.#options = options
@@ -45,6 +50,14 @@ export class Dispatch {
     }
   }
 
+  /** Resolves when everything that was added is written, as far as the readers take it. */
+  async settled(): Promise<void> {
+    while (this.#pending.length > 0 || !this.#isWritten) {
+      this.#settled ??= Promise.withResolvers()
+      await this.#settled.promise
+    }
+  }
+
   add(entry: Entry): void {
     if (this.#pending.length === 0) this.#pendingSince = this.#options.clock()
     this.#pending.push(entry)
@@ -53,11 +66,12 @@ export class Dispatch {
   }
 
   join(subscriber: Subscriber): void {
-    this.#routing.add(subscriber, subscriber.matchers)
+    subscriber.matchers = this.#routing.shared(subscriber.matchers)
+    this.#routing.add(subscriber)
   }
 
   remove(subscriber: Subscriber): void {
-    this.#routing.remove(subscriber, subscriber.matchers)
+    this.#routing.remove(subscriber)
   }
 
   /** Forgets which patterns match which topics; it is computed again when needed. */
@@ -76,9 +90,41 @@ export class Dispatch {
 
   #run(): void {
     const until = this.#options.clock() + this.#options.limits.sliceMs
-    if (this.#plan.next === this.#plan.readers.length) this.#makePlan(until)
-    this.#write(until)
-    if (this.#pending.length > 0 || this.#plan.next < this.#plan.readers.length) this.#schedule()
+    if (this.#isWritten) this.#begin(until)
+    if (this.#alone === null) this.#write(until)
+    else this.#deliver(this.#alone, until)
+    if (this.#pending.length > 0 || !this.#isWritten) {
+      this.#schedule()
+      return
+    }
+    this.#settled?.resolve()
+    this.#settled = null
+  }
+
+  /** Whether nothing of what was taken is still to be written. */
+  get #isWritten(): boolean {
+    return this.#alone === null && this.#plan.next === this.#plan.readers.length
+  }
+
+  #begin(until: number): void {
+    const [entry] = this.#pending
+    if (entry === undefined || this.#pending.length > 1) {
+      this.#makePlan(until)
+      return
+    }
+    const { parseUrl } = this.#options
+    const permitted = entry.private ? permission(entry, parseUrl) : null
+    this.#aloneSince = this.#pendingSince
+    this.#alone = new Delivery(entry, this.#routing.find(entry.topics, parseUrl), permitted)
+    this.#takeOff(1, entry.frame.length)
+  }
+
+  #takeOff(entries: number, bytes: number): void {
+    this.#pending = entries === this.#pending.length ? [] : this.#pending.slice(entries)
+    this.#pendingBytes -= bytes
+    if (this.#drained === null || this.isFull) return
+    this.#drained.resolve()
+    this.#drained = null
   }
 
   #makePlan(until: number): void {
@@ -92,13 +138,8 @@ export class Dispatch {
       this.#planEntry(entry, root, plan)
       taken++
     }
-    this.#pending = taken === this.#pending.length ? [] : this.#pending.slice(taken)
-    this.#pendingBytes -= plan.bytes
     this.#plan = plan
-    if (this.#drained !== null && !this.isFull) {
-      this.#drained.resolve()
-      this.#drained = null
-    }
+    this.#takeOff(taken, plan.bytes)
   }
 
   #planEntry(entry: Entry, root: Trail, plan: Plan): void {
@@ -117,6 +158,12 @@ export class Dispatch {
     }
   }
 
+  #deliver(alone: Delivery, until: number): void {
+    if (!alone.run(WRITES_BETWEEN_CLOCKS, () => this.#options.clock() >= until)) return
+    this.#alone = null
+    this.#finish(alone.count, this.#aloneSince)
+  }
+
   #write(until: number): void {
     const { readers } = this.#plan
     while (this.#plan.next < readers.length) {
@@ -124,13 +171,14 @@ export class Dispatch {
       for (; this.#plan.next < end; this.#plan.next++) writeTo(readers[this.#plan.next])
       if (this.#options.clock() >= until) break
     }
-    if (this.#plan.next === readers.length) this.#finish()
+    if (this.#plan.next < readers.length) return
+    const { deliveries, since } = this.#plan
+    this.#plan = emptyPlan(0)
+    this.#finish(deliveries, since)
   }
 
-  #finish(): void {
-    const { deliveries, since } = this.#plan
+  #finish(deliveries: number, since: number): void {
     this.#options.observe({ kind: 'delivered', deliveries, ms: this.#options.clock() - since })
-    this.#plan = emptyPlan(0)
   }
 
   #isHalfOver(until: number): boolean {

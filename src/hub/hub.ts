@@ -161,6 +161,11 @@ export class Hub {
     this.#state = 'closing'
   }
 
+  /** Resolves when the live readers were written everything that is in the log. */
+  settled(): Promise<void> {
+    return this.#dispatch.settled()
+  }
+
   /** The subscribers of this moment, for whoever ends them one by one. */
   get subscribers(): readonly Subscriber[] {
     return [...this.#subscribers]

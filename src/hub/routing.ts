@@ -8,10 +8,12 @@ import type { Matcher } from '../protocol/matcher.ts'
  * pattern it was computed, so a new pattern costs each remembered topic one evaluation and nothing is thrown
  * away. The cost of a publish therefore grows with matching readers and distinct patterns only.
  */
-export class Routing<Reader extends object> {
+export class Routing<Reader extends { readonly matchers: readonly Matcher[] }> {
   readonly #exact = new Map<string, Set<Reader>>()
   readonly #wildcard = new Set<Reader>()
   readonly #patterns = new Map<string, PatternRoute<Reader>>()
+  /** The patterns in the order of their numbers, with some that nobody asks for any more among them. */
+  #order: PatternRoute<Reader>[] = []
   readonly #remembered = new Map<string, Remembered<Reader>>()
   readonly #rememberedMax: number
   #rememberedSize = 0
@@ -27,16 +29,30 @@ export class Routing<Reader extends object> {
     return { topics: this.#exact.size, patterns: this.#patterns.size, remembered: this.#rememberedSize }
   }
 
-  add(reader: Reader, matchers: readonly Matcher[]): void {
-    for (const matcher of matchers) {
+  /**
+   * These matchers, or an equal list that a reader here has already: compiled patterns are kilobytes, and most
+   * readers ask for what others ask for.
+   */
+  shared(matchers: readonly Matcher[]): readonly Matcher[] {
+    const [first] = matchers
+    if (first === undefined) return matchers
+    for (const { matchers: others } of this.#readersOf(first) ?? []) {
+      // Whoever came first is as good as all others: this is to save, not to find.
+      return isEqual(matchers, others) ? others : matchers
+    }
+    return matchers
+  }
+
+  add(reader: Reader): void {
+    for (const matcher of reader.matchers) {
       if (matcher.isWildcard) this.#wildcard.add(reader)
       else if (matcher.type === 'exact') addTo(this.#exact, matcher.pattern, reader)
       else this.#route(matcher).readers.add(reader)
     }
   }
 
-  remove(reader: Reader, matchers: readonly Matcher[]): void {
-    for (const matcher of matchers) {
+  remove(reader: Reader): void {
+    for (const matcher of reader.matchers) {
       if (matcher.isWildcard) this.#wildcard.delete(reader)
       else if (matcher.type === 'exact') removeFrom(this.#exact, matcher.pattern, reader)
       else this.#unroute(matcher, reader)
@@ -90,9 +106,10 @@ export class Routing<Reader extends object> {
   #extend(known: Remembered<Reader>, topic: string, parseUrl: (topic: string) => ParsedTopic): void {
     known.routes = known.routes.filter((route) => route.readers.size > 0)
     const url = parseUrl(topic)
-    // Patterns are inserted in the order of their numbers, so the new ones are at the end.
-    for (const route of this.#patterns.values()) {
-      if (route.number > known.until && route.matcher.test(topic, url)) known.routes.push(route)
+    for (let at = firstAfter(this.#order, known.until); at < this.#order.length; at++) {
+      const route = this.#order[at]
+      if (route !== undefined && route.readers.size > 0 && route.matcher.test(topic, url))
+        known.routes.push(route)
     }
     known.until = this.#nextPattern - 1
   }
@@ -104,12 +121,19 @@ export class Routing<Reader extends object> {
     this.#rememberedSize -= weight(known)
   }
 
+  #readersOf(matcher: Matcher): ReadonlySet<Reader> | undefined {
+    if (matcher.isWildcard) return this.#wildcard
+    if (matcher.type === 'exact') return this.#exact.get(matcher.pattern)
+    return this.#patterns.get(routeKey(matcher))?.readers
+  }
+
   #route(matcher: Matcher): PatternRoute<Reader> {
     const key = routeKey(matcher)
     let route = this.#patterns.get(key)
     if (route === undefined) {
       route = { matcher, number: this.#nextPattern++, readers: new Set() }
       this.#patterns.set(key, route)
+      this.#order.push(route)
     }
     return route
   }
@@ -120,7 +144,10 @@ export class Routing<Reader extends object> {
     if (route === undefined) return
     route.readers.delete(reader)
     // Remembered topics may still hold the route; with no readers it is skipped and later filtered out.
-    if (route.readers.size === 0) this.#patterns.delete(key)
+    if (route.readers.size > 0) return
+    this.#patterns.delete(key)
+    if (this.#order.length > 2 * this.#patterns.size)
+      this.#order = this.#order.filter(({ readers }) => readers.size > 0)
   }
 }
 
@@ -136,6 +163,24 @@ interface Remembered<Reader> {
   routes: PatternRoute<Reader>[]
   /** The number of the newest pattern that was evaluated. */
   until: number
+}
+
+/** The index of the first route with a greater number, by halving. */
+function firstAfter(routes: readonly { readonly number: number }[], number: number): number {
+  let low = 0
+  let high = routes.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((routes[middle]?.number ?? 0) <= number) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+function isEqual(left: readonly Matcher[], right: readonly Matcher[]): boolean {
+  const isSame = ({ type, pattern }: Matcher, at: number) =>
+    right[at]?.type === type && right[at]?.pattern === pattern
+  return left.length === right.length && left.every(isSame)
 }
 
 function weight(known: Remembered<object>): number {

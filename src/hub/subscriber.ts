@@ -43,7 +43,8 @@ export interface Cursor {
  */
 export class Subscriber {
   readonly id: string
-  readonly matchers: readonly Matcher[]
+  /** Of a live one they are shared with others who ask for the same. */
+  matchers: readonly Matcher[]
   readonly identity: Identity
   readonly sink: Sink
   state: 'catching-up' | 'live' | 'ended' = 'catching-up'
@@ -53,7 +54,6 @@ export class Subscriber {
   isPromised: boolean
   /** What the current turn brings, until it is written. */
   trail: Trail | null = null
-  readonly #needsUrls: boolean
 
   constructor(id: string, matchers: readonly Matcher[], identity: Identity, cursor: Cursor, sink: Sink) {
     this.id = id
@@ -61,7 +61,6 @@ export class Subscriber {
     this.identity = identity
     this.sink = sink
     this.after = cursor.after
-    this.#needsUrls = matchers.some(({ type, isWildcard }) => type !== 'exact' && !isWildcard)
     this.isPromised = cursor.lastEventId !== null && cursor.lastEventId !== 'earliest'
   }
 
@@ -71,7 +70,8 @@ export class Subscriber {
 
   /** Whether a replayed entry is for this subscriber: asked for, and permitted (REC-11). */
   wants(entry: Entry, parseUrl: (topic: string) => TopicUrl | null): boolean {
-    const urls = this.#needsUrls ? entry.topics.map(parseUrl) : []
+    const needsUrls = this.matchers.some(({ type, isWildcard }) => type !== 'exact' && !isWildcard)
+    const urls = needsUrls ? entry.topics.map(parseUrl) : []
     const isAsked = this.matchers.some((matcher) =>
       entry.topics.some((topic, at) => matcher.test(topic, urls[at])),
     )

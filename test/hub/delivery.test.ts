@@ -1,0 +1,59 @@
+import { describe, expect, test } from 'bun:test'
+import { Delivery } from '../../src/hub/delivery.ts'
+import { Subscriber } from '../../src/hub/subscriber.ts'
+import type { Entry, Position } from '../../src/hub/transport.ts'
+import type { Identity } from '../../src/protocol/grant.ts'
+import { seal } from '../../src/protocol/update.ts'
+import { ArraySink, identity, update } from '../support/hub.ts'
+
+const entry: Entry = { ...seal(update({ topics: ['a'], data: 'x' }), 'five'), position: 5 as Position }
+
+/** A reader who has everything up to there. */
+function reader(after = 4, who: Identity = identity([])) {
+  const sink = new ArraySink()
+  const cursor = { after: after as Position, lastEventId: null }
+  return { sink, subscriber: new Subscriber('urn:x', [], who, cursor, sink) }
+}
+
+const setOf = (readers: readonly { readonly subscriber: Subscriber }[]) =>
+  new Set(readers.map(({ subscriber }) => subscriber))
+const received = (readers: readonly { readonly sink: ArraySink }[]) =>
+  readers.map(({ sink }) => sink.ids.join())
+
+const never = () => false
+const always = () => true
+
+describe('the delivery of one entry', () => {
+  test('SUB-63 whoever is in several groups gets it once, and whoever has it already does not', () => {
+    const readers = [reader(), reader(), reader(5), reader(6)]
+    const delivery = new Delivery(entry, [setOf(readers), new Set(), setOf(readers.slice(1))], null)
+    expect(delivery.run(1, never)).toBe(true)
+    expect(received(readers)).toEqual(['five', 'five', '', ''])
+    expect(delivery.count).toBe(2)
+  })
+
+  test('SUB-61 it asks for permission, and who may not read it is passed over', () => {
+    const [granted, other] = [reader(4, identity(['a'])), reader()]
+    const mayRead = (who: Identity) => who === granted.subscriber.identity
+    expect(new Delivery(entry, [setOf([granted, other])], mayRead).run(1, never)).toBe(true)
+    expect(received([granted, other])).toEqual(['five', ''])
+  })
+
+  test('it goes on where it was left, whatever joined or ended meanwhile', () => {
+    const readers = Array.from({ length: 6 }, () => reader())
+    const [late, joined] = [reader(), reader(5)]
+    const group = setOf(readers)
+    const delivery = new Delivery(entry, [group, setOf([late])], null)
+    expect([delivery.run(2, always), received(readers)]).toEqual([false, ['five', 'five', '', '', '', '']])
+    for (const { subscriber } of [...readers.slice(0, 1), ...readers.slice(2, 3)]) group.delete(subscriber)
+    group.add(joined.subscriber)
+    while (!delivery.run(2, always)) expect(delivery.count).toBeLessThan(7)
+    expect(received(readers)).toEqual(['five', 'five', '', 'five', 'five', 'five'])
+    expect(received([late, joined])).toEqual(['five', ''])
+    expect(delivery.count).toBe(6)
+  })
+
+  test('nobody to reach is done at once', () => {
+    expect(new Delivery(entry, [], null).run(1, never)).toBe(true)
+  })
+})
