@@ -2,59 +2,78 @@ import Stream from '@elysiajs/stream'
 import type { CloseReason, Sink } from '../hub/subscriber.ts'
 import { encodeRetry, type Frame, heartbeat } from '../protocol/event-stream.ts'
 import { Backlog, PIECE_BYTES } from './backlog.ts'
+import { Deadlines } from './deadlines.ts'
 
 /**
- * Only Elysia's recognition of the class is inherited: its source, framing and closing are replaced, since
- * they answer text/plain, throw at every disconnect, let text inject fields and know no slow reader.
+ * Only Elysia's recognition of the class is inherited, through its prototype: its source, framing and closing are
+ * replaced, since they answer text/plain, throw at every disconnect, let text inject fields and know no slow
+ * reader; and its constructor is not run, since it makes a stream that nobody reads.
  */
-const RecognizedStream: new () => object = Stream
+class RecognizedStream {}
+Object.setPrototypeOf(RecognizedStream.prototype, Stream.prototype)
 
 /**
- * One open event stream: a sink of the hub over a direct stream of Bun.
+ * One open event stream: a sink of the hub over a direct stream of Bun, of which it is the source itself.
  *
  * Life: made by a handler -> `pull` when the response is being sent (only then is anybody registered, since
  * HEAD and a connection that is already gone never pull) -> open -> closed once, by the reader, the hub or a
  * limit. While the socket takes nothing, frames wait here by reference and are counted; over the limit the
  * stream is cut, and the reader comes back with its cursor.
+ *
+ * There are tens of thousands of them. What is equal for all is in one object that they share; nothing is made
+ * for what most of them never need; there is no function of their own.
  */
 export class EventStream extends RecognizedStream implements Sink {
   readonly #options: EventStreamOptions
+  readonly #owner: StreamOwner
+  /** Until the answer is made. */
+  #headers: Headers | null
+  /** While the stream is open. */
   #controller: DirectController | null = null
-  #finished: PromiseWithResolvers<void> | null = null
   #isClosed = false
   #isBlocked = false
-  readonly #backlog = new Backlog()
+  /** Made when something waits. */
+  #backlog: Backlog | null = null
   #waitingBytes = 0
   #ready: PromiseWithResolvers<void> | null = null
-  #end: ((reason: CloseReason) => void) | null = null
-  #onClosed: (() => void) | null = null
   #wroteAt = 0
+  /** Where it stands among the open streams, for `OpenStreams` alone. */
+  place = -1
 
-  constructor(options: EventStreamOptions) {
+  constructor(headers: Headers, owner: StreamOwner, options: EventStreamOptions) {
     super()
+    this.#headers = headers
+    this.#owner = owner
     this.#options = options
   }
 
-  /** The answer of the route: headers now, events when they come. */
+  /** The answer of the route, made once: headers now, events when they come. */
   toResponse(): Response {
-    const source = {
-      type: 'direct' as const,
-      pull: (controller: DirectController) => this.#open(controller),
-      cancel: () => this.#end?.({ kind: 'client' }),
-    }
+    const headers = this.#headers
+    this.#headers = null
     // Bun's own extension of the constructor; the web's type does not know `direct`.
-    const stream = new ReadableStream(source as unknown as UnderlyingDefaultSource<Uint8Array>)
-    return new Response(stream, { headers: this.#options.headers })
+    const stream = new ReadableStream(this as unknown as UnderlyingDefaultSource<Uint8Array>)
+    return new Response(stream, { headers: headers ?? new Headers() })
   }
 
-  get headers(): Headers {
-    return this.#options.headers
+  /** As the source of the stream: Bun writes through the controller, and keeps nothing of its own. */
+  get type(): 'direct' {
+    return 'direct'
   }
 
-  /** Runs once when the stream ends, for whatever reason; at once when it already has. */
-  onClosed(run: () => void): void {
-    if (this.#isClosed) run()
-    else this.#onClosed = run
+  /** As the source: the answer is being sent. It lasts until the controller is told to end. */
+  pull(controller: DirectController): void {
+    this.#controller = controller
+    this.#options.streams.add(this)
+    const { retryMs } = this.#options
+    // The first bytes make the headers leave at once (SUB-51).
+    this.#send(controller, retryMs > 0 ? encodeRetry(retryMs) : heartbeat)
+    this.#owner.onOpen(this)
+  }
+
+  /** As the source: the connection is gone. */
+  cancel(): void {
+    this.#owner.end({ kind: 'client' })
   }
 
   get isReady(): boolean {
@@ -73,12 +92,13 @@ export class EventStream extends RecognizedStream implements Sink {
   }
 
   write(frame: Frame): void {
-    if (this.#isClosed || this.#controller === null) return
+    const controller = this.#controller
+    if (controller === null) return
     if (this.#isBlocked) this.#wait(frame)
-    else if (frame.length <= PIECE_BYTES) this.#send(this.#controller, frame)
+    else if (frame.length <= PIECE_BYTES) this.#send(controller, frame)
     else {
       this.#keep(frame)
-      this.#sendBacklog(this.#controller)
+      this.#sendBacklog(controller)
     }
   }
 
@@ -94,22 +114,11 @@ export class EventStream extends RecognizedStream implements Sink {
     this.#controller = null
     this.#options.streams.remove(this)
     // Before the response ends: Bun 1.4.5 takes an idle timeout only for a request that is still answered.
-    this.#onClosed?.()
+    this.#owner.onClosed()
     if (controller !== null && reason.kind !== 'client') this.#closeController(controller, reason)
     this.#account(-this.#waitingBytes)
-    this.#backlog.clear()
+    this.#backlog = null
     this.#ready?.resolve()
-    this.#finished?.resolve()
-  }
-
-  #open(controller: DirectController): Promise<void> {
-    this.#controller = controller
-    this.#finished = Promise.withResolvers()
-    this.#options.streams.add(this)
-    // The first bytes make the headers leave at once (SUB-51).
-    this.#send(controller, this.#options.retryMs > 0 ? encodeRetry(this.#options.retryMs) : heartbeat)
-    this.#end = this.#options.onOpen(this)
-    return this.#finished.promise
   }
 
   #send(controller: DirectController, frame: Frame): void {
@@ -125,15 +134,16 @@ export class EventStream extends RecognizedStream implements Sink {
     this.#account(length)
     drained.then(
       () => this.#unblock(length),
-      () => this.#end?.({ kind: 'client' }),
+      () => this.#owner.end({ kind: 'client' }),
     )
   }
 
   #unblock(length: number): void {
-    if (this.#isClosed || this.#controller === null) return
+    const controller = this.#controller
+    if (controller === null) return
     this.#isBlocked = false
     this.#account(-length)
-    this.#sendBacklog(this.#controller)
+    this.#sendBacklog(controller)
     if (this.#isBlocked) return
     this.#ready?.resolve()
     this.#ready = null
@@ -141,23 +151,27 @@ export class EventStream extends RecognizedStream implements Sink {
 
   #wait(frame: Frame): void {
     if (this.#waitingBytes + frame.length > this.#options.bufferBytesMax) {
-      this.#end?.({ kind: 'slow', queuedBytes: this.#waitingBytes })
+      this.#owner.end({ kind: 'slow', queuedBytes: this.#waitingBytes })
       return
     }
     this.#keep(frame)
   }
 
   #keep(frame: Frame): void {
+    this.#backlog ??= new Backlog()
     this.#backlog.push(frame)
     this.#account(frame.length)
   }
 
   #sendBacklog(controller: DirectController): void {
-    while (!this.#isBlocked && !this.#backlog.isEmpty) {
-      const piece = this.#backlog.take()
+    const backlog = this.#backlog
+    if (backlog === null) return
+    while (!this.#isBlocked && !backlog.isEmpty) {
+      const piece = backlog.take()
       this.#account(-piece.length)
       this.#send(controller, piece)
     }
+    if (backlog.isEmpty) this.#backlog = null
   }
 
   #account(bytes: number): void {
@@ -172,29 +186,40 @@ export class EventStream extends RecognizedStream implements Sink {
       return
     }
     if (reason.kind === 'shutdown' && !this.#isBlocked) {
-      controller.write(encodeRetry(this.#options.comeBackMs()))
+      controller.write(encodeRetry(500 + Math.floor(this.#options.random() * 2500)))
     }
     controller.end()
   }
 }
 
+/** What streams of one hub have in common. */
 export interface EventStreamOptions {
-  readonly headers: Headers
   /** Bytes that may wait for the reader. One write to a reader that keeps up may be larger. */
   readonly bufferBytesMax: number
   /** The reconnection time announced at the start, in milliseconds; 0 announces none. */
   readonly retryMs: number
-  /** The jittered reconnection time announced at a shutdown, in milliseconds. */
-  readonly comeBackMs: () => number
+  /** Random numbers in [0, 1), to spread what would happen at once. */
+  readonly random: () => number
   readonly streams: OpenStreams
-  /** Registers the reader; returns the one way to end it. */
-  readonly onOpen: (stream: EventStream) => (reason: CloseReason) => void
+}
+
+/** Whose stream it is. */
+export interface StreamOwner {
+  /** The answer is being sent: registers the reader. */
+  onOpen(stream: EventStream): void
+  /** The one way to end the stream from its own side. Does nothing before `onOpen` or after the end. */
+  end(reason: CloseReason): void
+  /** The stream has ended, for whatever reason. */
+  onClosed(): void
 }
 
 /** What every stream that is open shares: the heartbeat and the sum of waiting bytes. */
 export class OpenStreams {
-  readonly #open = new Set<EventStream>()
+  readonly #open: EventStream[] = []
   readonly #clock: () => number
+  readonly #schedule: (run: () => void) => void
+  /** When each of them ends. */
+  readonly deadlines: Deadlines
   /** Milliseconds of the clock, as of the last look. */
   now: number
   /** How late the last beat was, in milliseconds: what the event loop makes everybody wait. */
@@ -203,15 +228,19 @@ export class OpenStreams {
   waitingBytes = 0
   /** A comment is written after so much silence; 0 is never. */
   heartbeatMs: number
+  /** Streams below this place still wait for the beat that is under way. */
+  #beating = 0
 
-  constructor(clock: () => number, heartbeatMs: number) {
+  constructor({ clock, heartbeatMs, schedule, after }: OpenStreamsOptions) {
     this.#clock = clock
+    this.#schedule = schedule
+    this.deadlines = new Deadlines(clock, after)
     this.heartbeatMs = heartbeatMs
     this.now = clock()
   }
 
   get size(): number {
-    return this.#open.size
+    return this.#open.length
   }
 
   /** How often `beat` wants to be called, in milliseconds. One timer serves all streams. */
@@ -220,11 +249,17 @@ export class OpenStreams {
   }
 
   add(stream: EventStream): void {
-    this.#open.add(stream)
+    stream.place = this.#open.push(stream) - 1
   }
 
   remove(stream: EventStream): void {
-    this.#open.delete(stream)
+    const { place } = stream
+    if (place === -1) return
+    stream.place = -1
+    const last = this.#open.pop()
+    if (last === undefined || last === stream) return
+    this.#open[place] = last
+    last.place = place
   }
 
   beat(): void {
@@ -232,9 +267,38 @@ export class OpenStreams {
     this.lagMs = Math.max(0, now - this.now - this.beatMs)
     this.now = now
     if (this.heartbeatMs === 0) return
-    const quietSince = this.now - this.heartbeatMs
-    for (const stream of this.#open) stream.beat(quietSince)
+    const isUnderWay = this.#beating > 0
+    this.#beating = this.#open.length
+    if (!isUnderWay) this.#beatOn()
   }
+
+  /** Thousands of comments at once would hold the loop: it stops after a slice, and goes on in a later turn. */
+  #beatOn(): void {
+    const until = this.#clock() + BEAT_SLICE_MS
+    const quietSince = this.now - this.heartbeatMs
+    // From the end: when a stream ends by this or meanwhile, one that had its turn takes its place.
+    for (let at = Math.min(this.#beating, this.#open.length) - 1; at >= 0; at--) {
+      this.#beating = at
+      this.#open[at]?.beat(quietSince)
+      if (at % BEATS_BETWEEN_CLOCKS === 0 && this.#clock() >= until) break
+    }
+    if (this.#open.length === 0) this.#beating = 0
+    if (this.#beating > 0) this.#schedule(() => this.#beatOn())
+  }
+}
+
+const BEAT_SLICE_MS = 8
+const BEATS_BETWEEN_CLOCKS = 64
+
+/** Everything that is not a decision comes in from outside. */
+export interface OpenStreamsOptions {
+  /** Milliseconds that never go back. */
+  readonly clock: () => number
+  readonly heartbeatMs: number
+  /** Runs the function in a later turn of the event loop, after waiting I/O was served. */
+  readonly schedule: (run: () => void) => void
+  /** Runs the function after so many milliseconds, however many; returns how to call it off. */
+  readonly after: (ms: number, run: () => void) => () => void
 }
 
 /** The controller of a direct stream, as Bun documents it. */

@@ -1,32 +1,27 @@
 import type { Hub } from '../hub/hub.ts'
+import type { CloseReason, Cursor, Subscriber } from '../hub/subscriber.ts'
 import { ProtocolError } from '../protocol/error.ts'
 import { decodeQuery, type FormPair } from '../protocol/form.ts'
 import { anonymous, type Identity } from '../protocol/grant.ts'
 import type { Matcher } from '../protocol/matcher.ts'
 import { readForm } from './body.ts'
+import type { Due } from './deadlines.ts'
 import { hardening } from './error.ts'
-import { EventStream, type OpenStreams } from './event-source.ts'
+import { EventStream, type EventStreamOptions, type StreamOwner } from './event-source.ts'
 import type { Exchange } from './exchange.ts'
-import type { SubscriberCount } from './subscriber-count.ts'
+import type { Counted, SubscriberCount } from './subscriber-count.ts'
 
-export interface SubscribeOptions {
+export interface SubscribeOptions extends EventStreamOptions {
   readonly hub: Hub
   readonly isAnonymousAllowed: boolean
   /** Whether subscriptions have resources of their own (section 7). */
   readonly hasSubscriptions: boolean
-  readonly streams: OpenStreams
   readonly counts: SubscriberCount
   readonly bodyBytesMax: number
-  readonly bufferBytesMax: number
-  readonly retryMs: number
   /** A connection ends between 80 % and 100 % of it, in milliseconds; 0 is unlimited. */
   readonly lifetimeMs: number
   /** Milliseconds since the epoch, as tokens count. */
   readonly epochClock: () => number
-  /** Random numbers in [0, 1), to spread what would happen at once. */
-  readonly random: () => number
-  /** Runs after so many milliseconds, however many; returns how to call it off. */
-  readonly after: (ms: number, run: () => void) => () => void
 }
 
 /** GET and QUERY on the hub URL (section 1), in the order of SUB-40. */
@@ -35,42 +30,9 @@ export async function subscribe(
   options: SubscribeOptions,
   headers: Headers,
 ): Promise<EventStream> {
-  const identity = await identify(exchange, options)
-  const { request, dialect } = exchange
-  const query = decodeQuery(queryOf(request.url))
-  const { matchers, lastEventId } = dialect.subscription(request, query, await readBody(exchange, options))
-  if (options.hasSubscriptions) refuseDots(matchers)
-  const { counts } = options
-  const address = exchange.address()
-  counts.check(address, identity.holder)
-  const cursor = await options.hub.locate(lastEventId)
-  for (const [name, value] of Object.entries(streamFields)) headers.set(name, value)
-  for (const [name, value] of Object.entries(dialect.cursorFields(cursor.lastEventId)))
-    headers.set(name, value)
-  return new EventStream({
-    headers,
-    bufferBytesMax: options.bufferBytesMax,
-    retryMs: options.retryMs,
-    comeBackMs: () => 500 + Math.floor(options.random() * 2500),
-    streams: options.streams,
-    onOpen: (stream) => {
-      // The heartbeat takes its place, until the connection waits for another request.
-      exchange.idleTimeout(0)
-      const subscriber = options.hub.subscribe(matchers, identity, cursor, stream)
-      const release = counts.add(address, identity.holder)
-      const cancel = endOnTime(identity, options, (kind) => options.hub.end(subscriber, { kind }))
-      stream.onClosed(() => {
-        cancel()
-        release()
-        exchange.idleTimeout(IDLE_TIMEOUT_S)
-      })
-      return (reason) => options.hub.end(subscriber, reason)
-    },
-  })
+  const asked = await accept(exchange, options, headers)
+  return new EventStream(headers, new Registration(exchange, asked, options), options)
 }
-
-/** Seconds after which a connection whose stream has ended is closed. */
-const IDLE_TIMEOUT_S = 10
 
 /** HEAD: the same checks and fields, and no subscription (GEN-23). */
 export async function subscribeHead(
@@ -78,9 +40,98 @@ export async function subscribeHead(
   options: SubscribeOptions,
   headers: Headers,
 ): Promise<Response> {
-  const stream = await subscribe(exchange, options, headers)
-  return new Response(null, { headers: stream.headers })
+  await accept(exchange, options, headers)
+  return new Response(null, { headers })
 }
+
+/** What was asked for and may be had. */
+interface Asked {
+  readonly matchers: readonly Matcher[]
+  readonly identity: Identity
+  readonly cursor: Cursor
+  readonly address: string | null
+}
+
+/** The checks in their order; then the fields of the answer are set. */
+async function accept(exchange: Exchange, options: SubscribeOptions, headers: Headers): Promise<Asked> {
+  const identity = await identify(exchange, options)
+  const { request, dialect } = exchange
+  const query = decodeQuery(queryOf(request.url))
+  const { matchers, lastEventId } = dialect.subscription(request, query, await readBody(exchange, options))
+  if (options.hasSubscriptions) refuseDots(matchers)
+  const address = options.counts.needsAddress ? exchange.address() : null
+  options.counts.check(address, identity.holder)
+  const cursor = await options.hub.locate(lastEventId)
+  for (const [name, value] of Object.entries(streamFields)) headers.set(name, value)
+  for (const [name, value] of Object.entries(dialect.cursorFields(cursor.lastEventId)))
+    headers.set(name, value)
+  return { matchers, identity, cursor, address }
+}
+
+/**
+ * What ties a stream to the hub, from its first byte to its end: its subscriber, its place in the counts, and the
+ * time at which it ends. Lives as long as the stream, so what it needed to begin is given up.
+ */
+class Registration implements StreamOwner, Due {
+  readonly #exchange: Exchange
+  readonly #options: SubscribeOptions
+  #asked: Asked | null
+  #subscriber: Subscriber | null = null
+  #counted: Counted | null = null
+  #ending: 'expired' | 'lifetime' = 'lifetime'
+  dueAt = Number.POSITIVE_INFINITY
+  place = -1
+
+  constructor(exchange: Exchange, asked: Asked, options: SubscribeOptions) {
+    this.#exchange = exchange
+    this.#asked = asked
+    this.#options = options
+  }
+
+  onOpen(stream: EventStream): void {
+    const asked = this.#asked
+    if (asked === null) return
+    this.#asked = null
+    const { hub, counts } = this.#options
+    // The heartbeat takes its place, until the connection waits for another request.
+    this.#exchange.idleTimeout(0)
+    this.#counted = counts.add(asked.address, asked.identity.holder)
+    this.#subscriber = hub.subscribe(asked.matchers, asked.identity, asked.cursor, stream)
+    if (!this.#subscriber.isEnded) this.#endOnTime(asked.identity)
+  }
+
+  end(reason: CloseReason): void {
+    if (this.#subscriber !== null) this.#options.hub.end(this.#subscriber, reason)
+  }
+
+  onClosed(): void {
+    const { counts, streams } = this.#options
+    streams.deadlines.remove(this)
+    if (this.#counted !== null) counts.remove(this.#counted)
+    this.#counted = null
+    this.#exchange.idleTimeout(IDLE_TIMEOUT_S)
+  }
+
+  onDue(): void {
+    this.end({ kind: this.#ending })
+  }
+
+  /** When its token expires or its lifetime is over, whichever is first (SUB-87, SUB-89). */
+  #endOnTime({ expiresAt }: Identity): void {
+    const { lifetimeMs, random, epochClock, streams } = this.#options
+    // Spread over a fifth, so that streams opened together do not all come back together.
+    const lifetime = lifetimeMs === 0 ? Number.POSITIVE_INFINITY : lifetimeMs * (0.8 + 0.2 * random())
+    const untilExpiry = expiresAt === null ? Number.POSITIVE_INFINITY : expiresAt - epochClock()
+    const ms = Math.min(lifetime, untilExpiry)
+    if (ms === Number.POSITIVE_INFINITY) return
+    this.#ending = untilExpiry <= lifetime ? 'expired' : 'lifetime'
+    this.dueAt = streams.deadlines.now + ms
+    streams.deadlines.add(this)
+  }
+}
+
+/** Seconds after which a connection whose stream has ended is closed. */
+const IDLE_TIMEOUT_S = 10
 
 const streamFields = {
   ...hardening,
@@ -115,20 +166,4 @@ function queryOf(url: string): string {
   if (start === -1) return ''
   const end = url.indexOf('#', start)
   return end === -1 ? url.slice(start + 1) : url.slice(start + 1, end)
-}
-
-/** Ends the stream when its token expires or its lifetime is over, whichever is first (SUB-87, SUB-89). */
-function endOnTime(
-  identity: Identity,
-  options: SubscribeOptions,
-  end: (kind: 'expired' | 'lifetime') => void,
-): () => void {
-  const { lifetimeMs, random, epochClock, after } = options
-  // Spread over a fifth, so that streams opened together do not all come back together.
-  const lifetime = lifetimeMs === 0 ? Number.POSITIVE_INFINITY : lifetimeMs * (0.8 + 0.2 * random())
-  const untilExpiry =
-    identity.expiresAt === null ? Number.POSITIVE_INFINITY : identity.expiresAt - epochClock()
-  const ms = Math.min(lifetime, untilExpiry)
-  if (ms === Number.POSITIVE_INFINITY) return () => {}
-  return after(ms, () => end(untilExpiry <= lifetime ? 'expired' : 'lifetime'))
 }

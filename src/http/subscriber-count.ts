@@ -38,20 +38,38 @@ export class SubscriberCount {
     if (isOver) throw new ProtocolError('too-many-subscribers', 'a limit of open streams is reached')
   }
 
-  /** Counts one more stream; returns how to count it off, once. */
-  add(address: string | null, holder: string | null): () => void {
-    const key = this.#limits.perAddress > 0 && address !== null ? network(address) : null
-    const holderKey = this.#limits.perHolder > 0 ? holder : null
-    this.#total++
-    if (key !== null) step(this.#byAddress, key, 1)
-    if (holderKey !== null) step(this.#byHolder, holderKey, 1)
-    return () => {
-      this.#total--
-      if (key !== null) step(this.#byAddress, key, -1)
-      if (holderKey !== null) step(this.#byHolder, holderKey, -1)
-    }
+  /** Whether it matters where a client comes from. */
+  get needsAddress(): boolean {
+    return this.#limits.perAddress > 0
+  }
+
+  /** Counts one more stream; the answer is for `remove`, once. */
+  add(address: string | null, holder: string | null): Counted {
+    const { perAddress, perHolder } = this.#limits
+    const network_ = perAddress > 0 && address !== null ? network(address) : null
+    const counted = { network: network_, holder: perHolder > 0 ? holder : null }
+    this.#step(counted, 1)
+    return counted.network === null && counted.holder === null ? inTotal : counted
+  }
+
+  remove(counted: Counted): void {
+    this.#step(counted, -1)
+  }
+
+  #step({ network, holder }: Counted, by: number): void {
+    this.#total += by
+    if (network !== null) step(this.#byAddress, network, by)
+    if (holder !== null) step(this.#byHolder, holder, by)
   }
 }
+
+/** Under what a stream is counted. Without limits of their own most are counted only in the total. */
+export interface Counted {
+  readonly network: string | null
+  readonly holder: string | null
+}
+
+const inTotal: Counted = { network: null, holder: null }
 
 /** An IPv6 client has a whole /64 to choose from, so it is counted as one. */
 export function network(address: string): string {

@@ -16,3 +16,8 @@ export function after(ms: number, run: () => void): () => void {
 }
 
 const LONGEST_MS = 2 ** 31 - 1
+
+/** Runs the function in a later turn of the event loop, after waiting I/O was served. */
+export function inLaterTurn(run: () => void): void {
+  setImmediate(run)
+}

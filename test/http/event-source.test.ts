@@ -1,5 +1,11 @@
 import { describe, expect, test } from 'bun:test'
-import { EventStream, type EventStreamOptions, OpenStreams } from '../../src/http/event-source.ts'
+import {
+  EventStream,
+  type EventStreamOptions,
+  OpenStreams,
+  type StreamOwner,
+} from '../../src/http/event-source.ts'
+import { after } from '../../src/http/timer.ts'
 import type { CloseReason } from '../../src/hub/subscriber.ts'
 import { encode } from '../../src/protocol/event-stream.ts'
 import { until } from '../support/binary.ts'
@@ -13,6 +19,12 @@ const frame = (data: string, id = 'x') => encode(update({ topics: ['a'], data })
 /** A server whose every answer is one stream, and what happened to the streams. */
 class Fixture {
   now = 0
+  /** How many streams were said to have ended. */
+  closed = 0
+  /** Milliseconds that a look at the clock takes. */
+  lookMs = 0
+  /** How often something was put off to a later turn. */
+  putOff = 0
   readonly streams: OpenStreams
   readonly opened: EventStream[] = []
   readonly ended: CloseReason[] = []
@@ -21,7 +33,18 @@ class Fixture {
 
   constructor(options: Partial<EventStreamOptions> = {}, heartbeatMs = 0) {
     this.#options = options
-    this.streams = new OpenStreams(() => this.now, heartbeatMs)
+    this.streams = new OpenStreams({
+      clock: () => {
+        this.now += this.lookMs
+        return this.now
+      },
+      heartbeatMs,
+      schedule: (run) => {
+        this.putOff++
+        setImmediate(run)
+      },
+      after,
+    })
     this.#server = Bun.serve({
       port: 0,
       hostname: '127.0.0.1',
@@ -36,21 +59,23 @@ class Fixture {
   }
 
   make(): EventStream {
-    return new EventStream({
-      headers: new Headers({ 'Content-Type': 'text/event-stream' }),
-      bufferBytesMax: 100_000,
-      retryMs: 0,
-      comeBackMs: () => 1234,
-      streams: this.streams,
+    const headers = new Headers({ 'Content-Type': 'text/event-stream' })
+    const common = { bufferBytesMax: 100_000, retryMs: 0, random: () => 0.3, streams: this.streams }
+    // Each owner has one stream, as at the hub: what the fixture is told of all of them is in sum.
+    let own: EventStream | null = null
+    const owner: StreamOwner = {
       onOpen: (stream) => {
+        own = stream
         this.opened.push(stream)
-        return (reason) => {
-          this.ended.push(reason)
-          stream.close(reason)
-        }
       },
-      ...this.#options,
-    })
+      end: (reason) => {
+        if (own === null) return
+        this.ended.push(reason)
+        own.close(reason)
+      },
+      onClosed: () => this.closed++,
+    }
+    return new EventStream(headers, owner, { ...common, ...this.#options })
   }
 
   /** A reader and the stream that it reads. */
@@ -102,14 +127,12 @@ describe('the end of a stream', () => {
   test('SUB-92 a reader that goes away is told once, and later writes do nothing', async () => {
     await using fixture = new Fixture()
     const { client, stream } = await fixture.open()
-    let closed = 0
-    stream.onClosed(() => closed++)
     client.close()
     await until('its end', () => fixture.ended.length > 0)
     stream.write(frame('late'))
     stream.close({ kind: 'lifetime' })
     expect(fixture.ended).toEqual([{ kind: 'client' }])
-    expect([closed, fixture.streams.size, fixture.streams.waitingBytes]).toEqual([1, 0, 0])
+    expect([fixture.closed, fixture.streams.size, fixture.streams.waitingBytes]).toEqual([1, 0, 0])
   })
 
   test('a stream that the hub ends is complete for its reader', async () => {
@@ -129,18 +152,27 @@ describe('the end of a stream', () => {
     await using fixture = new Fixture()
     const { client, stream } = await fixture.open()
     stream.close({ kind: 'shutdown' })
-    await until('the field', () => client.lines.includes('retry: 1234'))
+    await until('the field', () => client.lines.includes('retry: 1250'))
     client.close()
   })
 
-  test('what runs at the end of a stream runs at once when it is over', async () => {
+  test('a reader that is gone before anybody was registered ends nothing', async () => {
     await using fixture = new Fixture()
-    const { client, stream } = await fixture.open()
-    stream.close({ kind: 'expired' })
-    let closed = 0
-    stream.onClosed(() => closed++)
-    expect(closed).toBe(1)
-    client.close()
+    fixture.make().cancel()
+    expect([fixture.ended, fixture.streams.size]).toEqual([[], 0])
+  })
+
+  test('the others stay open whichever ends first', async () => {
+    await using fixture = new Fixture()
+    const readers = [await fixture.open(), await fixture.open(), await fixture.open()]
+    for (const [left, { stream }] of readers.entries()) {
+      stream.close({ kind: 'lifetime' })
+      stream.close({ kind: 'lifetime' })
+      expect([fixture.streams.size, fixture.closed]).toEqual([2 - left, left + 1])
+      for (const { stream: other } of readers.slice(left + 1)) other.write(frame(`${left}`))
+    }
+    await until('what they were sent', () => readers.every(({ client }, at) => client.events.length === at))
+    for (const { client } of readers) client.close()
   })
 })
 
@@ -210,6 +242,23 @@ describe('the heartbeat', () => {
     await until('its comment', () => comments(busy) === 2)
     expect(comments(quiet)).toBe(2)
     for (const { client } of [quiet, busy]) client.close()
+  })
+
+  test('SUB-85 comments to many are written in slices, and each gets one, whoever leaves meanwhile', async () => {
+    await using fixture = new Fixture({}, 20_000)
+    const readers = await Promise.all(Array.from({ length: 300 }, () => StreamClient.open(fixture.url)))
+    const comments = (reader: StreamClient) => reader.lines.filter((line) => line === ':').length
+    await until('the first bytes', () => readers.every((reader) => comments(reader) === 1))
+    fixture.now = 20_000
+    fixture.lookMs = 5
+    fixture.streams.beat()
+    expect(fixture.putOff).toBe(1)
+    fixture.opened[0]?.close({ kind: 'lifetime' })
+    fixture.opened[299]?.close({ kind: 'lifetime' })
+    await until('the comments', () => readers.filter((reader) => comments(reader) === 2).length >= 298)
+    expect(fixture.putOff).toBeGreaterThan(1)
+    expect(Math.max(...readers.map(comments))).toBe(2)
+    for (const reader of readers) reader.close()
   })
 
   test('SUB-85 zero is never', async () => {

@@ -17,10 +17,10 @@ const refused = (count: SubscriberCount, address: string | null, holder: string 
 describe('limits of open streams', () => {
   test('SUB-33 the total has room again when one ends', () => {
     const count = new SubscriberCount({ ...none, subscribers: 2 })
-    const release = count.add('192.0.2.1', null)
+    const counted = count.add('192.0.2.1', null)
     count.add('192.0.2.2', null)
     expect(refused(count, '192.0.2.3', null)).toBe(true)
-    release()
+    count.remove(counted)
     expect(refused(count, '192.0.2.3', null)).toBe(false)
     expect(count.total).toBe(1)
   })
@@ -58,6 +58,18 @@ describe('limits of open streams', () => {
     ])
   })
 
+  test('a stream that was counted before there was a limit is not counted off under it', () => {
+    const count = new SubscriberCount(none)
+    expect(count.needsAddress).toBe(false)
+    const early = count.add('192.0.2.1', 'x')
+    count.limits = { subscribers: 0, perAddress: 1, perHolder: 1 }
+    expect(count.needsAddress).toBe(true)
+    count.add('192.0.2.1', 'x')
+    count.remove(early)
+    expect([refused(count, '192.0.2.1', null), refused(count, null, 'x')]).toEqual([true, true])
+    expect(count.total).toBe(1)
+  })
+
   test('SUB-33 whatever comes and goes, what is left is what is open', () => {
     const clients = fc.record({
       address: fc.constantFrom('192.0.2.1', '192.0.2.2', null),
@@ -67,9 +79,9 @@ describe('limits of open streams', () => {
       fc.property(fc.array(clients), fc.infiniteStream(fc.boolean()), (all, stays) => {
         const count = new SubscriberCount({ subscribers: 1000, perAddress: 1, perHolder: 1 })
         const kept = all.filter(({ address, holder }) => {
-          const release = count.add(address, holder)
+          const counted = count.add(address, holder)
           const isKept = stays.next().value
-          if (!isKept) release()
+          if (!isKept) count.remove(counted)
           return isKept
         })
         expect(count.total).toBe(kept.length)

@@ -1,0 +1,111 @@
+/** Something that ends at a time. Whoever is in the queue keeps its own place there, to be found without a search. */
+export interface Due {
+  /** Milliseconds of the queue's clock. Fixed while it is in the queue. */
+  readonly dueAt: number
+  /** Where it stands in the queue; -1 when it does not. Only the queue writes it. */
+  place: number
+  /** The time has come. It is out of the queue by then. */
+  onDue(): void
+}
+
+/**
+ * What ends when. One timer, for the earliest, serves all of them: every stream has an end, and a timer of the
+ * platform for each of 10,000 is megabytes. A heap by time, so that a stream that ends before costs a few steps
+ * and leaves nothing behind.
+ */
+export class Deadlines {
+  readonly #clock: () => number
+  readonly #after: (ms: number, run: () => void) => () => void
+  readonly #heap: Due[] = []
+  #wakesAt = Number.POSITIVE_INFINITY
+  #cancel: (() => void) | null = null
+
+  /** `after` runs a function after so many milliseconds of the clock, however many; returns how to call it off. */
+  constructor(clock: () => number, after: (ms: number, run: () => void) => () => void) {
+    this.#clock = clock
+    this.#after = after
+  }
+
+  /** Milliseconds of its clock. */
+  get now(): number {
+    return this.#clock()
+  }
+
+  get size(): number {
+    return this.#heap.length
+  }
+
+  /** Puts it in the queue. It is due in a later turn at the earliest. */
+  add(due: Due): void {
+    this.#rise(due, this.#heap.length)
+    if (due.dueAt < this.#wakesAt) this.#wake()
+  }
+
+  /** Takes it out. Does nothing when it is not in. */
+  remove(due: Due): void {
+    const { place } = due
+    if (place === -1) return
+    due.place = -1
+    const last = this.#heap.pop()
+    if (last === undefined || last === due) return
+    const above = this.#heap[parentOf(place)]
+    if (place > 0 && above !== undefined && last.dueAt < above.dueAt) this.#rise(last, place)
+    else this.#sink(last, place)
+  }
+
+  #wake(): void {
+    this.#cancel?.()
+    this.#cancel = null
+    const [first] = this.#heap
+    this.#wakesAt = first?.dueAt ?? Number.POSITIVE_INFINITY
+    if (first !== undefined) this.#cancel = this.#after(first.dueAt - this.#clock(), () => this.#run())
+  }
+
+  #run(): void {
+    const now = this.#clock()
+    // Whoever was the earliest may be gone by now: then there is only the next time to wait for.
+    for (let [first] = this.#heap; first !== undefined && first.dueAt <= now; [first] = this.#heap) {
+      this.remove(first)
+      first.onDue()
+    }
+    this.#wake()
+  }
+
+  #rise(due: Due, from: number): void {
+    let place = from
+    while (place > 0) {
+      const above = this.#heap[parentOf(place)]
+      if (above === undefined || above.dueAt <= due.dueAt) break
+      this.#put(above, place)
+      place = parentOf(place)
+    }
+    this.#put(due, place)
+  }
+
+  #sink(due: Due, from: number): void {
+    let place = from
+    for (;;) {
+      const left = 2 * place + 1
+      const below = earlier(this.#heap[left], this.#heap[left + 1])
+      if (below === undefined || below.dueAt >= due.dueAt) break
+      const next = below.place
+      this.#put(below, place)
+      place = next
+    }
+    this.#put(due, place)
+  }
+
+  #put(due: Due, place: number): void {
+    this.#heap[place] = due
+    due.place = place
+  }
+}
+
+function parentOf(place: number): number {
+  return (place - 1) >> 1
+}
+
+function earlier(left: Due | undefined, right: Due | undefined): Due | undefined {
+  if (left === undefined || right === undefined) return left
+  return right.dueAt < left.dueAt ? right : left
+}
