@@ -61,6 +61,39 @@ function pretty(fields: LogFields): string {
     .join('')
 }
 
+/** From 0.1 ms to 10 s. */
+export const durationBounds: readonly number[] = [
+  0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10,
+]
+
+/** How often something took how long. Plain numbers: it is told of each publication. */
+export class Durations {
+  /** One for each of the bounds, and those above them all. */
+  readonly #counts: number[] = [...durationBounds, Number.POSITIVE_INFINITY].map(() => 0)
+  #sum = 0
+
+  /** All of them in sum, in seconds. */
+  get sum(): number {
+    return this.#sum
+  }
+
+  /** How many took at most as long as each of the bounds, and last how many there were. */
+  get cumulative(): readonly number[] {
+    let sum = 0
+    return this.#counts.map((count) => {
+      sum += count
+      return sum
+    })
+  }
+
+  observe(seconds: number): void {
+    let bound = 0
+    while (seconds > (durationBounds[bound] ?? Number.POSITIVE_INFINITY)) bound++
+    this.#counts[bound] = (this.#counts[bound] ?? 0) + 1
+    this.#sum += seconds
+  }
+}
+
 /** Totals since the start, fed by what the hub reports. */
 export class Counters {
   subscribers = 0
@@ -72,16 +105,15 @@ export class Counters {
   announcementsFailed = 0
   shedEpisodes = 0
   shedReaders = 0
-  /** Told how long it took, in seconds; for histograms. */
-  onPublished: (seconds: number) => void = () => {}
-  onDelivered: (seconds: number) => void = () => {}
+  readonly publishTimes = new Durations()
+  readonly deliveryTimes = new Durations()
   readonly tokenFailures = new Map<string, number>()
 
   observe(event: HubEvent): void {
     switch (event.kind) {
       case 'published':
         this.updates++
-        this.onPublished(event.ms / 1000)
+        this.publishTimes.observe(event.ms / 1000)
         break
       case 'publish-failed':
         this.updatesFailed++
@@ -99,7 +131,7 @@ export class Counters {
         break
       case 'delivered':
         this.deliveries += event.deliveries
-        this.onDelivered(event.ms / 1000)
+        this.deliveryTimes.observe(event.ms / 1000)
         break
       case 'replayed':
         this.replayed += event.entries

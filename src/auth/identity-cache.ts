@@ -14,6 +14,7 @@ export class IdentityCache {
   readonly #entriesMax: number
   // A Map iterates in insertion order, and a hit is inserted again: the first entry is the oldest.
   readonly #entries = new Map<string, Verified>()
+  #newest: string | null = null
 
   constructor(entriesMax: number) {
     this.#entriesMax = entriesMax
@@ -27,14 +28,16 @@ export class IdentityCache {
   find(key: string): Identity | null {
     const entry = this.#entries.get(key)
     if (entry === undefined) return null
-    this.#entries.delete(key)
-    if (entry.source.revision !== entry.revision) return null
-    this.#entries.set(key, entry)
+    if (entry.source.revision !== entry.revision) {
+      this.delete(key)
+      return null
+    }
+    if (key !== this.#newest) this.#renew(key, entry)
     return entry.identity
   }
 
   add(key: string, entry: Verified): void {
-    this.#entries.set(key, entry)
+    this.#renew(key, entry)
     if (this.#entries.size <= this.#entriesMax) return
     for (const oldest of this.#entries.keys()) {
       this.#entries.delete(oldest)
@@ -44,5 +47,11 @@ export class IdentityCache {
 
   delete(key: string): void {
     this.#entries.delete(key)
+  }
+
+  #renew(key: string, entry: Verified): void {
+    this.#entries.delete(key)
+    this.#entries.set(key, entry)
+    this.#newest = key
   }
 }

@@ -117,11 +117,9 @@ class Edge {
   }
 
   publish(exchange: RequestExchange) {
-    return this.#answer(exchange, async () => {
-      if (!this.#options.canPublish) return this.#refuseMethod(exchange, this.hubMethods)
-      const response = await publish(exchange, this.#options.publishing)
-      this.#options.cors.apply(exchange.request, response.headers)
-      return response
+    return this.#answer(exchange, () => {
+      const { canPublish, publishing } = this.#options
+      return canPublish ? publish(exchange, publishing) : this.#refuseMethod(exchange, this.hubMethods)
     })
   }
 
@@ -177,7 +175,7 @@ class Edge {
 
   async #answer<Outcome>(
     exchange: RequestExchange,
-    run: () => Promise<Outcome>,
+    run: () => Outcome | Promise<Outcome>,
   ): Promise<Outcome | Response> {
     try {
       this.#checkOrigin(exchange)

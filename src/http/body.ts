@@ -7,7 +7,7 @@ import { decodeForm, type FormPair } from '../protocol/form.ts'
  * `limit` is in bytes, 0 is none. `isOptional`: an empty body needs no media type (SUB-26).
  */
 export async function readForm(request: Request, limit: number, isOptional: boolean): Promise<FormPair[]> {
-  const bytes = await readBody(request, limit)
+  const bytes = await readBody(request, limit).catch(endedEarly)
   if (bytes.length === 0 && isOptional) return []
   if (!isForm(request.headers.get('content-type'))) {
     throw new ProtocolError('unsupported-media-type', 'the body is not a form')
@@ -15,16 +15,16 @@ export async function readForm(request: Request, limit: number, isOptional: bool
   return decodeForm(bytes)
 }
 
-async function readBody(request: Request, limit: number): Promise<Uint8Array> {
+function readBody(request: Request, limit: number): Promise<Uint8Array> {
   const declared = request.headers.get('content-length')
   if (limit > 0 && declared !== null && Number(declared) > limit) throw tooLarge(limit)
-  try {
-    if (limit === 0 || declared !== null || request.body === null) return await request.bytes()
-    return await readCounted(request.body, limit)
-  } catch (error) {
-    if (error instanceof ProtocolError) throw error
-    throw new ProtocolError('invalid-form', 'the body ended early', { cause: error })
-  }
+  if (limit === 0 || declared !== null || request.body === null) return request.bytes()
+  return readCounted(request.body, limit)
+}
+
+function endedEarly(error: unknown): never {
+  if (error instanceof ProtocolError) throw error
+  throw new ProtocolError('invalid-form', 'the body ended early', { cause: error })
 }
 
 async function readCounted(body: ReadableStream<Uint8Array>, limit: number): Promise<Uint8Array> {
@@ -50,6 +50,9 @@ function tooLarge(limit: number): ProtocolError {
 
 /** Compared case-insensitively; parameters of the type are allowed (PUB-01, SUB-20). */
 function isForm(contentType: string | null): boolean {
+  if (contentType === FORM_TYPE) return true
   const essence = (contentType ?? '').split(';', 1)[0] ?? ''
-  return essence.trim().toLowerCase() === 'application/x-www-form-urlencoded'
+  return essence.trim().toLowerCase() === FORM_TYPE
 }
+
+const FORM_TYPE = 'application/x-www-form-urlencoded'

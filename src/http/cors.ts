@@ -13,6 +13,14 @@ export class Cors {
     this.#isUsed = isUsed
   }
 
+  /** The same fields with those that the answer to this request needs. Most hubs need none: nothing is copied. */
+  fields(request: Request, headers: Headers): Headers {
+    if (!this.#isUsed) return headers
+    const own = new Headers(headers)
+    this.apply(request, own)
+    return own
+  }
+
   /** Adds what the answer to this request needs, errors included (SUB-101). */
   apply(request: Request, headers: Headers): void {
     if (!this.#isUsed) return

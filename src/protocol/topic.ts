@@ -50,12 +50,28 @@ export function isProtocolString(value: string): boolean {
 
 /** Whether the topic addresses the hub path or something below it, on whatever origin (PUB-13). */
 export function isReserved(value: string, hub: HubLocation): boolean {
+  if (isElsewhere(value, hub)) return false
   const path = pathOf(value, hub)
   if (path === null) return false
   const normalized = removeDotSegments(decodeUnreserved(path))
   const own = decodeUnreserved(hub.path)
   return normalized === own || normalized.startsWith(`${own}/`)
 }
+
+/**
+ * Tells most topics apart without parsing them. The path of a URL with an authority comes from its text alone,
+ * so it holds the last segment of the hub's path only where the text does, unless something is percent-encoded.
+ */
+function isElsewhere(value: string, hub: HubLocation): boolean {
+  const segment = hub.path.slice(hub.path.lastIndexOf('/') + 1)
+  return (
+    absolute.test(value) && !value.includes('%') && !value.includes(segment) && plainSegment.test(segment)
+  )
+}
+
+const absolute = /^[a-z][a-z0-9+.-]*:\/\//i
+// Other characters of the hub's path may look different in the text of a topic: `é` and `%C3%A9`.
+const plainSegment = /^[A-Za-z0-9\-._~]+$/
 
 function pathOf(value: string, hub: HubLocation): string | null {
   const url = URL.parse(value, hub.url)

@@ -8,7 +8,8 @@ import { parseOrigins } from '../http/origin.ts'
 import { Proxies } from '../http/proxy.ts'
 import type { PublishRate } from '../http/rate.ts'
 import type { SubscriberCount, SubscriberLimits } from '../http/subscriber-count.ts'
-import { after } from '../http/timer.ts'
+import { inLaterTurn } from '../http/timer.ts'
+import { Turn } from '../http/turn.ts'
 import type { Hub } from '../hub/hub.ts'
 import type { HubLocation } from '../protocol/topic.ts'
 
@@ -28,6 +29,8 @@ export interface Inside {
 export function edge(settings: Settings, inside: Inside): AppOptions {
   const { location, hub, streams, counts, rate, authenticator, health, onUnexpected } = inside
   const { limits, hub: own } = settings
+  const cors = new Cors(parseOrigins(own.corsOrigins), own.corsOrigins.length > 0)
+  const turn = new Turn(inLaterTurn)
   const canPublish = authenticator.hasKeys('publisher')
   const canRead = authenticator.hasKeys('subscriber')
   return {
@@ -35,7 +38,7 @@ export function edge(settings: Settings, inside: Inside): AppOptions {
     onUnexpected,
     location,
     dialect: currentDialect({ location, cookieName: own.cookieName, limits }),
-    cors: new Cors(parseOrigins(own.corsOrigins), own.corsOrigins.length > 0),
+    cors,
     proxies: new Proxies(settings.proxy.trusted),
     publicOrigins: own.publicUrls,
     resourceIdentifier: resourceIdentifier(settings),
@@ -49,7 +52,7 @@ export function edge(settings: Settings, inside: Inside): AppOptions {
     canPublish,
     canSubscribe: canRead || own.anonymous,
     subscriptions: own.subscriptions ? { hub, location } : null,
-    publishing: { hub, location, origins: parseOrigins(own.publishOrigins), limits, rate },
+    publishing: { hub, location, cors, origins: parseOrigins(own.publishOrigins), limits, rate, turn },
     subscribing: {
       hub,
       streams,
@@ -62,7 +65,6 @@ export function edge(settings: Settings, inside: Inside): AppOptions {
       lifetimeMs: own.connectionLifetime,
       epochClock: Date.now,
       random: Math.random,
-      after,
     },
     isSecure: settings.tls.certFile !== null,
   }

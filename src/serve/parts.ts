@@ -6,7 +6,7 @@ import type { Settings } from '../config.ts'
 import { OpenStreams } from '../http/event-source.ts'
 import { PublishRate } from '../http/rate.ts'
 import { SubscriberCount } from '../http/subscriber-count.ts'
-import { after } from '../http/timer.ts'
+import { after, inLaterTurn } from '../http/timer.ts'
 import { Hub, type HubEvent } from '../hub/hub.ts'
 import { LocalPresence } from '../hub/presence.ts'
 import type { Transport } from '../hub/transport.ts'
@@ -33,7 +33,12 @@ export async function openParts(settings: Settings, transport: Transport, log: L
     counters.observe(event)
     events.observe(event)
   })
-  const streams = new OpenStreams(monotonic, settings.hub.heartbeat)
+  const streams = new OpenStreams({
+    clock: monotonic,
+    heartbeatMs: settings.hub.heartbeat,
+    schedule: inLaterTurn,
+    after,
+  })
   await hub.open()
   const inside: Inside = {
     location,
@@ -107,9 +112,7 @@ function openHub(
     transport,
     location,
     clock: () => performance.now(),
-    schedule: (run) => {
-      setImmediate(run)
-    },
+    schedule: inLaterTurn,
     newId: () => `urn:uuid:${crypto.randomUUID()}`,
     observe,
     after,

@@ -67,10 +67,14 @@ export class MemoryTransport implements Transport {
 
   async append(envelope: Envelope): Promise<void> {
     const tail = this.#openTail()
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
-    this.#waiting.push({ envelope, resolve, reject })
-    if (!this.#isDelivering) this.#deliver(tail)
-    return promise
+    if (this.#isDelivering) return await this.#appendLater(envelope)
+    this.#isDelivering = true
+    try {
+      tail(this.#keep(envelope))
+    } finally {
+      this.#deliverWaiting(tail)
+      this.#isDelivering = false
+    }
   }
 
   async find(id: string): Promise<Position | null> {
@@ -110,9 +114,14 @@ export class MemoryTransport implements Transport {
     this.#past.expire(this.#time.now())
   }
 
-  /** One after the other: an append made by the tail waits here until the current entry is delivered. */
-  #deliver(tail: (entry: Entry) => void): void {
-    this.#isDelivering = true
+  /** One after the other: an append made by the tail waits until the current entry is delivered. */
+  #appendLater(envelope: Envelope): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    this.#waiting.push({ envelope, resolve, reject })
+    return promise
+  }
+
+  #deliverWaiting(tail: (entry: Entry) => void): void {
     for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
       try {
         tail(this.#keep(next.envelope))
@@ -121,7 +130,6 @@ export class MemoryTransport implements Transport {
         next.reject(error)
       }
     }
-    this.#isDelivering = false
   }
 
   #keep(envelope: Envelope): Entry {

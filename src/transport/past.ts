@@ -53,6 +53,10 @@ export class Past {
     this.#head = position
     const { id, topics, frame } = envelope
     const entry: Entry = { id, topics, private: envelope.private, frame, position }
+    if (this.#keepsNothing) {
+      this.#horizon = position
+      return entry
+    }
     const place: Place = { position, at, bytes, rule, entry }
     const ruled = this.#ruledBy(place)
     this.#all.add(place)
@@ -101,6 +105,11 @@ export class Past {
     }
     this.#all.clear()
     this.#positions.clear()
+  }
+
+  /** With a rule it matters which of the two drops an entry: only what the whole drops is lost. */
+  get #keepsNothing(): boolean {
+    return this.#retention.maxCount === 0 && this.#rules.length === 0
   }
 
   #cut(ruled: RuledPast | null, topics: readonly string[]): void {

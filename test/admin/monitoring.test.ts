@@ -53,6 +53,25 @@ describe('what operators watch', () => {
     expect(page).toContain('cinnabar_delivery_seconds_count 1\n')
   })
 
+  test('times are shown as a Prometheus histogram, those above every bound too', async () => {
+    const counters = new Counters()
+    const registry = metrics({ ...sources, counters })
+    for (const ms of [0.05, 0.1, 3, 20_000]) counters.observe({ kind: 'published', ms })
+    const lines = (await registry.metrics()).split('\n').filter((line) => line.includes('publish_seconds'))
+    expect(
+      lines.filter((line) => !line.startsWith('#')).map((line) => line.replace(/.*publish_seconds/, '')),
+    ).toEqual([
+      ...['0.0001', '0.00025', '0.0005', '0.001', '0.0025'].map((le) => `_bucket{le="${le}"} 2`),
+      ...['0.005', '0.01', '0.025', '0.05', '0.1', '0.25', '0.5', '1', '2.5', '10'].map(
+        (le) => `_bucket{le="${le}"} 3`,
+      ),
+      '_bucket{le="+Inf"} 4',
+      expect.stringMatching(/^_sum 20\.0031[0-9]*$/),
+      '_count 4',
+    ])
+    expect(lines).toContain('# TYPE cinnabar_publish_seconds histogram')
+  })
+
   test.each(['grafana.json', 'alerts.yml'])('%s asks for metrics that exist', async (file) => {
     const known = names(await text())
     const asked = names(await Bun.file(new URL(`../../docs/monitoring/${file}`, import.meta.url)).text())

@@ -105,6 +105,48 @@ describe('topics of a publication', async () => {
     )
   })
 
+  test.each([hub, hubLocation('https://a.example/Hub/é'), hubLocation('https://a.example/hub')])(
+    'PUB-18 a topic is reserved by its path, whatever surrounds it: %o',
+    (own) => {
+      const piece = fc.constantFrom(
+        ...[
+          'http:',
+          'https:',
+          'foo:',
+          'HTTP:',
+          '/',
+          '//',
+          '\\',
+          '..',
+          '.',
+          '?',
+          '#',
+          '@',
+          ':8080',
+          'h.example',
+          '%2e',
+          '%6d',
+          '%C3%A9',
+          'é',
+        ],
+        ...own.path.split('/'),
+        own.path,
+        own.path.toUpperCase(),
+      )
+      fc.assert(
+        fc.property(fc.array(piece, { maxLength: 8 }), (pieces) => {
+          const topic = pieces.join('')
+          // A fragment has no part in the path; one with an escape rules out every shortcut.
+          const withFragment = topic.includes('#') ? `${topic}%41` : `${topic}#%41`
+          expect(isReserved(topic, own)).toBe(isReserved(withFragment, own))
+        }),
+        { numRuns: 2000 },
+      )
+      expect(isReserved(`https://other.example${own.path}/x`, own)).toBe(true)
+      expect(isReserved(`https://other.example${decodeURI(own.path)}/x`, own)).toBe(true)
+    },
+  )
+
   test('PUB-14 a topic that no URL parser accepts is not reserved', () => {
     expect(isReserved('https://[::1/.well-known/mercure', hub)).toBe(false)
   })
