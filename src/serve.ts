@@ -11,6 +11,7 @@ import { Listener, type Transfer } from './serve/listener.ts'
 import { monotonic, openParts, type Parts, publishRate, startBeat } from './serve/parts.ts'
 import { planReload } from './serve/reload.ts'
 import { retention } from './serve/rules.ts'
+import { Sweep } from './serve/sweep.ts'
 import type { Log } from './telemetry.ts'
 import { MemoryTransport } from './transport/memory.ts'
 import { SqliteTransport } from './transport/sqlite.ts'
@@ -40,7 +41,12 @@ export class Server {
     this.#edge = edge(settings, parts.inside)
     this.#certificate = certificate
     this.#beat = startBeat(parts.inside.streams)
-    this.#watch = setInterval(() => parts.inside.hub.look(process.memoryUsage.rss()), WATCH_MS)
+    const sweep = new Sweep(() => Bun.gc(true))
+    this.#watch = setInterval(() => {
+      const { hub } = parts.inside
+      hub.look(process.memoryUsage.rss())
+      sweep.look(parts.sources.counters.subscribers - hub.subscriberCount)
+    }, WATCH_MS)
   }
 
   /** Rejects with a plain Error for the operator; whatever was opened before is closed again. */

@@ -1,7 +1,11 @@
 import type { Hub } from '../hub/hub.ts'
 
-/** Spread so that the readers do not all come back at once; a few need no spreading. */
+/**
+ * Ends the streams of a hub that accepts nothing any more, once they have what was accepted: publishers were told so.
+ * Spread so that the readers do not all come back at once; a few need no spreading.
+ */
 export async function drain(hub: Hub, drainMs: number): Promise<void> {
+  await hub.settled()
   const subscribers = hub.subscribers
   const wholeMs = Math.min(drainMs, subscribers.length * APART_MS)
   const start = performance.now()
