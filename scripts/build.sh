@@ -10,7 +10,7 @@ compile() { # name, outfile, further options
   shift 2
   # Identifiers keep their names: Elysia reads the source of its handlers.
   "$bun" build --compile --bytecode --format=esm --minify-whitespace --minify-syntax \
-    --no-compile-autoload-dotenv --no-compile-autoload-bunfig \
+    --no-compile-autoload-dotenv --no-compile-autoload-bunfig --tsconfig-override=scripts/tsconfig.build.json \
     --define "process.env.BUILD_COMMIT=\"$commit\"" --define "process.env.BUILD_TARGET=\"$name\"" \
     "$@" src/main.ts src/transport/sqlite-writer.ts --outfile "$outfile"
 }
