@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { LocalProcess } from '../../src/cli/bench-process.ts'
 import {
   mercureTarget,
   publicationHead,
@@ -14,6 +16,11 @@ import { publisherToken } from '../../test/support/publisher.ts'
 export interface Running {
   readonly target: Target
   readonly pids: readonly string[]
+  /**
+   * Measures one event at a time by means of its own, in microseconds of processor time: for a server that is
+   * not published to on a connection that stays open.
+   */
+  cpuPerDeliveryUs?(subscribers: number, durationMs: number): Promise<number>
   stop(): Promise<void>
 }
 
@@ -21,7 +28,7 @@ export interface Running {
 export type Contender = () => Promise<Running>
 
 /** Servers have this core, the client has the other. */
-const SERVER_CORE = '0'
+export const SERVER_CORE = '0'
 const CLIENT_CORE = '1'
 
 /** Keeps the client off the core of the servers. */
@@ -111,7 +118,7 @@ http {
 }
 
 /** A server with one channel that publishes the body of a POST as it is. */
-function plainTarget(url: URL, subscribePath: string, publishPath: string): Target {
+export function plainTarget(url: URL, subscribePath: string, publishPath: string): Target {
   return {
     url,
     subscription: () => subscriptionRequest(url, subscribePath),
@@ -120,13 +127,19 @@ function plainTarget(url: URL, subscribePath: string, publishPath: string): Targ
   }
 }
 
+/** Processor time that processes have taken, in microseconds. */
+export function processorUs(pids: readonly string[]): number {
+  return new LocalProcess(pids, (path) => readFileSync(path, 'utf8')).cpuUs()
+}
+
 /** All threads that there are now; later ones inherit it. */
-async function pin(pid: number, core: string): Promise<void> {
+export async function pin(pid: number, core: string): Promise<void> {
   await Bun.$`taskset -acp ${core} ${pid}`.quiet()
 }
 
-async function end(child: Bun.Subprocess): Promise<void> {
-  child.kill('SIGKILL')
+/** Ends the process and waits for it. */
+export async function end(child: Bun.Subprocess, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+  child.kill(signal)
   await child.exited
 }
 
@@ -136,7 +149,8 @@ async function firstLine(output: ReadableStream<Uint8Array>): Promise<string> {
   return new TextDecoder().decode(value).trim()
 }
 
-function freePort(): number {
+/** A port that nobody listens on. */
+export function freePort(): number {
   const listener = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data: () => {} } })
   const { port } = listener
   listener.stop(true)

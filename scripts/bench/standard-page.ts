@@ -41,15 +41,25 @@ export function ratios({ scenarios: results }: Results): Record<string, number> 
 
 /** The table of docs/performance.md. */
 export function table(results: Results): string {
-  const rows = scenarios.map((scenario) => row(scenario, results.scenarios[scenario.name] ?? {}))
+  const columns = columnsOf(results)
+  const rows = scenarios.map((scenario) => row(scenario, results.scenarios[scenario.name] ?? {}, columns))
   return [
     `Measured on ${results.date}: medians of ${results.rounds} rounds; in parentheses, times the C loop.`,
     '',
-    '| | C epoll | nchan | cinnabar |',
-    '|---|---|---|---|',
+    `| | ${columns.join(' | ')} |`,
+    `|---|${'---|'.repeat(columns.length)}`,
     ...rows,
-    ...(results.alone === null ? [] : aloneRows(results.alone)),
+    ...(results.alone === null ? [] : aloneRows(results.alone, columns)),
   ].join('\n')
+}
+
+/** The text with another body between the marks of the section. Throws when it has no such marks. */
+export function replaceSection(text: string, name: string, body: string): string {
+  const mark = `<!-- ${name} -->\n`
+  const start = text.indexOf(mark)
+  const end = start === -1 ? -1 : text.indexOf('<!-- end -->', start)
+  if (end === -1) throw new Error(`the page has no section ${name}`)
+  return `${text.slice(0, start + mark.length)}${body}\n${text.slice(end)}`
 }
 
 /** The plots, by the name of their file. */
@@ -79,7 +89,13 @@ export function plots(results: Results): ReadonlyMap<string, string> {
   ])
 }
 
-function row({ name, title, unit }: Scenario, rounds: Rounds): string {
+/** Whoever was measured at all; the hub itself comes last. */
+function columnsOf({ scenarios: results }: Results): readonly ContenderName[] {
+  const isThere = (name: ContenderName) => Object.values(results).some((rounds) => rounds[name] !== undefined)
+  return [...(['C epoll', 'nchan', 'pushpin'] as const).filter(isThere), 'cinnabar']
+}
+
+function row({ name, title, unit }: Scenario, rounds: Rounds, columns: readonly ContenderName[]): string {
   const cell = (of: ContenderName) => {
     const values = rounds[of]
     if (values === undefined) return ''
@@ -87,16 +103,17 @@ function row({ name, title, unit }: Scenario, rounds: Rounds): string {
     return `${readable(median(values))} ${unit}${Number.isFinite(times) ? ` (${readable(times)})` : ''}`
   }
   const live = name.startsWith('publish') ? `; live only ${cell('cinnabar, live only')}` : ''
-  return `| ${title} | ${cell('C epoll')} | ${cell('nchan')} | ${cell('cinnabar')}${live} |`
+  return `| ${title} | ${columns.map(cell).join(' | ')}${live} |`
 }
 
-function aloneRows(alone: Alone): string[] {
+function aloneRows(alone: Alone, columns: readonly ContenderName[]): string[] {
+  const others = ' |'.repeat(columns.length)
   const of = `${alone.replayed.toLocaleString('en')} of ${alone.history.toLocaleString('en')} updates`
   const replay = `${readable(alone.firstMs)} ms, ${readable(alone.lastMs)} ms`
   return [
-    `| replay of ${of}: first event, last event | | | ${replay} |`,
-    `| the same right after a restart: last event | | | ${readable(alone.coldLastMs)} ms |`,
-    `| start to first answer, resident memory idle | | | ${readable(alone.startMs)} ms, ${readable(alone.idleMegabytes)} MB |`,
+    `| replay of ${of}: first event, last event${others} ${replay} |`,
+    `| the same right after a restart: last event${others} ${readable(alone.coldLastMs)} ms |`,
+    `| start to first answer, resident memory idle${others} ${readable(alone.startMs)} ms, ${readable(alone.idleMegabytes)} MB |`,
   ]
 }
 

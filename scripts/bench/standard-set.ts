@@ -5,6 +5,7 @@ import { LocalProcess } from '../../src/cli/bench-process.ts'
 import { benchPublish } from '../../src/cli/bench-publish.ts'
 import { type Bench, type BenchOptions, type Measure, Progress } from '../../src/cli/bench-run.ts'
 import { type Contender, cinnabar, findEpoll, findNchan, type Running } from './contenders.ts'
+import { findPushpin } from './pushpin.ts'
 
 /** One comparison: the same load on each contender, and the figure that counts. */
 export interface Scenario {
@@ -23,8 +24,11 @@ export interface Scenario {
 
 export type ContenderName = (typeof names)[number]
 
-const names = ['C epoll', 'nchan', 'cinnabar', 'cinnabar, live only'] as const
+const names = ['C epoll', 'nchan', 'cinnabar', 'cinnabar, live only', 'pushpin'] as const
 const all = ['C epoll', 'nchan', 'cinnabar'] as const
+const both = [...all, 'cinnabar, live only'] as const
+/** pushpin is published to in a way of its own, so nothing is said of it with many publishers. */
+const single = [...all, 'pushpin'] as const
 
 /** The standard set. A quick one is the same with less time for each. */
 export const scenarios: readonly Scenario[] = [
@@ -33,7 +37,7 @@ export const scenarios: readonly Scenario[] = [
     title: 'one event at a time to 1,000: CPU per delivery',
     unit: 'µs',
     isCost: true,
-    contenders: all,
+    contenders: single,
     measure: benchFanout,
     options: { subscribers: 1000, publishers: 1 },
     figure: 'hub_cpu_per_delivery_us',
@@ -43,7 +47,7 @@ export const scenarios: readonly Scenario[] = [
     title: 'one event at a time to 5,000: CPU per delivery',
     unit: 'µs',
     isCost: true,
-    contenders: all,
+    contenders: single,
     measure: benchFanout,
     options: { subscribers: 5000, publishers: 1 },
     figure: 'hub_cpu_per_delivery_us',
@@ -63,7 +67,7 @@ export const scenarios: readonly Scenario[] = [
     title: '50 publishers, nobody listens: CPU per publication',
     unit: 'µs',
     isCost: true,
-    contenders: names,
+    contenders: both,
     measure: benchPublish,
     options: { publishers: 50 },
     figure: 'hub_cpu_per_publish_us',
@@ -73,7 +77,7 @@ export const scenarios: readonly Scenario[] = [
     title: 'the same: publications per second',
     unit: 'per s',
     isCost: false,
-    contenders: names,
+    contenders: both,
     measure: benchPublish,
     options: { publishers: 50 },
     figure: 'publishes_per_second',
@@ -121,15 +125,22 @@ export const scenarios: readonly Scenario[] = [
   },
 ]
 
-/** Whoever is installed here. */
-export async function contenders(): Promise<ReadonlyMap<ContenderName, Contender>> {
+/** The hub and the C loop, and with `peers` whoever else is installed here. */
+export async function contenders({
+  peers,
+}: {
+  readonly peers: boolean
+}): Promise<ReadonlyMap<ContenderName, Contender>> {
   const found = new Map<ContenderName, Contender>([
     ['cinnabar', () => cinnabar()],
     ['cinnabar, live only', () => cinnabar(['--transport=local'])],
   ])
-  const [epoll, nchan] = [await findEpoll(), await findNchan()]
+  const epoll = await findEpoll()
   if (epoll !== null) found.set('C epoll', epoll)
+  if (!peers) return found
+  const [nchan, pushpin] = [await findNchan(), await findPushpin()]
   if (nchan !== null) found.set('nchan', nchan)
+  if (pushpin !== null) found.set('pushpin', pushpin)
   return found
 }
 
@@ -137,6 +148,9 @@ export async function contenders(): Promise<ReadonlyMap<ContenderName, Contender
 export async function measure(scenario: Scenario, contender: Contender, timing: Timing): Promise<number> {
   const running = await contender()
   try {
+    if (running.cpuPerDeliveryUs !== undefined) {
+      return await running.cpuPerDeliveryUs(scenario.options.subscribers ?? 1, timing.durationMs)
+    }
     const report = await scenario.measure(benchOf(running, { ...timing, ...scenario.options }))
     return (report.figures[scenario.figure] ?? Number.NaN) * (scenario.scale ?? 1)
   } finally {
