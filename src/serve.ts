@@ -172,12 +172,12 @@ export class Server {
 
   /**
    * A vanished reader is gone within two heartbeats: one may pass before anything is sent to it. What the kernel
-   * holds for a reader that has stopped follows what the hub holds for it.
+   * holds for a reader that has stopped follows what the hub holds for it, and has room for one whole update.
    */
   #limitConnections(): void {
     const { hub, limits, listen } = this.#settings
     const silenceMs = Math.round(hub.heartbeat * SILENCE_SHARE)
-    const unsentBytes = Math.max(limits.subscriberBuffer, UNSENT_BYTES_MIN)
+    const unsentBytes = Math.max(UNSENT_SHARE * limits.subscriberBuffer, limits.body)
     const hubListeners = this.#listeners.slice(0, listen.length)
     const unlimited = hubListeners.filter(
       (listener) => !listener.limitConnections({ silenceMs, unsentBytes }),
@@ -217,5 +217,5 @@ function startWriter(): Worker {
   return new Worker(new URL('./transport/sqlite-writer.ts', import.meta.url).href)
 }
 
-/** Less would cut a good reader where several large updates come at once. */
-const UNSENT_BYTES_MIN = 512 * 1024
+/** By default about what the kernel would take by itself. With less, readers of many large updates are cut in a burst. */
+const UNSENT_SHARE = 4
