@@ -26,6 +26,9 @@ export class Hub {
   readonly #newId: () => string
   readonly #observe: (event: HubEvent) => void
   readonly #dispatch: Dispatch
+  /** Publications on their way into the log. */
+  #appending = 0
+  #appended: PromiseWithResolvers<void> | null = null
   readonly #replay: Replay
   readonly #announcer: Announcer | null
   readonly #presence: Presence | null
@@ -92,16 +95,21 @@ export class Hub {
    * Rejects with `store-full`, `store-failed`, `store-unavailable` or `shutting-down`.
    */
   async publish(update: Update): Promise<string> {
-    if (this.#state !== 'open')
-      throw new ProtocolError('shutting-down', 'the hub accepts no more publications')
-    if (this.#dispatch.isFull) await this.#dispatch.drained()
+    this.#checkPublishing()
+    if (this.#dispatch.isFull) {
+      await this.#dispatch.drained()
+      this.#checkPublishing()
+    }
     const id = update.id ?? this.#newId()
     const start = this.#clock()
+    this.#appending++
     try {
       await this.#transport.append(seal(update, id))
     } catch (error) {
       this.#observe({ kind: 'publish-failed', problem: error instanceof Error ? error.message : 'unknown' })
       throw error
+    } finally {
+      if (--this.#appending === 0) this.#appended?.resolve()
     }
     this.#observe({ kind: 'published', ms: this.#clock() - start })
     return id
@@ -161,9 +169,13 @@ export class Hub {
     this.#state = 'closing'
   }
 
-  /** Resolves when the live readers were written everything that is in the log. */
-  settled(): Promise<void> {
-    return this.#dispatch.settled()
+  /** Resolves when every publication on its way is in the log, and the live readers were written all of it. */
+  async settled(): Promise<void> {
+    while (this.#appending > 0) {
+      this.#appended = Promise.withResolvers()
+      await this.#appended.promise
+    }
+    await this.#dispatch.settled()
   }
 
   /** The subscribers of this moment, for whoever ends them one by one. */
@@ -177,6 +189,11 @@ export class Hub {
     this.#endAll({ kind: 'shutdown' })
     await this.#announcer?.settle()
     await this.#transport.close()
+  }
+
+  #checkPublishing(): void {
+    if (this.#state === 'open') return
+    throw new ProtocolError('shutting-down', 'the hub accepts no more publications')
   }
 
   #openAnnouncer({ presence, location, after, presenceGraceMs: graceMs }: HubOptions): Announcer | null {

@@ -1,14 +1,15 @@
 import type { Hub } from '../hub/hub.ts'
 
 /**
- * Ends the streams of a hub that accepts nothing any more, once they have what was accepted: publishers were told so.
- * Spread so that the readers do not all come back at once; a few need no spreading.
+ * Ends the streams of a hub that accepts nothing any more, once they have what was accepted, and after `drainMs` at
+ * the latest. Spread so that the readers do not all come back at once; a few need no spreading.
  */
 export async function drain(hub: Hub, drainMs: number): Promise<void> {
-  await hub.settled()
+  const until = performance.now() + drainMs
+  await within(drainMs, hub.settled())
   const subscribers = hub.subscribers
-  const wholeMs = Math.min(drainMs, subscribers.length * APART_MS)
   const start = performance.now()
+  const wholeMs = Math.max(0, Math.min(until - start, subscribers.length * APART_MS))
   for (let ended = 0; ended < subscribers.length; ) {
     const share = wholeMs === 0 ? 1 : (performance.now() - start) / wholeMs
     const due = Math.min(subscribers.length, Math.ceil(share * subscribers.length))
@@ -16,6 +17,13 @@ export async function drain(hub: Hub, drainMs: number): Promise<void> {
     ended = due
     if (ended < subscribers.length) await new Promise((resolve) => setTimeout(resolve, 20))
   }
+}
+
+/** Waits for the promise, but no longer than that. */
+async function within(ms: number, promise: Promise<void>): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<void>()
+  const timer = setTimeout(resolve, ms)
+  await Promise.race([promise, late]).finally(() => clearTimeout(timer))
 }
 
 /** How far the ends of two streams are apart at most, in milliseconds. */
