@@ -16,7 +16,7 @@ Object.setPrototypeOf(RecognizedStream.prototype, Stream.prototype)
  * One open event stream: a sink of the hub over a direct stream of Bun, of which it is the source itself.
  *
  * Life: made by a handler -> `pull` when the response is being sent (only then is anybody registered, since
- * HEAD and a connection that is already gone never pull) -> open -> closed once, by the reader, the hub or a
+ * a connection that is already gone never pulls) -> open -> closed once, by the reader, the hub or a
  * limit. While the socket takes nothing, frames wait here by reference and are counted; over the limit the
  * stream is cut, and the reader comes back with its cursor.
  *
@@ -68,12 +68,14 @@ export class EventStream extends RecognizedStream implements Sink {
     const { retryMs } = this.#options
     // The first bytes make the headers leave at once (SUB-51).
     this.#send(controller, retryMs > 0 ? encodeRetry(retryMs) : heartbeat)
-    this.#owner.onOpen(this)
+    // The first write may find out that nobody is there.
+    if (!this.#isClosed) this.#owner.onOpen(this)
   }
 
   /** As the source: the connection is gone. */
   cancel(): void {
     this.#owner.end({ kind: 'client' })
+    this.close({ kind: 'client' })
   }
 
   get isReady(): boolean {
@@ -117,6 +119,8 @@ export class EventStream extends RecognizedStream implements Sink {
     this.#owner.onClosed()
     if (controller !== null && reason.kind !== 'client') this.#closeController(controller, reason)
     this.#account(-this.#waitingBytes)
+    // Emptied as well: a write that ends the stream may be one of the loop that takes from it.
+    this.#backlog?.clear()
     this.#backlog = null
     this.#ready?.resolve()
   }

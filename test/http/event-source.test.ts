@@ -13,6 +13,14 @@ import { readEvents } from '../support/event-stream.ts'
 import { update } from '../support/hub.ts'
 import { StreamClient } from '../support/stream-client.ts'
 
+/** What Bun gives to a direct stream, for a connection that takes everything. */
+const controller = {
+  write: ({ length }: Uint8Array): number | Promise<unknown> => length,
+  flush: () => {},
+  end: () => {},
+  close: () => {},
+}
+
 /** One event as the hub would write it. */
 const frame = (data: string, id = 'x') => encode(update({ topics: ['a'], data }), id)
 
@@ -124,6 +132,36 @@ describe('a stream', () => {
 })
 
 describe('the end of a stream', () => {
+  test('SUB-92 a connection that turns out to be gone at the first write registers nobody', async () => {
+    await using fixture = new Fixture()
+    const stream = fixture.make()
+    const write = () => {
+      stream.cancel()
+      return 0
+    }
+    stream.pull({ ...controller, write })
+    expect([fixture.opened.length, fixture.closed, fixture.streams.size]).toEqual([0, 1, 0])
+  })
+
+  test('SUB-92 one that turns out to be gone while the backlog is sent gives up all that waits, once', async () => {
+    await using fixture = new Fixture({ bufferBytesMax: 1_000_000 })
+    const stream = fixture.make()
+    const taken = Promise.withResolvers<void>()
+    const writes: number[] = []
+    const write = ({ length }: Uint8Array) => {
+      writes.push(length)
+      if (writes.length === 2) return taken.promise
+      if (writes.length === 3) stream.cancel()
+      return length
+    }
+    stream.pull({ ...controller, write })
+    for (let n = 0; n < 5; n++) stream.write(frame('x'.repeat(60_000)))
+    expect(fixture.streams.waitingBytes).toBeGreaterThan(60_000)
+    taken.resolve()
+    await until('its end', () => fixture.closed === 1)
+    expect([writes.length, fixture.streams.waitingBytes]).toEqual([3, 0])
+  })
+
   test('SUB-92 a reader that goes away is told once, and later writes do nothing', async () => {
     await using fixture = new Fixture()
     const { client, stream } = await fixture.open()
