@@ -45,7 +45,7 @@ export class Server {
     this.#watch = setInterval(() => {
       const { hub } = parts.inside
       hub.look(process.memoryUsage.rss())
-      sweep.look(parts.sources.counters.subscribers - hub.subscriberCount)
+      sweep.look(parts.sources.counters.subscribers - hub.subscriberCount, hub.subscriberCount)
     }, WATCH_MS)
   }
 
@@ -172,7 +172,7 @@ export class Server {
 
   /**
    * A vanished reader is gone within two heartbeats: one may pass before anything is sent to it. What the kernel
-   * holds for a reader that has stopped follows what the hub holds for it, and has room for one whole update.
+   * holds for a reader that has stopped follows what the hub holds for it, and has room for the largest body.
    */
   #limitConnections(): void {
     const { hub, limits, listen } = this.#settings
@@ -191,6 +191,12 @@ const CERTIFICATE_LOOK_MS = 2000
 
 /** The rest of the second heartbeat is for the timers on the way. */
 const SILENCE_SHARE = 0.75
+
+/**
+ * With the default buffer this is about what the kernel would take by itself. With less, readers of many large updates
+ * are cut in a burst.
+ */
+const UNSENT_SHARE = 4
 
 /** How often the memory budget looks at the process, in milliseconds. */
 const WATCH_MS = 200
@@ -216,6 +222,3 @@ function openTransport(settings: Settings): Transport {
 function startWriter(): Worker {
   return new Worker(new URL('./transport/sqlite-writer.ts', import.meta.url).href)
 }
-
-/** By default about what the kernel would take by itself. With less, readers of many large updates are cut in a burst. */
-const UNSENT_SHARE = 4

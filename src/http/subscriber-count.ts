@@ -46,8 +46,10 @@ export class SubscriberCount {
   /** Counts one more stream; the answer is for `remove`, once. */
   add(address: string | null, holder: string | null): Counted {
     const { perAddress, perHolder } = this.#limits
-    const network_ = perAddress > 0 && address !== null ? network(address) : null
-    const counted = { network: network_, holder: perHolder > 0 ? holder : null }
+    const counted: Counted = {
+      network: perAddress > 0 && address !== null ? network(address) : null,
+      holder: perHolder > 0 ? holder : null,
+    }
     this.#step(counted, 1)
     return counted.network === null && counted.holder === null ? inTotal : counted
   }
@@ -56,10 +58,10 @@ export class SubscriberCount {
     this.#step(counted, -1)
   }
 
-  #step({ network, holder }: Counted, by: number): void {
+  #step(counted: Counted, by: number): void {
     this.#total += by
-    if (network !== null) step(this.#byAddress, network, by)
-    if (holder !== null) step(this.#byHolder, holder, by)
+    if (counted.network !== null) step(this.#byAddress, counted.network, by)
+    if (counted.holder !== null) step(this.#byHolder, counted.holder, by)
   }
 }
 

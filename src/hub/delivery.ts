@@ -5,8 +5,8 @@ import type { Entry } from './transport.ts'
 /**
  * One entry that came alone, on its way to whoever it reaches. Each reader is looked at and written to at once,
  * since what is remembered between planning and writing is most of what a delivery costs beyond the kernel. It
- * may be left in the middle and taken up in a later turn: who has it is seen by the position, who ends meanwhile
- * leaves the sets, who joins begins after the entry.
+ * may be left in the middle and taken up in a later turn: who has it or may not read it is seen by the position, who
+ * ends meanwhile leaves the sets, who joins begins after the entry.
  */
 export class Delivery {
   readonly #entry: Entry
@@ -26,21 +26,22 @@ export class Delivery {
     this.#permitted = permitted
   }
 
-  /** Writes, and asks after every so many writes whether it is time to stop. Answers whether all have it. */
-  run(writes: number, isOver: () => boolean): boolean {
+  /** Writes, and asks after every so many readers whether it is time to stop. Answers whether it is over. */
+  run(readers: number, isOver: () => boolean): boolean {
     const { position, frame } = this.#entry
     const permitted = this.#permitted
-    let written = 0
+    let seen = 0
     for (const group of this.#groups) {
       // A plain loop over the set: one that goes on with a kept iterator was slower by several percent.
       for (const reader of group) {
         // Several matchers or topics may lead to one reader, who gets the entry once (SUB-63).
         if (position <= reader.after) continue
-        if (permitted !== null && !permitted(reader.identity)) continue
         reader.after = position
-        this.count++
-        reader.sink.write(frame)
-        if (++written % writes === 0 && isOver()) return false
+        if (permitted === null || permitted(reader.identity)) {
+          this.count++
+          reader.sink.write(frame)
+        }
+        if (++seen % readers === 0 && isOver()) return false
       }
     }
     return true

@@ -9,9 +9,9 @@ import type { Entry } from './transport.ts'
 
 /**
  * Entries to live subscribers. The entries of a turn are planned together (who gets which), then each
- * subscriber is written to once; one that comes alone needs no plan. All of it stops after a slice of time and
- * goes on in a later turn, so that a publication to tens of thousands holds nobody else up; what comes next waits
- * until everything before it is written, which keeps the order of every subscriber.
+ * subscriber is written to once; one that comes alone needs no plan. All of it stops after a slice of time, planning
+ * between two entries, and goes on in a later turn, so that a publication to tens of thousands holds nobody else up;
+ * what comes next waits until everything before it is written, which keeps the order of every subscriber.
  */
 export class Dispatch {
   readonly #routing: Routing<Subscriber>
@@ -159,7 +159,7 @@ export class Dispatch {
   }
 
   #deliver(alone: Delivery, until: number): void {
-    if (!alone.run(WRITES_BETWEEN_CLOCKS, () => this.#options.clock() >= until)) return
+    if (!alone.run(READERS_BETWEEN_CLOCKS, () => this.#options.clock() >= until)) return
     this.#alone = null
     this.#finish(alone.count, this.#aloneSince)
   }
@@ -167,7 +167,7 @@ export class Dispatch {
   #write(until: number): void {
     const { readers } = this.#plan
     while (this.#plan.next < readers.length) {
-      const end = Math.min(this.#plan.next + WRITES_BETWEEN_CLOCKS, readers.length)
+      const end = Math.min(this.#plan.next + READERS_BETWEEN_CLOCKS, readers.length)
       for (; this.#plan.next < end; this.#plan.next++) writeTo(readers[this.#plan.next])
       if (this.#options.clock() >= until) break
     }
@@ -196,7 +196,7 @@ export interface DispatchOptions {
 
 /** More than this in one write to a reader gains nothing. */
 const PLAN_BYTES = 256 * 1024
-const WRITES_BETWEEN_CLOCKS = 64
+const READERS_BETWEEN_CLOCKS = 64
 
 interface Plan {
   readonly readers: Subscriber[]

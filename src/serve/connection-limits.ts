@@ -12,7 +12,7 @@ export interface ConnectionLimits {
 /**
  * Limits every connection of the port that is accepted from now on: a peer that vanished without a word is
  * given up, where the kernel alone would retry for about 15 minutes, and one that reads nothing holds no more
- * than that, where the kernel alone would take about 4 MB. What was sent and not acknowledged does not count, so
+ * than so many bytes. What was sent and not acknowledged does not count, so
  * a reader far away is no slower.
  *
  * Bun 1.4.5 has no way to say this, and its own idle timeout ends streams that are written to, so this asks the
@@ -27,7 +27,7 @@ export function limitConnections(port: number, { silenceMs, unsentBytes }: Conne
       .map(Number)
       .filter((fd) => isListening(library, fd) && portOf(library, fd) === port)
     const set = (fd: number, option: number, value: number) =>
-      library.setsockopt(fd, IPPROTO_TCP, option, new Uint32Array([value]), 4) === 0
+      library.setsockopt(fd, IPPROTO_TCP, option, new Int32Array([Math.min(value, INT_MAX)]), 4) === 0
     return (
       sockets.length > 0 &&
       sockets.every((fd) => set(fd, TCP_USER_TIMEOUT, silenceMs) && set(fd, TCP_NOTSENT_LOWAT, unsentBytes))
@@ -51,6 +51,7 @@ const SO_ACCEPTCONN = 30
 const IPPROTO_TCP = 6
 const TCP_USER_TIMEOUT = 18
 const TCP_NOTSENT_LOWAT = 25
+const INT_MAX = 2 ** 31 - 1
 
 /** False for what is no socket as well. The tables in /proc would tell the same, in 20 ms each. */
 function isListening({ getsockopt }: Library, fd: number): boolean {

@@ -11,11 +11,14 @@ export class Sweep {
     this.#collect = collect
   }
 
-  /** To be called now and then with how many streams have ended so far. Waits until no more of them do. */
-  look(ended: number): void {
+  /**
+   * To be called now and then with how many streams have ended so far and how many are open. Waits until none has
+   * ended since the last look, and more have gone than are left: a collection walks over all that lives.
+   */
+  look(ended: number, open: number): void {
     const isQuiet = ended === this.#seen
     this.#seen = ended
-    if (!isQuiet || ended - this.#collected < STREAMS) return
+    if (!isQuiet || ended - this.#collected < Math.max(STREAMS, open)) return
     this.#collected = ended
     this.#collect()
   }

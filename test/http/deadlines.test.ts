@@ -40,7 +40,7 @@ class Fixture {
 
   pass(ms: number): void {
     this.now += ms
-    for (const timer of this.#timers) {
+    for (const timer of [...this.#timers]) {
       if (timer.at > this.now) continue
       this.#timers.delete(timer)
       timer.run()
@@ -60,6 +60,22 @@ describe('deadlines', () => {
     expect(fixture.due).toEqual([10])
     fixture.pass(20)
     expect(fixture.due).toEqual([10, 20.5, 30])
+    expect([fixture.queue.size, fixture.timers]).toEqual([0, 0])
+  })
+
+  test('thousands at one time are ended in slices, so that nobody waits for all of them', () => {
+    const fixture = new Fixture()
+    const onDue = () => {
+      fixture.now += 2
+    }
+    for (let n = 0; n < 20; n++) fixture.add(10, onDue)
+    fixture.pass(10)
+    expect(fixture.due.length).toBeLessThan(6)
+    while (fixture.due.length < 20) {
+      const before = fixture.due.length
+      fixture.pass(0)
+      expect(fixture.due.length - before).toBeWithin(1, 6)
+    }
     expect([fixture.queue.size, fixture.timers]).toEqual([0, 0])
   })
 

@@ -53,6 +53,19 @@ describe('the delivery of one entry', () => {
     expect(delivery.count).toBe(6)
   })
 
+  test('it stops also among those who may not read it, and asks for each of them once', () => {
+    const readers = Array.from({ length: 6 }, () => reader())
+    let asked = 0
+    const refused = () => {
+      asked++
+      return false
+    }
+    const delivery = new Delivery(entry, [setOf(readers)], refused)
+    expect([delivery.run(2, always), asked]).toEqual([false, 2])
+    while (!delivery.run(2, always)) expect(asked).toBeLessThan(7)
+    expect([asked, delivery.count]).toEqual([6, 0])
+  })
+
   test('nobody to reach is done at once', () => {
     expect(new Delivery(entry, [], null).run(1, never)).toBe(true)
   })

@@ -16,6 +16,7 @@ describe('what the kernel does for a connection', () => {
       const limits = { silenceMs: 15_000, unsentBytes: 1 << 20 }
       expect(limitConnections(port, limits)).toBe(true)
       expect(limitConnections(port, { silenceMs: 0, unsentBytes: 0 })).toBe(true)
+      expect(limitConnections(port, { silenceMs: 0, unsentBytes: 2 ** 40 })).toBe(true)
       void server.stop(true)
       expect(limitConnections(port, limits)).toBe(false)
     },
