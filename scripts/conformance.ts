@@ -30,8 +30,9 @@ async function titles(): Promise<readonly { readonly file: string; readonly titl
     const pattern =
       /\b(?:test|describe)(?:\.\w+)?(?:\([^'"`]*\))?\(\s*(?:'((?:[^'\\]|\\.)*)'|`([^`]*)`|"([^"]*)")/g
     const each = /\)\(\s*\n?\s*'((?:[^'\\]|\\.)*[A-Z]{3}-\d{2}(?:[^'\\]|\\.)*)'/g
-    for (const match of [...text.matchAll(pattern), ...text.matchAll(each)]) {
-      const title = match[1] ?? match[2] ?? match[3] ?? ''
+    const matches = [...text.matchAll(pattern), ...text.matchAll(each)]
+    // A title that stands alone in its line may match both.
+    for (const title of new Set(matches.map((match) => match[1] ?? match[2] ?? match[3] ?? ''))) {
       if (/[A-Z]{3}-\d{2}/.test(title)) found.push({ file, title: title.replace(/\$\{[^}]*\}/g, '…') })
     }
   }
