@@ -7,14 +7,7 @@ import { MemoryRun, type MemoryRunOptions, WrongConfigurations } from './bench-m
 import { countOf, durationOf, sizeRangeOf } from './bench-numbers.ts'
 import { Progress } from './bench-run.ts'
 import { STAMP_LENGTH } from './bench-stamp.ts'
-import {
-  CommandFailure,
-  type CommandIo,
-  type ExitCode,
-  messageOf,
-  runCommand,
-  UsageError,
-} from './command.ts'
+import { type CommandIo, type ExitCode, runCommand, UsageError, writeResult } from './command.ts'
 import { version } from './version.ts'
 
 const line: CommandLine = {
@@ -90,7 +83,7 @@ async function measure(args: Arguments, io: CommandIo, program: readonly string[
   }
   io.stdout(args.has('json') ? memoryJson(report) : memoryTable(report))
   const file = args.value('plot')
-  if (file !== null) await write(file, memoryPlot(report))
+  if (file !== null) await writeResult(file, memoryPlot(report))
   return report.outcomes.some(({ problem }) => problem !== null) ? 1 : 0
 }
 
@@ -183,9 +176,3 @@ class Ending {
 }
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-
-async function write(file: string, content: string): Promise<void> {
-  await Bun.write(file, content).catch((error) => {
-    throw new CommandFailure(`${file} cannot be written: ${messageOf(error)}`)
-  })
-}

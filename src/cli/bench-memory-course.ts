@@ -21,12 +21,18 @@ export class Course {
   #samples: MemorySample[] = []
   #seen = 0
   #every = 1
+  #latest: MemorySample | null = null
   #residentPeak = Number.NaN
   #diskPeak = Number.NaN
 
   /** Thinned out evenly, the first one always among them. */
   get samples(): readonly MemorySample[] {
     return this.#samples
+  }
+
+  /** The last one, also when it was left out. */
+  get latest(): MemorySample | null {
+    return this.#latest
   }
 
   /** Of all samples, also of those that were left out. */
@@ -39,6 +45,7 @@ export class Course {
   }
 
   add(sample: MemorySample): void {
+    this.#latest = sample
     this.#residentPeak = larger(this.#residentPeak, sample.residentBytes)
     this.#diskPeak = larger(this.#diskPeak, sample.diskBytes)
     if (this.#seen++ % this.#every !== 0) return

@@ -27,12 +27,6 @@ export class LiveChart {
     this.#drawn = lines.length
   }
 
-  /** Takes the picture away. */
-  clear(): void {
-    this.#write(this.#back())
-    this.#drawn = 0
-  }
-
   #back(): string {
     return this.#drawn === 0 ? '' : `\x1b[${this.#drawn}A\r\x1b[J`
   }
@@ -66,7 +60,7 @@ export function liveLines(
 function legendText({ configuration, course, sent, problem }: MemoryOutcome): string {
   const name = configuration.name.padEnd(14)
   if (problem !== null) return `${name} ${problem}`
-  const now = course.samples.at(-1)
+  const now = course.latest
   const kept = Number.isFinite(now?.rows) ? (now?.rows ?? 0).toLocaleString('en') : '-'
   return [
     name,

@@ -127,7 +127,8 @@ function mixedSizes(target: Target, sizes: SizeRange): Target {
   }
 }
 
-function aborted(signal: AbortSignal): Promise<void> {
+/** Resolves when it is aborted. */
+export function aborted(signal: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>()
   if (signal.aborted) resolve()
   signal.addEventListener('abort', () => resolve(), { once: true })

@@ -156,10 +156,10 @@ function figuresOf({ course }: MemoryOutcome) {
     resident: {
       first: resident[0] ?? Number.NaN,
       median: median(resident),
-      last: resident.at(-1) ?? Number.NaN,
+      last: course.latest?.residentBytes ?? Number.NaN,
     },
-    heap: values(pointsOf(course, (sample) => sample.heapBytes)).at(-1) ?? Number.NaN,
-    rows: values(pointsOf(course, (sample) => sample.rows)).at(-1) ?? Number.NaN,
+    heap: course.latest?.heapBytes ?? Number.NaN,
+    rows: course.latest?.rows ?? Number.NaN,
     trends: {
       resident: trendOf(residentPoints),
       disk: trendOf(pointsOf(course, (sample) => sample.diskBytes)),

@@ -4,7 +4,7 @@ import { HistoryFolder } from '../transport/history-folder.ts'
 import { environmentOf, type HubConfiguration, problemsOf } from './bench-memory-configurations.ts'
 import { Course, type MemorySample, metricOf } from './bench-memory-course.ts'
 import { type Addresses, BenchHub, HUB_PATH, type RunIssuer, serveFlags } from './bench-memory-hub.ts'
-import { type MemoryLoad, runLoad, shareOf } from './bench-memory-load.ts'
+import { aborted, type MemoryLoad, runLoad, shareOf } from './bench-memory-load.ts'
 import type { MemoryOutcome, MemoryReport } from './bench-memory-report.ts'
 import { processMemory } from './bench-process.ts'
 import { mercureTarget } from './bench-target.ts'
@@ -61,18 +61,20 @@ export class MemoryRun {
 
   /** Rejects with `WrongConfigurations` before anything is started. Leaves no process and no file. */
   async run(): Promise<MemoryReport> {
+    let seconds = 0
     try {
       await this.#start()
       const sampling = this.#sampling()
       await Promise.all(this.#measured.map((one) => this.#publish(one)))
       await sampling.stop()
+      seconds = this.#seconds()
     } finally {
       await Promise.all(this.#measured.map(({ hub }) => hub.close()))
       this.#folder.remove()
     }
     return {
       load: this.#options.load,
-      seconds: this.#seconds(),
+      seconds,
       isInterrupted: this.#options.signal.aborted,
       outcomes: this.#measured.map(({ outcome }) => outcome),
     }
@@ -102,7 +104,8 @@ export class MemoryRun {
         authorization,
       )
     })
-    await Promise.race([Promise.all(this.#measured.map((one) => one.start())), aborted(this.#options.signal)])
+    const { signal } = this.#options
+    await Promise.race([Promise.all(this.#measured.map((one) => one.start(signal))), aborted(signal)])
     this.#startedAt = performance.now()
   }
 
@@ -215,12 +218,12 @@ class Measured {
     return { configuration, course, sent, problem }
   }
 
-  /** Resolves when it listens, or when it is known why it does not. */
-  async start(): Promise<void> {
+  /** Resolves when it listens, or when it is known why it does not. One that is ended early has no problem. */
+  async start(signal: AbortSignal): Promise<void> {
     try {
       this.addresses = await this.hub.addresses()
     } catch (error) {
-      this.problem = messageOf(error)
+      if (!signal.aborted) this.problem = messageOf(error)
       this.isOver = true
     }
   }
@@ -239,7 +242,7 @@ class Measured {
 }
 
 /** Between the end of the connections of a process and its own. */
-const ENDING_MS = 500
+const ENDING_MS = 5000
 
 async function tokenOf(issuer: RunIssuer, io: CommandIo): Promise<string> {
   return await mint({
@@ -258,10 +261,3 @@ async function tokenOf(issuer: RunIssuer, io: CommandIo): Promise<string> {
 
 /** Longer than anybody watches. */
 const TOKEN_MS = 30 * 24 * 3_600_000
-
-function aborted(signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  if (signal.aborted) resolve()
-  signal.addEventListener('abort', () => resolve(), { once: true })
-  return promise
-}

@@ -11,15 +11,7 @@ import { asJson, asPlot, asTable } from './bench-report.ts'
 import { type Bench, type BenchOptions, type Measure, Progress } from './bench-run.ts'
 import { STAMP_LENGTH } from './bench-stamp.ts'
 import { mercureTarget } from './bench-target.ts'
-import {
-  CommandFailure,
-  type CommandIo,
-  type ExitCode,
-  messageOf,
-  randomText,
-  runCommand,
-  UsageError,
-} from './command.ts'
+import { type CommandIo, type ExitCode, randomText, runCommand, UsageError, writeResult } from './command.ts'
 import { authorization, hubOptions, hubUrl } from './hub-request.ts'
 
 /** A kind of run with the defaults that make sense for it. */
@@ -105,7 +97,7 @@ export function runBench(argv: readonly string[], io: CommandIo): Promise<ExitCo
     bench.progress.clear()
     io.stdout(args.has('json') ? asJson(name, bench.target.url.href, report) : asTable(report))
     const file = args.value('plot')
-    if (file !== null) await write(file, asPlot(report))
+    if (file !== null) await writeResult(file, asPlot(report))
     return 0
   })
 }
@@ -157,10 +149,4 @@ function optionsOf(args: Arguments, defaults: BenchOptions): BenchOptions {
     throw new UsageError('--topics does not divide --subscribers')
   }
   return options
-}
-
-async function write(file: string, content: string): Promise<void> {
-  await Bun.write(file, content).catch((error) => {
-    throw new CommandFailure(`${file} cannot be written: ${messageOf(error)}`)
-  })
 }

@@ -88,3 +88,10 @@ function misused(line: CommandLine, problems: readonly string[], io: CommandIo):
   io.stderr(`Try: cinnabar ${line.name} --help\n`)
   return 2
 }
+
+/** Writes a file that was asked for. Rejects with a `CommandFailure`. */
+export async function writeResult(file: string, content: string): Promise<void> {
+  await Bun.write(file, content).catch((error) => {
+    throw new CommandFailure(`${file} cannot be written: ${messageOf(error)}`)
+  })
+}
