@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -57,6 +57,7 @@ export async function cinnabarOf(hub: RunningHub): Promise<Running> {
 export async function findEpoll(): Promise<Contender | null> {
   if (Bun.which('cc') === null) return null
   const folder = await mkdtemp(join(tmpdir(), 'cinnabar-epoll-'))
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
   const source = new URL('epoll.c', import.meta.url).pathname
   const executable = join(folder, 'epoll')
   const compiled = await Bun.$`cc -O2 -o ${executable} ${source}`.nothrow()

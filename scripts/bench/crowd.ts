@@ -142,15 +142,24 @@ export class CrowdReader {
   }
 }
 
-/** So many readers, opened a hundred at a time, when all of them are answered. */
+/** So many readers, opened a hundred at a time, when all of them are answered. Leaves none when that fails. */
 export async function openCrowd(count: number, make: (index: number) => CrowdReader): Promise<CrowdReader[]> {
   const crowd = Array.from({ length: count }, (_, index) => make(index))
-  for (let from = 0; from < count; from += 100) {
-    const some = crowd.slice(from, from + 100)
-    await Promise.all(some.map((reader) => reader.connect()))
-    while (some.some((reader) => !reader.isOpen)) await Bun.sleep(5)
+  try {
+    for (let from = 0; from < count; from += 100) {
+      const some = crowd.slice(from, from + 100)
+      await Promise.all(some.map((reader) => reader.connect()))
+      const end = performance.now() + OPENING_MS
+      while (some.some((reader) => !reader.isOpen)) {
+        if (performance.now() > end) throw new Error('the readers are not answered')
+        await Bun.sleep(5)
+      }
+    }
+    return crowd
+  } catch (error) {
+    for (const reader of crowd) reader.stop()
+    throw error
   }
-  return crowd
 }
 
 /** Takes the framing off a body with `Transfer-Encoding: chunked`. */
@@ -194,6 +203,8 @@ interface Target {
 const ID = Buffer.from('\nid: n')
 const nothing = Buffer.alloc(0)
 const COME_BACK_MS = 300
+/** For a hundred at once. */
+const OPENING_MS = 60_000
 
 const handlers = {
   open: (socket: Socket<CrowdReader>) => {

@@ -31,11 +31,12 @@ const isBaseline = process.argv.includes('--baseline')
 const isQuick = isBaseline || process.argv.includes('--quick')
 const only = optionOf('--only')?.split(',') ?? null
 const roundCount = Number(optionOf('--rounds') ?? (isQuick && !isBaseline ? 3 : 5))
-const timing: Timing = isQuick ? { durationMs: 1000, warmupMs: 500 } : { durationMs: 4000, warmupMs: 2000 }
+const timing: Timing = isQuick ? { durationMs: 2000, warmupMs: 2000 } : { durationMs: 4000, warmupMs: 2000 }
 /** These take long, or say nothing on a machine that does something else meanwhile. */
 const slow = ['fanout-5000', 'publish-rate', 'latency-60', 'idle-10000', 'topics-1', 'topics-10000']
 const chosen = scenarios.filter(({ name }) => only?.includes(name) ?? !(isQuick && slow.includes(name)))
 
+if (chosen.length === 0) throw new Error(`--only knows ${scenarios.map(({ name }) => name).join(', ')}`)
 await pinClient()
 const found = await contenders({ peers: !isQuick })
 if (isQuick && !found.has('C epoll')) throw new Error('there is no C compiler: apt-get install gcc libc6-dev')

@@ -7,7 +7,7 @@ import { publisherToken } from '../support/publisher.ts'
 
 /** Bytes that an idle subscriber may take; it takes about half of them. */
 const perSubscriberMax = 16 * 1024
-/** Bytes that may remain when all have gone: less than a quarter of what they took. */
+/** Bytes that may remain when all have gone: about a third of what they took. */
 const remainderMax = 40 * 1024 * 1024
 
 test.skipIf(!Crowd.isPossible)(

@@ -17,6 +17,6 @@ describe('a soak of two minutes: mixed sizes, subscribers come, go, stall and re
       if (transport === 'sqlite') {
         expect(drift(result.samples, ({ fileBytes }: SoakSample) => fileBytes)).toBeLessThan(1.1)
       }
-    }, 120_000)
+    }, 240_000)
   }
 })

@@ -133,7 +133,7 @@ describe('silence', () => {
 })
 
 test('SUB-65 SEC-14 a reader that takes nothing is cut, comes back with its cursor, and holds nobody up', async () => {
-  const hub = await startHub({ flags: ['--hub-anonymous', '--transport', 'memory'] })
+  await using hub = await startHub({ flags: ['--hub-anonymous', '--transport', 'memory'] })
   const [slow, swift] = await Promise.all([1, 2].map(() => StreamClient.open(`${hub.url}?match=a`)))
   if (slow === undefined || swift === undefined) throw new Error('two readers')
   const first = await publish(hub.url, { topic: 'a' })
@@ -152,27 +152,23 @@ test('SUB-65 SEC-14 a reader that takes nothing is cut, comes back with its curs
   const again = await StreamClient.open(`${hub.url}?match=a&last_event_id=${first}`)
   await until('what it missed', () => again.events.length === 40)
   expect(again.ids).toEqual(ids)
-  await hub.dispose()
 })
 
 test('SEC-14 a reader that stops reading fills no more of the kernel than its buffer allows', async () => {
-  const hub = await startHub({
+  await using hub = await startHub({
     flags: ['--hub-anonymous', '--transport', 'memory', '--limits-subscriber-buffer', '256KiB'],
   })
   const slow = await StreamClient.open(`${hub.url}?match=a`)
   await until('the first bytes', () => slow.lines.length > 0)
   slow.pause()
-  const waiting = () => metric(hub, 'cinnabar_subscriber_buffer_bytes')
-  let sent = 0
-  // The reader's own kernel takes a part of it, the hub's kernel 1 MiB; without a limit that would be 4 MB.
-  while ((await waiting()) === 0 && sent < 3_000_000) {
+  let waiting = 0
+  // The reader's own kernel takes a part of it, the hub's kernel 1 MiB; without a limit that would be more than 2.
+  for (let sent = 0; waiting === 0 && sent < 2_000_000; sent += 100_000) {
     await publish(hub.url, { topic: 'a', data: 'x'.repeat(100_000) })
-    sent += 100_000
+    waiting = await metric(hub, 'cinnabar_subscriber_buffer_bytes')
   }
-  expect(await waiting()).toBeGreaterThan(0)
-  expect(await connected(hub)).toBe(1)
+  expect(waiting).toBeGreaterThan(0)
   slow.close()
-  await hub.dispose()
 })
 
 test('a connection whose stream has ended waits a while for another request and is closed', async () => {

@@ -19,6 +19,8 @@ export interface RunningHub {
   stop(signal?: NodeJS.Signals): Promise<number>
   /** Stops it when it still runs and removes its folder. */
   dispose(): Promise<void>
+  /** The same, for a test that may fail before it gets there. */
+  [Symbol.asyncDispose](): Promise<void>
 }
 
 export interface HubOptions {
@@ -76,6 +78,10 @@ export async function startHub(options: HubOptions = {}): Promise<RunningHub> {
     await reading.catch(() => {})
     return code
   }
+  const dispose = async () => {
+    if (child.exitCode === null && child.signalCode === null) await stop('SIGKILL')
+    await rm(directory, { recursive: true, force: true })
+  }
   return {
     url: `${origin}/.well-known/mercure`,
     origin,
@@ -84,10 +90,8 @@ export async function startHub(options: HubOptions = {}): Promise<RunningHub> {
     directory,
     log: () => log,
     stop,
-    dispose: async () => {
-      if (child.exitCode === null && child.signalCode === null) await stop('SIGKILL')
-      await rm(directory, { recursive: true, force: true })
-    },
+    dispose,
+    [Symbol.asyncDispose]: dispose,
   }
 }
 

@@ -31,8 +31,14 @@ export class Crowd {
     const streams = sessions.flatMap((session) =>
       Array.from({ length: STREAMS / SESSIONS }, () => new StreamReader(session, pathname + search)),
     )
-    await until('every stream', () => streams.every(({ isOpen }) => isOpen), 60_000)
-    return new Crowd(readers, sessions, streams)
+    const crowd = new Crowd(readers, sessions, streams)
+    try {
+      await until('every stream', () => streams.every(({ isOpen }) => isOpen), 60_000)
+      return crowd
+    } catch (error) {
+      crowd.leave()
+      throw error
+    }
   }
 
   static readonly size = 20_000
