@@ -32,7 +32,7 @@ step sh scripts/build.sh
 report=$(mktemp)
 trap 'rm -f "$report"' EXIT
 step "$bun" test --timeout 30000 --reporter=junit --reporter-outfile="$report" "$@"
-# After the tests, so that it has the machine to itself: a minute, or two when something looks worse.
+# After the tests, so that it has the machine to itself: a minute and a half, or three when something looks worse.
 if [ $# -eq 0 ]; then
   if [ "$(nproc)" -ge 2 ]; then step "$bun" scripts/bench/standard.ts --quick
   else echo "performance is not compared: that takes two cores" >&2; fi

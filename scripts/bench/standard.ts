@@ -3,7 +3,7 @@
  * rounds on the same machine. The server has one core, the client the other. Run it as
  * `bun scripts/bench/standard.ts` after `sh scripts/build.sh`, on a machine that does nothing else: it takes
  * twenty minutes and writes the tables of docs/performance.md and docs/bench/performance*. `--quick` takes a
- * minute, writes nothing and fails when a ratio to the C loop is more than a third worse than in
+ * minute and a half, writes nothing and fails when a ratio to the C loop is more than a third worse than in
  * docs/bench/baseline.json, in a first run and again in a longer one of what was worse; `--baseline` is quick and
  * writes that file. `--only NAME,NAME` prints the ratios of some comparisons.
  */
