@@ -17,6 +17,7 @@ describe('the past is bounded, and so are the file and the memory', () => {
   test('REC-16 by count: 300,000 updates with the newest 10,000 kept', async () => {
     hub = await startHub({ flags: ['--hub-anonymous', '--history-max-count=10000'] })
     const onPause = async (published: number) => {
+      if (published === 25_000) await warmReplay(hub)
       const numbers = await replayedNumbers(hub)
       expect(numbers.length).toBe(10_000)
       expect(Math.max(...numbers)).toBe(published - 1)
@@ -26,29 +27,31 @@ describe('the past is bounded, and so are the file and the memory', () => {
     const samples = await runPast({ hub, count: 300_000, every: 2500, pauseEvery: 25_000, onPause })
     expectFileFollows(samples)
     expect(samples.filter(({ rows }) => rows > 10_000)).toEqual([])
-    expectFlatMemory(samples)
+    await expectFlatMemory(hub, samples)
   }, 300_000)
 
-  test('REC-16 by bytes: 100,000 updates with 8 MiB kept', async () => {
+  test('REC-16 by bytes: 300,000 updates with 8 MiB kept', async () => {
     hub = await startHub({ flags: ['--hub-anonymous', '--history-max-bytes=8MiB'] })
     const kept = 8 * 1024 * 1024
     const onPause = async (published: number) => {
+      if (published === 25_000) await warmReplay(hub)
       const numbers = await replayedNumbers(hub)
       expect(numbers.length * 1024).toBeLessThan(kept)
       // The stored bytes of an update are more than its data, but not much more.
       expect(numbers.length * 1300).toBeGreaterThan(kept)
       expect(Math.max(...numbers)).toBe(published - 1)
     }
-    const samples = await runPast({ hub, count: 100_000, every: 2500, pauseEvery: 25_000, onPause })
+    const samples = await runPast({ hub, count: 300_000, every: 2500, pauseEvery: 25_000, onPause })
     expectFileFollows(samples)
     expect(samples.filter((sample) => sample.fileBytes > fileBytesMax(kept))).toEqual([])
-    expectFlatMemory(samples)
-  }, 120_000)
+    await expectFlatMemory(hub, samples)
+  }, 300_000)
 
-  test('REC-16 by age: 100,000 updates kept for 2 s, and none once nobody publishes any more', async () => {
+  test('REC-16 by age: 300,000 updates kept for 2 s, and none once nobody publishes any more', async () => {
     hub = await startHub({ flags: ['--hub-anonymous', '--history-max-age=2s'] })
     const acceptedAt: number[] = []
-    const onPause = async () => {
+    const onPause = async (published: number) => {
+      if (published === 25_000) await warmReplay(hub)
       const asked = performance.now()
       // On a busy machine age may overtake this reader, who is then cut: it need not have everything.
       const numbers = await replayedNumbers(hub)
@@ -61,24 +64,29 @@ describe('the past is bounded, and so are the file and the memory', () => {
     }
     const samples = await runPast({
       hub,
-      count: 100_000,
+      count: 300_000,
       every: 2500,
       pauseEvery: 25_000,
       onAccepted,
       onPause,
     })
-    expectFlatMemory(samples)
+    await expectFlatMemory(hub, samples)
     // Nearly everything expires at once now, and the file has to follow.
     await until('an empty history', async () => {
-      const latest = await sample(hub, 100_000, 0)
+      const latest = await sample(hub, 300_000, 0)
       samples.push(latest)
       return latest.rows === 0
     })
     expectFileFollows(samples)
     await until('a small file', async () => (await fileBytes(hub)) < 1024 * 1024)
     expect(await replayedNumbers(hub)).toEqual([])
-  }, 120_000)
+  }, 300_000)
 })
+
+/** The code of a replay is compiled after some of them, which takes memory once. */
+async function warmReplay(hub: RunningHub): Promise<void> {
+  for (let replay = 0; replay < 8; replay++) await replayedNumbers(hub)
+}
 
 /** The numbers of the updates that a new reader gets from `earliest`, in order. */
 async function replayedNumbers(hub: RunningHub): Promise<number[]> {
@@ -92,16 +100,19 @@ function expectFileFollows(samples: readonly Sample[]): void {
   expect(over).toEqual([])
 }
 
-/** Between collections memory swings by a tenth, so the median of 25,000 publications stands for one. */
-function expectFlatMemory(samples: readonly Sample[]): void {
-  const end = samples.at(-1)?.published ?? 0
-  const warm = median(samples.filter(({ published }) => published >= 50_000 && published <= 75_000))
-  const last = median(samples.filter(({ published }) => published >= end - 25_000))
+/**
+ * Between collections memory swings by a tenth, so a mean over 75,000 publications stands for one. When it is more
+ * than it may be, as many again tell a swing from what grows.
+ */
+async function expectFlatMemory(hub: RunningHub, samples: readonly Sample[]): Promise<void> {
+  const warm = meanBytes(samples.filter(({ published }) => published >= 50_000 && published <= 125_000))
+  const last = meanBytes(samples.slice(-30))
   expect(last).toBeGreaterThan(0)
-  expect(last / warm).toBeLessThan(1.1)
+  if (last / warm < 1.1) return
+  const later = await runPast({ hub, count: 300_000, every: 2500, pauseEvery: 300_000 })
+  expect(meanBytes(later.slice(-30)) / warm).toBeLessThan(1.1)
 }
 
-function median(samples: readonly Sample[]): number {
-  const sorted = samples.map((sample) => sample.residentBytes).toSorted((a, b) => a - b)
-  return sorted[Math.floor(sorted.length / 2)] ?? 0
+function meanBytes(samples: readonly Sample[]): number {
+  return samples.reduce((sum, { residentBytes }) => sum + residentBytes, 0) / samples.length
 }
