@@ -84,12 +84,25 @@ export class Replay {
   }
 
   #write(subscriber: Subscriber, page: Page): void {
-    const wanted = page.entries.filter((entry) => subscriber.wants(entry, this.#options.parseUrl))
+    const wanted = this.#wanted(subscriber, page.entries)
     subscriber.after = page.next
     if (wanted.length === 0) return
     subscriber.isPromised = true
     subscriber.sink.write(join(wanted))
     this.#options.observe({ kind: 'replayed', entries: wanted.length })
+  }
+
+  #wanted(subscriber: Subscriber, entries: readonly Entry[]): readonly Entry[] {
+    let before: Entry | null = null
+    let isWanted = false
+    return entries.filter((entry) => {
+      // Neighbours may share their list of topics; then the answer is the same for all of them.
+      if (entry.topics !== before?.topics || entry.private !== before.private) {
+        isWanted = subscriber.wants(entry, this.#options.parseUrl)
+      }
+      before = entry
+      return isWanted
+    })
   }
 
   async #standBeside(subscriber: Subscriber): Promise<void> {
@@ -124,12 +137,19 @@ export interface ReplayOptions {
   readonly end: (subscriber: Subscriber, reason: CloseReason) => void
 }
 
+/** The frames of a page often are one piece already. */
 function join(entries: readonly Entry[]): Frame {
   const frames = entries.map((entry) => entry.frame)
-  const [only] = frames
-  if (frames.length === 1 && only !== undefined) return only
-  return concat(
-    frames,
-    frames.reduce((sum, frame) => sum + frame.length, 0),
-  )
+  const start = frames[0]?.byteOffset ?? 0
+  const buffer = frames[0]?.buffer
+  let end = start
+  let isPiece = true
+  for (const frame of frames) {
+    isPiece &&= frame.byteOffset === end && frame.buffer === buffer
+    end += frame.length
+  }
+  if (!isPiece || buffer === undefined) return concat(frames, end - start)
+  // A part of a page would keep all of it in memory, until the reader has taken it.
+  const isWhole = end - start === buffer.byteLength
+  return new Uint8Array(isWhole ? buffer : buffer.slice(start, end)) as Frame
 }

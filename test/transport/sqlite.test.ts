@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from 'bun:test'
 import { mkdirSync, rmSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Entry, START } from '../../src/hub/transport.ts'
+import type { Frame } from '../../src/protocol/event-stream.ts'
 import { SqliteTransport } from '../../src/transport/sqlite.ts'
 import { openHistory } from '../../src/transport/sqlite-schema.ts'
 import { storedBytes } from '../../src/transport/sqlite-size.ts'
@@ -145,6 +146,15 @@ describe('a running log', () => {
     await Promise.all(Array.from({ length: 50 }, (_, index) => transport.append(envelope(`${index}`))))
     expect(seen).toHaveLength(50)
     expect(transport.commits).toBeLessThanOrEqual(2)
+  })
+
+  test('frames come back byte by byte, whatever is in them and around them', async () => {
+    const { transport, seen } = await open(historyPath())
+    const frames = [[0], [1, 0, 0, 2], [0xff, 0xc3, 0x28], Array(20_000).fill(0), [0xed, 0xa0, 0x80], [7]]
+    const sent = frames.map((bytes, at) => ({ ...envelope(`${at}`), frame: new Uint8Array(bytes) as Frame }))
+    for (const one of sent) await transport.append(one)
+    expect(await readAll(transport, seen.at(-1)?.position ?? START)).toEqual(seen)
+    expect(seen.map(({ frame }) => [...frame])).toEqual(frames)
   })
 
   test('a tool may read and write the file beside the hub', async () => {
