@@ -14,7 +14,8 @@ export interface Waiting {
 
 // Limits of one transaction, so that neither the journal nor the wait for a commit grows with the load. Ids
 // are random: each entry may touch a page of the index of its own, and 8 KiB of the journal with it.
-const BATCH_ENTRIES = 250
+/** Entries of one transaction at most. */
+export const BATCH_ENTRIES = 250
 const BATCH_BYTES = 1 << 20
 
 /** Takes the appends that are committed together off the front: at least one, however large. */

