@@ -115,7 +115,8 @@ export function openHistory(path: string): Database {
     const database = connect(path)
     try {
       if (isEmpty(database)) create(database)
-      verify(database, path)
+      // In one view of the file: a tool opens it while the hub commits.
+      database.transaction(() => verify(database, path)).deferred()
       return database
     } catch (error) {
       database.close()

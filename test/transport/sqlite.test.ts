@@ -169,6 +169,18 @@ describe('a running log', () => {
     expect(transport.stats().rows).toBe(2)
   })
 
+  test('a tool that opens the file while the hub commits sees it whole', async () => {
+    const path = historyPath()
+    const { transport } = await open(path, { retention: { ...unlimited, maxCount: 20 } })
+    for (let round = 0; round < 400; round++) {
+      const appended = Array.from({ length: 50 }, (_, at) => transport.append(envelope(`${round}-${at}`)))
+      // From here on the writer is at work, on its own thread.
+      await new Promise((resolve) => setImmediate(resolve))
+      for (let look = 0; look < 8; look++) openHistory(path).close()
+      await Promise.all(appended)
+    }
+  })
+
   test('what a tool drops beside the hub is out of the groups of the rules too', async () => {
     const path = historyPath()
     const rules = [ruleFor(['a'], { maxCount: 3 })]
