@@ -1,4 +1,5 @@
 import { Database, SQLiteError } from 'bun:sqlite'
+import { linkSync, lstatSync, rmSync, writeFileSync } from 'node:fs'
 import { PAGE_BYTES } from './sqlite-size.ts'
 
 /** Marks a file as a history of this hub: "CNBR" in ASCII. */
@@ -112,6 +113,7 @@ const TABLES = `
  */
 export function openHistory(path: string): Database {
   return refusing(path, () => {
+    if (isVacant(path)) place(path)
     const database = connect(path)
     try {
       if (isEmpty(database)) create(database)
@@ -164,6 +166,43 @@ export function codeOf(error: unknown): string {
 
 function isEmpty(database: Database): boolean {
   return count(database, 'SELECT count(*) AS value FROM sqlite_schema') === 0 && applicationId(database) === 0
+}
+
+/** Whether there is nothing at all, not even a link, nor a journal, which would be read into a new file. */
+function isVacant(path: string): boolean {
+  const places = [path, `${path}-wal`, `${path}-journal`]
+  return places.every((place) => lstatSync(place, { throwIfNoEntry: false }) === undefined)
+}
+
+/**
+ * Puts an empty history where there is nothing, all at once: `create` waits 15 times for the disk, this once. It takes
+ * no place that another process has taken meanwhile. What goes wrong is left to SQLite, which meets it again and says
+ * what it is; so is a file system without links.
+ */
+function place(path: string): void {
+  const made = `${path}.new`
+  try {
+    writeFileSync(made, image(), { mode: 0o644, flush: true })
+    try {
+      linkSync(made, path)
+    } finally {
+      rmSync(made)
+    }
+  } catch {
+    // Opening it goes on without.
+  }
+}
+
+/** The file that `create` makes. */
+function image(): Uint8Array {
+  const database = new Database(':memory:')
+  database.run(`PRAGMA page_size = ${PAGE_BYTES}`)
+  database.run('PRAGMA auto_vacuum = INCREMENTAL')
+  database.run(TABLES)
+  const bytes = database.serialize()
+  database.close()
+  // Section 1.3.3 of the file format: the versions to write and to read it, where 2 is WAL.
+  return bytes.fill(2, 18, 20)
 }
 
 /** Page size and vacuum mode only take effect before there are pages; VACUUM applies them to any empty file. */

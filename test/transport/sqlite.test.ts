@@ -1,6 +1,6 @@
 import { Database } from 'bun:sqlite'
 import { afterEach, describe, expect, test } from 'bun:test'
-import { mkdirSync, rmSync, truncateSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync, symlinkSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Entry, START } from '../../src/hub/transport.ts'
 import type { Frame } from '../../src/protocol/event-stream.ts'
@@ -259,6 +259,50 @@ describe('a running log', () => {
     const files = await Array.fromAsync(new Bun.Glob('*').scan(join(path, '..')))
     expect(files.toSorted()).toEqual(['history.db', 'history.db.lock'])
   })
+})
+
+describe('a new history', () => {
+  test('is the same whether it was put in place whole or made in an empty file', async () => {
+    const [whole, empty] = [historyPath(), historyPath()]
+    await Bun.write(empty, '')
+    for (const path of [whole, empty]) openHistory(path).close()
+    expect(layoutOf(whole)).toEqual(layoutOf(empty))
+    expect(layoutOf(whole)).toMatchObject({ mode: 'wal', page: 8192, vacuum: 2 })
+  })
+
+  test('takes nothing from the journal of a file that was removed', async () => {
+    const path = historyPath()
+    const { transport } = await open(path)
+    await transport.append(envelope('old'))
+    const journal = await Bun.file(`${path}-wal`).bytes()
+    await transport.close()
+    rmSync(path)
+    await Bun.write(`${path}-wal`, journal)
+    const again = await open(path)
+    expect(ids(await readAll(again.transport, 10))).toEqual([])
+  })
+
+  test('is made where a link points to, and over what an earlier attempt has left', async () => {
+    const path = historyPath()
+    symlinkSync(`${path}.elsewhere`, path)
+    openHistory(path).close()
+    expect(existsSync(`${path}.elsewhere`)).toBe(true)
+    const other = historyPath()
+    await Bun.write(`${other}.new`, 'half a file')
+    openHistory(other).close()
+    expect(existsSync(`${other}.new`)).toBe(false)
+  })
+
+  function layoutOf(path: string): unknown {
+    const database = new Database(path, { readonly: true })
+    const [mode, page, vacuum] = ['journal_mode', 'page_size', 'auto_vacuum'].map(
+      (name) => database.query(`PRAGMA ${name}`).values()[0]?.[0],
+    )
+    const tables = database.query('SELECT type, name, sql FROM sqlite_schema ORDER BY name').all()
+    const state = database.query('SELECT * FROM state').all()
+    database.close()
+    return { mode, page, vacuum, tables, state }
+  }
 })
 
 describe('room on disk', () => {
