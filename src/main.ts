@@ -1,19 +1,9 @@
 import { readFileSync } from 'node:fs'
-import { runBench } from './cli/bench.ts'
-import { runCheck } from './cli/check.ts'
 import { type CommandIo, type ExitCode, messageOf, randomText } from './cli/command.ts'
-import { runConfig } from './cli/config.ts'
-import { runHealth } from './cli/health.ts'
 import { refuseCommand, runHelp, serveHelp } from './cli/help.ts'
-import { runHistory } from './cli/history.ts'
-import { runPublish } from './cli/publish.ts'
-import { runSubscribe } from './cli/subscribe.ts'
-import { runToken } from './cli/token.ts'
-import { runVersion } from './cli/version.ts'
 import { type Configuration, describeProblem, exitCode, load, type Refusal } from './config.ts'
-import { devLines } from './dev.ts'
 import { startProblems, unsupported } from './serve/problems.ts'
-import { Server } from './serve.ts'
+import type { Server } from './serve.ts'
 import { Log } from './telemetry.ts'
 
 /**
@@ -22,20 +12,25 @@ import { Log } from './telemetry.ts'
 
 type Command = (argv: readonly string[], io: CommandIo) => Promise<ExitCode>
 
-const commands: Readonly<Record<string, Command>> = {
-  serve,
-  check: runCheck,
-  config: runConfig,
-  token: runToken,
-  publish: runPublish,
-  subscribe: runSubscribe,
-  bench: runBench,
-  history: runHistory,
-  health: runHealth,
-  version: runVersion,
-  help: runHelp,
-  '--help': runHelp,
-  '--version': runVersion,
+// Each is loaded when it is asked for, so that a start evaluates nothing of the others.
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  serve: async () => serve,
+  check: async () => (await import('./cli/check.ts')).runCheck,
+  config: async () => (await import('./cli/config.ts')).runConfig,
+  token: async () => (await import('./cli/token.ts')).runToken,
+  publish: async () => (await import('./cli/publish.ts')).runPublish,
+  subscribe: async () => (await import('./cli/subscribe.ts')).runSubscribe,
+  bench: async () => (await import('./cli/bench.ts')).runBench,
+  history: async () => (await import('./cli/history.ts')).runHistory,
+  health: async () => (await import('./cli/health.ts')).runHealth,
+  version,
+  help: async () => runHelp,
+  '--help': async () => runHelp,
+  '--version': version,
+}
+
+async function version(): Promise<Command> {
+  return (await import('./cli/version.ts')).runVersion
 }
 
 async function serve(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
@@ -73,15 +68,21 @@ async function run(
 ): Promise<ExitCode> {
   let server: Server
   try {
+    const { Server } = await import('./serve.ts')
     server = await Server.open(settings, log)
   } catch (error) {
     io.stderr(`cinnabar: ${messageOf(error)}\n`)
     return 1
   }
+  // The executable starts with another policy, see scripts/build.sh.
+  Bun.unsafe.setJITPolicy(1)
   process.on('unhandledRejection', (error) => log.error('unhandled rejection', { error: String(error) }))
   signals.onHangup(() => reload(server, read(), log))
   log.info('listening', { addresses: server.addresses.join(' '), transport: settings.transport })
-  if (isDev) io.stdout(await devLines(settings, server.addresses[0] ?? ''))
+  if (isDev) {
+    const { devLines } = await import('./dev.ts')
+    io.stdout(await devLines(settings, server.addresses[0] ?? ''))
+  }
   const signal = await signals.first
   log.info('draining', { signal, subscribers: server.subscriberCount })
   await server.close()
@@ -195,7 +196,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 
 const [name = 'help', ...argv] = process.argv.slice(2)
 const io = processIo(name)
-const command = commands[name]
+const command = Object.hasOwn(commands, name) ? await commands[name]?.() : undefined
 const code = command === undefined ? refuseCommand(name, io) : await command(argv, io)
 // Standard output may be a pipe that is still being written to: leave by the natural end where there is one.
 process.exitCode = code

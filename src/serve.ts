@@ -1,5 +1,4 @@
 import { adminApp } from './admin/app.ts'
-import { metrics } from './admin/metrics.ts'
 import type { Authenticator } from './auth/authenticate.ts'
 import type { Settings } from './config.ts'
 import { type AppOptions, hubApp } from './http/app.ts'
@@ -109,15 +108,17 @@ export class Server {
   async #listen(): Promise<void> {
     const { listen, admin, http2, http3, tls } = this.#settings
     const secure: Transfer = { certificate: this.#certificate, http2, http3 }
+    // The writer of the log starts on another core while the first app is made here.
+    const { opened, sources } = this.#parts
     const makeHub = () => hubApp(() => this.#edge)
-    for (const address of listen) this.#listeners.push(await Listener.open(makeHub, address, secure))
+    for (const address of listen) this.#listeners.push(await Listener.open(makeHub, address, secure, opened))
+    await opened
     this.#limitConnections()
     if (tls.certFile !== null) this.#watchCertificate()
     if (admin.listen === null) return
-    const registry = metrics(this.#parts.sources)
-    const makeAdmin = () => adminApp(this.#inside.health, registry)
+    const makeAdmin = () => adminApp(this.#inside.health, sources)
     const plain: Transfer = { certificate: null, http2: false, http3: false }
-    this.#listeners.push(await Listener.open(makeAdmin, admin.listen, plain))
+    this.#listeners.push(await Listener.open(makeAdmin, admin.listen, plain, opened))
   }
 
   /** The same issuers keep their authenticator, with the keys it has loaded and what it has verified. */

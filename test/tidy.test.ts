@@ -88,11 +88,11 @@ interface Import {
 const imports: Import[] = []
 for (const file of files) {
   const text = await Bun.file(join(source, file)).text()
-  // A worker and a JSON file are imported too, in their own spelling.
+  // A worker and what is loaded by a call are imported too, in their own spelling.
   const pattern =
-    /(?:^|\n)\s*(?:import|export)\s+(type\s+)?[^;'"]*?from\s+'([^']+)'|new URL\('(\.[^']+\.ts)'/g
-  for (const [, type, specifier, worker] of text.matchAll(pattern)) {
-    const to = specifier ?? worker ?? ''
+    /(?:^|\n)\s*(?:import|export)\s+(type\s+)?[^;'"]*?from\s+'([^']+)'|new URL\('(\.[^']+\.ts)'|\b(?:import|require|getBuiltinModule)\('([^']+)'/g
+  for (const [, type, specifier, worker, called] of text.matchAll(pattern)) {
+    const to = specifier ?? worker ?? called ?? ''
     const isOurs = to.startsWith('.')
     imports.push({
       from: file,

@@ -1,10 +1,13 @@
 import { Elysia } from 'elysia'
 import type { Registry } from 'prom-client'
 import type { Health } from './health.ts'
+import type { MetricSources } from './metrics.ts'
 
 /** The routes of the admin listener. Nothing on it changes state. */
-export function adminApp(health: Health, registry: Registry) {
-  return new Elysia({ strictPath: true, precompile: true })
+export function adminApp(health: Health, sources: MetricSources) {
+  // Made when the metrics are first read, so that a start does not wait for it.
+  let opened: Promise<Registry> | null = null
+  return new Elysia({ strictPath: true })
     .onError({ as: 'global' }, ({ code }) =>
       code === 'NOT_FOUND'
         ? new Response('not found\n', { status: 404 })
@@ -13,6 +16,8 @@ export function adminApp(health: Health, registry: Registry) {
     .get('/healthz', () => health.alive())
     .get('/readyz', () => health.ready())
     .get('/metrics', async () => {
+      opened ??= import('./metrics.ts').then(({ metrics }) => metrics(sources))
+      const registry = await opened
       const headers = { 'Content-Type': registry.contentType, 'Cache-Control': 'no-store' }
       return new Response(await registry.metrics(), { headers })
     })

@@ -1,4 +1,4 @@
-import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 import { type CryptoKey, importJWK, type JWK } from 'jose'
 import { type Algorithm, findAlgorithm } from './algorithm.ts'
 
@@ -34,7 +34,7 @@ export type Key = CryptoKey | Uint8Array
  */
 export async function parseVerificationKey(text: string, algorithm: string): Promise<Key> {
   const wanted = algorithmOf(algorithm)
-  return importKey(readSpelling(text, wanted), algorithm, wanted, 'public')
+  return importKey(await readSpelling(text, wanted), algorithm, wanted, 'public')
 }
 
 /**
@@ -43,7 +43,7 @@ export async function parseVerificationKey(text: string, algorithm: string): Pro
  */
 export async function parseSigningKey(text: string, algorithm: string): Promise<Key> {
   const wanted = algorithmOf(algorithm)
-  return importKey(readSpelling(text, wanted), algorithm, wanted, 'private')
+  return importKey(await readSpelling(text, wanted), algorithm, wanted, 'private')
 }
 
 type Spelling =
@@ -59,7 +59,7 @@ function algorithmOf(name: string): Algorithm {
   return algorithm
 }
 
-function readSpelling(raw: string, wanted: Algorithm): Spelling {
+async function readSpelling(raw: string, wanted: Algorithm): Promise<Spelling> {
   const text = raw.trim()
   if (text === '') throw new Error('the key is empty')
   const jwk = readJwk(text)
@@ -68,7 +68,7 @@ function readSpelling(raw: string, wanted: Algorithm): Spelling {
   if (pem !== null) return { kind: 'pem', text: pem }
   // Some issuers show their public key as bare base64. Looked for under HMAC too: a public key is no secret.
   const armored = armor('PUBLIC KEY', text)
-  if (isPublicKey(armored)) return { kind: 'pem', text: armored }
+  if (await isPublicKey(armored)) return { kind: 'pem', text: armored }
   if (wanted.keyType !== 'oct') throw new Error('this algorithm needs a key as PEM or JWK')
   return { kind: 'secret', bytes: new TextEncoder().encode(text) }
 }
@@ -115,7 +115,10 @@ function decodeBase64(text: string): string {
   return /^[A-Za-z0-9+/]+={0,2}$/.test(compact) ? Buffer.from(compact, 'base64').toString('latin1') : ''
 }
 
-function isPublicKey(pem: string): boolean {
+async function isPublicKey(pem: string): Promise<boolean> {
+  // A key in DER is a sequence, so that its base64 begins with this letter. Few secrets do.
+  if (!pem.startsWith('M', pem.indexOf('\n') + 1)) return false
+  const { createPublicKey } = await import('node:crypto')
   try {
     return createPublicKey(pem).type === 'public'
   } catch {
@@ -128,13 +131,14 @@ async function importKey(spelling: Spelling, name: string, wanted: Algorithm, ha
   if (spelling.kind === 'pem' && wanted.keyType === 'oct') {
     throw new Error('a PEM is not a shared secret: HMAC algorithms need a secret that nobody else knows')
   }
-  const jwk = spelling.kind === 'jwk' ? spelling.jwk : pemToJwk(spelling.text, half)
+  const jwk = spelling.kind === 'jwk' ? spelling.jwk : await pemToJwk(spelling.text, half)
   checkFit(jwk, wanted, half)
   const key = await importJWK({ ...jwk, alg: name }, name).catch(unusable)
   return key instanceof Uint8Array ? checkSecret(key, wanted) : checkModulus(key, wanted)
 }
 
-function pemToJwk(pem: string, half: Half): JWK {
+async function pemToJwk(pem: string, half: Half): Promise<JWK> {
+  const { createPrivateKey, createPublicKey } = await import('node:crypto')
   if (half === 'private') return exportJwk(() => createPrivateKey(pem))
   // The hub only verifies. Whoever reads its configuration must not be able to sign.
   if (pem.includes('PRIVATE KEY')) throw new Error('a private key: only its public half belongs here')

@@ -53,7 +53,7 @@ export function hubApp(current: () => AppOptions) {
   // Elysia looks for the path after so many characters: a host of three, as `hub` in a network of containers,
   // ends before that unless the scheme is the longer one.
   const handler = { standardHostname: isSecure }
-  return new Elysia({ strictPath: true, precompile: true, handler })
+  return new Elysia({ strictPath: true, handler })
     .onError({ as: 'global' }, ({ error, code, request, server }) =>
       edge.refuse(edge.exchange(request, server), code === 'NOT_FOUND' ? notFound() : error),
     )

@@ -1,4 +1,3 @@
-import { RE2JS, RE2Set } from 're2js'
 import { ProtocolError } from './error.ts'
 
 /** A regular expression in RE2 syntax, and about how many characters it has with its repeats written out. */
@@ -23,6 +22,7 @@ const AUTOMATON_BYTES = 64 * 1024
 export function compileLinear(source: LinearSource): (text: string) => boolean {
   if (source.weight > WEIGHT_MAX) throw regexpRefusal('repeats too much')
   const lengthMax = COST_MAX / Math.max(1, source.weight)
+  const { RE2JS, RE2Set } = engine()
   const set = new RE2Set(RE2Set.ANCHOR_BOTH, RE2JS.DOTALL, AUTOMATON_BYTES)
   try {
     set.add(source.text)
@@ -35,7 +35,15 @@ export function compileLinear(source: LinearSource): (text: string) => boolean {
 
 /** The text itself, in RE2 syntax. */
 export function quote(text: string): LinearSource {
-  return { text: RE2JS.quote(text), weight: text.length }
+  return { text: engine().RE2JS.quote(text), weight: text.length }
+}
+
+/**
+ * Most patterns need no engine, and to evaluate its tables takes several milliseconds and megabytes: the first pattern
+ * that does need it loads it.
+ */
+function engine(): typeof import('re2js') {
+  return require('re2js')
 }
 
 /** A refusal of a regular expression. The reason completes a sentence. */

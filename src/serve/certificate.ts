@@ -1,6 +1,4 @@
-import { X509Certificate } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
-import { createSecureContext } from 'node:tls'
 import type { Settings } from '../config.ts'
 
 /** A certificate chain with its private key, both as PEM. */
@@ -26,7 +24,7 @@ export function readCertificate({ certFile, keyFile }: Files): Certificate | nul
   if (!key.includes('PRIVATE KEY-----'))
     throw new Error(`tls.key_file: ${keyFile} holds no private key in PEM`)
   try {
-    createSecureContext({ cert, key })
+    process.getBuiltinModule('node:tls').createSecureContext({ cert, key })
   } catch (error) {
     const code = codeOf(error)
     if (!code.includes('MISMATCH')) {
@@ -64,6 +62,7 @@ function readText(setting: string, path: string): string {
 }
 
 function readExpiry(cert: string, path: string): number {
+  const { X509Certificate } = process.getBuiltinModule('node:crypto')
   try {
     return Date.parse(new X509Certificate(cert).validTo)
   } catch {

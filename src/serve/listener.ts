@@ -39,12 +39,22 @@ export class Listener {
     this.#server = server
   }
 
-  /** `makeApp` makes one app per server. Rejects with a plain Error when the address cannot be had. */
-  static async open(makeApp: () => App, address: Address, transfer: Transfer): Promise<Listener> {
+  /**
+   * `makeApp` makes one app per server. Rejects with a plain Error when the address cannot be had, and as
+   * `ready` does, before which nobody is let in.
+   */
+  static async open(
+    makeApp: () => App,
+    address: Address,
+    transfer: Transfer,
+    ready: Promise<void>,
+  ): Promise<Listener> {
+    const app = makeApp()
+    await ready
     if (address.kind === 'unix') await freeSocketPath(address.path)
     const { certificate } = transfer
     const claimed = address.kind === 'tcp' && certificate !== null ? claimPort(address) : address
-    return new Listener(makeApp, claimed, transfer, listen(makeApp(), claimed, transfer))
+    return new Listener(makeApp, claimed, transfer, listen(app, claimed, transfer))
   }
 
   /** As a URL, or `unix:` and the path. */

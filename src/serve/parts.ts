@@ -16,12 +16,14 @@ import { type Inside, subscriberLimits } from './edge.ts'
 
 /** The hub with all that listeners are made of, before anything listens. */
 export interface Parts {
+  /** Resolves when the log is open. Rejects with a plain Error for the operator. */
+  readonly opened: Promise<void>
   readonly inside: Inside
   readonly sources: MetricSources
   readonly openAuthenticator: (settings: Settings) => Promise<Authenticator>
 }
 
-/** Opens the log, the hub and the keys. Rejects with a plain Error for the operator. */
+/** Opens the keys and begins to open the log. Rejects with a plain Error for the operator. */
 export async function openParts(settings: Settings, transport: Transport, log: Log): Promise<Parts> {
   // One URL for the life of the process: patterns and the reserved namespace depend on it (GEN-12).
   const location = hubLocation(hubUrl(settings))
@@ -39,7 +41,9 @@ export async function openParts(settings: Settings, transport: Transport, log: L
     schedule: inLaterTurn,
     after,
   })
-  await hub.open()
+  const opened = hub.open()
+  // Whoever awaits it hears of its failure.
+  opened.catch(() => {})
   const inside: Inside = {
     location,
     hub,
@@ -61,7 +65,7 @@ export async function openParts(settings: Settings, transport: Transport, log: L
     loopLagSeconds: () => streams.lagMs / 1000,
     headPosition: () => hub.head.position,
   }
-  return { inside, sources, openAuthenticator: openKeys }
+  return { opened, inside, sources, openAuthenticator: openKeys }
 }
 
 function authenticatorOpener(

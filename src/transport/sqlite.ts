@@ -70,11 +70,12 @@ export class SqliteTransport implements Transport {
     let database: Database | null = null
     let thread: WriterThread | null = null
     try {
+      // The thread starts on another core while the file is opened here.
+      thread = new WriterThread(startWriter())
       database = openHistory(path)
       sortIntoRules(database, rules)
       const { head, headId, headAt } = readState(database)
       this.#time.resume(headAt)
-      thread = new WriterThread(startWriter())
       this.#latest = await thread.request({
         kind: 'open',
         path,
