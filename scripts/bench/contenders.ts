@@ -1,6 +1,6 @@
 import { readFileSync, rmSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { LocalProcess } from '../../src/cli/bench-process.ts'
 import {
@@ -34,6 +34,11 @@ const CLIENT_CORE = '1'
 /** Keeps the client off the core of the servers. */
 export async function pinClient(): Promise<void> {
   await pin(process.pid, CLIENT_CORE)
+}
+
+/** Lets the client, and what it starts from then on, use all cores again. */
+export async function freeClient(): Promise<void> {
+  await pin(process.pid, `0-${cpus().length - 1}`)
 }
 
 /** The compiled hub, with its default settings and those of the flags. */

@@ -5,7 +5,8 @@
  * twenty minutes and writes the tables of docs/performance.md and docs/bench/performance*. `--quick` takes a
  * minute and a half, writes nothing and fails when a ratio to the C loop is more than a third worse than in
  * docs/bench/baseline.json, in a first run and again in a longer one of what was worse; `--baseline` is quick and
- * writes that file. `--only NAME,NAME` prints the ratios of some comparisons.
+ * writes that file. `--only NAME,NAME` prints the ratios of some comparisons, `--again NAME,NAME` puts them in the
+ * place of the last ones in the tables (`alone` is what nobody is compared with).
  */
 
 import { pinClient } from './contenders.ts'
@@ -29,14 +30,16 @@ const measured = new URL('performance.json', folder)
 
 const isBaseline = process.argv.includes('--baseline')
 const isQuick = isBaseline || process.argv.includes('--quick')
-const only = optionOf('--only')?.split(',') ?? null
+const again = optionOf('--again')?.split(',') ?? null
+const only = again ?? optionOf('--only')?.split(',') ?? null
 const roundCount = Number(optionOf('--rounds') ?? (isQuick && !isBaseline ? 3 : 5))
 const timing: Timing = isQuick ? { durationMs: 2000, warmupMs: 2000 } : { durationMs: 4000, warmupMs: 2000 }
 /** These take long, or say nothing on a machine that does something else meanwhile. */
 const slow = ['fanout-5000', 'publish-rate', 'latency-60', 'idle-10000', 'topics-1', 'topics-10000']
 const chosen = scenarios.filter(({ name }) => only?.includes(name) ?? !(isQuick && slow.includes(name)))
 
-if (chosen.length === 0) throw new Error(`--only knows ${scenarios.map(({ name }) => name).join(', ')}`)
+if (chosen.length === 0 && again?.includes('alone') !== true)
+  throw new Error(`--only knows ${scenarios.map(({ name }) => name).join(', ')}`)
 await pinClient()
 const found = await contenders({ peers: !isQuick })
 if (isQuick && !found.has('C epoll')) throw new Error('there is no C compiler: apt-get install gcc libc6-dev')
@@ -44,6 +47,7 @@ const results = await run(chosen, roundCount)
 print(ratios(results))
 if (isBaseline) await writeJson(baseline, ratios(results))
 else if (isQuick) process.exitCode = await check(ratios(results))
+else if (again !== null) await publish(await renewed(results, again.includes('alone')))
 else if (only === null) {
   // Kept already, since what follows takes minutes of its own.
   await writeJson(measured, results)
@@ -106,6 +110,13 @@ function isCost(name: string): boolean {
 /** A ratio of the hub without history has a name of its own. */
 function scenarioOf(name: string): string {
   return name.replace(/-live$/, '')
+}
+
+/** The last results with some of them measured again. */
+async function renewed(some: Results, isAloneAgain: boolean): Promise<Results> {
+  const last: Results = await Bun.file(measured).json()
+  const alone = isAloneAgain ? await measureAlone(1_000_000, roundCount) : last.alone
+  return { ...some, scenarios: { ...last.scenarios, ...some.scenarios }, alone }
 }
 
 async function publish(all: Results): Promise<void> {

@@ -4,16 +4,26 @@ import { openReaders } from './bench-readers.ts'
 import type { Report } from './bench-report.ts'
 import { type Bench, CpuUse, Watch } from './bench-run.ts'
 
-/** Subscribers that come, stay and leave, and nothing is published: what a connection costs. */
+/**
+ * Subscribers that come, stay and leave, and nothing is published: what a connection costs. Its memory is what each
+ * adds when a tenth of them is there already.
+ */
 export async function benchConnections(bench: Bench): Promise<Report> {
-  const { local, progress } = bench
+  const { local, options, progress } = bench
   const readers: Reader[] = []
   const resident = () => local?.residentBytes() ?? Number.NaN
   const before = resident()
+  // What the first ones cost is also the hub's own: code that is compiled, tables that grow.
+  const first = Math.floor(options.subscribers / 10)
+  let settled = before
   const watch = new Watch(() => readers.length)
   try {
     const opening = new CpuUse(local)
-    const openingS = await timed(() => open(bench, readers))
+    const openingS = await timed(async () => {
+      await open(bench, first, readers)
+      settled = resident()
+      await open(bench, options.subscribers, readers)
+    })
     const opened = readers.length
     const hubPerConnectionUs = opening.hubUs / opened
     await hold(bench)
@@ -29,7 +39,7 @@ export async function benchConnections(bench: Bench): Promise<Report> {
       hub_cpu_per_connection_us: hubPerConnectionUs,
       hub_memory_before_bytes: before,
       hub_memory_after_bytes: after,
-      memory_per_connection_bytes: (after - before) / opened,
+      memory_per_connection_bytes: (after - settled) / Math.max(opened - first, 0),
       teardown_s: leavingS,
       connections_not_closed: opened - left,
       hub_memory_end_bytes: resident(),
@@ -43,13 +53,19 @@ export async function benchConnections(bench: Bench): Promise<Report> {
   }
 }
 
-function open({ target, options, prefix, signal, progress }: Bench, readers: Reader[]): Promise<void> {
-  const onOpened = (count: number) => progress.show('opening subscribers', count / options.subscribers)
+/** Opens more of them, until there are so many. */
+function open(
+  { target, options, prefix, signal, progress }: Bench,
+  count: number,
+  readers: Reader[],
+): Promise<void> {
+  const from = readers.length
+  const onOpened = (opened: number) => progress.show('opening subscribers', opened / options.subscribers)
   return openReaders(
     {
       target,
-      count: options.subscribers,
-      topic: (number) => `${prefix}${number % options.topics}`,
+      count: count - from,
+      topic: (number) => `${prefix}${(from + number) % options.topics}`,
       lastEventId: null,
       dataBytes: options.dataBytes,
       tally: new Tally(),
