@@ -74,8 +74,7 @@ async function run(
     io.stderr(`cinnabar: ${messageOf(error)}\n`)
     return 1
   }
-  // The executable starts with another policy, see scripts/build.sh.
-  Bun.unsafe.setJITPolicy(1)
+  compileAsUsual()
   process.on('unhandledRejection', (error) => log.error('unhandled rejection', { error: String(error) }))
   signals.onHangup(() => reload(server, read(), log))
   log.info('listening', { addresses: server.addresses.join(' '), transport: settings.transport })
@@ -88,6 +87,11 @@ async function run(
   await server.close()
   log.info('stopped')
   return 0
+}
+
+/** The policy of `scripts/build.sh` is for a hub until it listens, and for nobody else. */
+function compileAsUsual(): void {
+  Bun.unsafe.setJITPolicy(1)
 }
 
 /** Reads all places anew at each call. The keys of `--dev` are made once: they are for the whole run. */
@@ -196,6 +200,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 
 const [name = 'help', ...argv] = process.argv.slice(2)
 const io = processIo(name)
+if (name !== 'serve') compileAsUsual()
 const command = Object.hasOwn(commands, name) ? await commands[name]?.() : undefined
 const code = command === undefined ? refuseCommand(name, io) : await command(argv, io)
 // Standard output may be a pipe that is still being written to: leave by the natural end where there is one.

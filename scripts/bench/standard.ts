@@ -39,7 +39,7 @@ const slow = ['fanout-5000', 'publish-rate', 'latency-60', 'idle-10000', 'topics
 const chosen = scenarios.filter(({ name }) => only?.includes(name) ?? !(isQuick && slow.includes(name)))
 
 if (chosen.length === 0 && again?.includes('alone') !== true)
-  throw new Error(`--only knows ${scenarios.map(({ name }) => name).join(', ')}`)
+  throw new Error(`the comparisons are ${scenarios.map(({ name }) => name).join(', ')}`)
 await pinClient()
 const found = await contenders({ peers: !isQuick })
 if (isQuick && !found.has('C epoll')) throw new Error('there is no C compiler: apt-get install gcc libc6-dev')

@@ -23,6 +23,13 @@ describe('the executable on a command line', () => {
     expect(target).toMatch(/^[a-z0-9]+-[a-z0-9]+(?:-musl)?$/)
   })
 
+  test('what objects inherit is no command', async () => {
+    for (const name of ['toString', 'constructor', '__proto__']) {
+      const { code, stderr } = await shell(`"$C" ${name}`)
+      expect({ code, stderr }).toMatchObject({ code: 2, stderr: expect.stringContaining('is not a command') })
+    }
+  })
+
   test('a reader of its output that leaves early is no failure to talk about', async () => {
     // The help is longer than what a pipe holds for a reader that is gone.
     for (const command of ['help serve', 'config', 'serve --help']) {
