@@ -17,7 +17,7 @@ compile() { # name, outfile, further options
     --compile-jit-policy=4 \
     --no-compile-autoload-dotenv --no-compile-autoload-bunfig --tsconfig-override=scripts/tsconfig.build.json \
     --define "process.env.BUILD_COMMIT=\"$commit\"" --define "process.env.BUILD_TARGET=\"$name\"" \
-    "$@" src/main.ts src/transport/sqlite-writer.ts --outfile "$outfile"
+    "$@" src/main.ts src/transport/sqlite/writer.ts --outfile "$outfile"
 }
 
 # A run tells which functions a start uses. Laid together they take 2 MB less memory than among all the others.

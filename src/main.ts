@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
-import { type CommandIo, type ExitCode, messageOf, randomText } from './cli/command.ts'
 import { refuseCommand, runHelp, serveHelp } from './cli/help.ts'
-import { type Configuration, describeProblem, exitCode, load, type Refusal } from './config.ts'
+import { type CommandIo, type ExitCode, messageOf, randomText } from './command/command.ts'
+import { type Configuration, describeProblem, exitCode, load, type Refusal } from './config/load.ts'
 import { startProblems, unsupported } from './serve/problems.ts'
-import type { Server } from './serve.ts'
-import { Log } from './telemetry.ts'
+import type { Server } from './serve/server.ts'
+import { Log } from './telemetry/log.ts'
 
 /**
  * The process: one command and its exit code. `serve` is the one that stays; everything else answers and ends.
@@ -20,8 +20,8 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   token: async () => (await import('./cli/token.ts')).runToken,
   publish: async () => (await import('./cli/publish.ts')).runPublish,
   subscribe: async () => (await import('./cli/subscribe.ts')).runSubscribe,
-  bench: async () => (await import('./cli/bench.ts')).runBench,
-  history: async () => (await import('./cli/history.ts')).runHistory,
+  bench: async () => (await import('./cli/bench/command.ts')).runBench,
+  history: async () => (await import('./cli/history/command.ts')).runHistory,
   health: async () => (await import('./cli/health.ts')).runHealth,
   version,
   help: async () => runHelp,
@@ -68,8 +68,8 @@ async function run(
 ): Promise<ExitCode> {
   let server: Server
   try {
-    const { Server } = await import('./serve.ts')
-    server = await Server.open(settings, log)
+    const { Server } = await import('./serve/server.ts')
+    server = await Server.open(settings, log, startWriter)
   } catch (error) {
     io.stderr(`cinnabar: ${messageOf(error)}\n`)
     return 1
@@ -79,7 +79,7 @@ async function run(
   signals.onHangup(() => reload(server, read(), log))
   log.info('listening', { addresses: server.addresses.join(' '), transport: settings.transport })
   if (isDev) {
-    const { devLines } = await import('./dev.ts')
+    const { devLines } = await import('./serve/dev.ts')
     io.stdout(await devLines(settings, server.addresses[0] ?? ''))
   }
   const signal = await signals.first
@@ -87,6 +87,11 @@ async function run(
   await server.close()
   log.info('stopped')
   return 0
+}
+
+// The compiler follows this spelling, relative to this file: the worker is a file of the executable.
+function startWriter(): Worker {
+  return new Worker(new URL('./transport/sqlite/writer.ts', import.meta.url).href)
 }
 
 /** The policy of `scripts/build.sh` is for a hub until it listens, and for nobody else. */

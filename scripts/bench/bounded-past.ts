@@ -4,7 +4,7 @@
  * `sh scripts/build.sh`; it writes docs/bench/bounded-past-*.csv and .svg and prints a table.
  */
 
-import { linePlot, type Series } from '../../src/cli/plot.ts'
+import { linePlot, type Series } from '../../src/bench/plot.ts'
 import { startHub } from '../../test/support/binary.ts'
 import { fileBytesMax, runPast, type Sample } from './past-run.ts'
 

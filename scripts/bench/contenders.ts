@@ -2,13 +2,13 @@ import { readFileSync, rmSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { LocalProcess } from '../../src/cli/bench-process.ts'
+import { LocalProcess } from '../../src/bench/client/process.ts'
 import {
   mercureTarget,
   publicationHead,
   subscriptionRequest,
   type Target,
-} from '../../src/cli/bench-target.ts'
+} from '../../src/bench/client/target.ts'
 import { type RunningHub, startHub } from '../../test/support/binary.ts'
 import { publisherToken } from '../../test/support/publisher.ts'
 

@@ -1,5 +1,5 @@
-import { Publisher } from '../../src/cli/bench-publisher.ts'
-import { mercureTarget } from '../../src/cli/bench-target.ts'
+import { Publisher } from '../../src/bench/client/publisher.ts'
+import { mercureTarget } from '../../src/bench/client/target.ts'
 
 /** A publisher on a connection of its own that stays open. */
 export function openPublisher(url: string, token: string): Promise<Publisher> {

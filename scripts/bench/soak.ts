@@ -6,7 +6,7 @@
  */
 
 import { parseArgs } from 'node:util'
-import { linePlot, type Series } from '../../src/cli/plot.ts'
+import { linePlot, type Series } from '../../src/bench/plot.ts'
 import { startHub } from '../../test/support/binary.ts'
 import { drift, runSoak, type SoakResult, type SoakSample, soakFlags } from './soak-run.ts'
 

@@ -1,5 +1,5 @@
-import { benchReplay, fillHistory } from '../../src/cli/bench-replay.ts'
-import { median } from '../../src/cli/bench-report.ts'
+import { benchReplay, fillHistory } from '../../src/bench/replay.ts'
+import { median } from '../../src/bench/report.ts'
 import { residentBytes, startHub } from '../../test/support/binary.ts'
 import { vectorIssuers } from '../../test/support/tokens.ts'
 import { cinnabarOf, freeClient } from './contenders.ts'

@@ -1,4 +1,4 @@
-import { median } from '../../src/cli/bench-report.ts'
+import { median } from '../../src/bench/report.ts'
 import { type Results, ratio, ratios } from './standard-page.ts'
 import type { ContenderName } from './standard-set.ts'
 

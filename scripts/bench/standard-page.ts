@@ -1,5 +1,5 @@
-import { median } from '../../src/cli/bench-report.ts'
-import { barPlot } from '../../src/cli/plot.ts'
+import { barPlot } from '../../src/bench/plot.ts'
+import { median } from '../../src/bench/report.ts'
 import type { Alone } from './standard-alone.ts'
 import { type ContenderName, type Scenario, scenarios } from './standard-set.ts'
 

@@ -1,7 +1,7 @@
 import { checkIssuers } from '../auth/issuers.ts'
-import { describeProblem } from '../config.ts'
-import type { CommandLine } from './arguments.ts'
-import { type CommandIo, configure, type ExitCode, runCommand } from './command.ts'
+import type { CommandLine } from '../command/arguments.ts'
+import { type CommandIo, configure, type ExitCode, runCommand } from '../command/command.ts'
+import { describeProblem } from '../config/load.ts'
 
 const line: CommandLine = {
   name: 'check',

@@ -1,6 +1,6 @@
+import type { CommandLine } from '../command/arguments.ts'
+import { type CommandIo, configure, type ExitCode, runCommand } from '../command/command.ts'
 import { settingsInEffect } from '../config/describe.ts'
-import type { CommandLine } from './arguments.ts'
-import { type CommandIo, configure, type ExitCode, runCommand } from './command.ts'
 
 const line: CommandLine = {
   name: 'config',

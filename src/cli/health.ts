@@ -1,7 +1,4 @@
-import type { ListenAddress } from '../config/addresses.ts'
-import { formatAddress } from '../config/addresses.ts'
-import type { Settings } from '../config.ts'
-import type { CommandLine } from './arguments.ts'
+import type { CommandLine } from '../command/arguments.ts'
 import {
   CommandFailure,
   type CommandIo,
@@ -10,7 +7,10 @@ import {
   messageOf,
   runCommand,
   UsageError,
-} from './command.ts'
+} from '../command/command.ts'
+import type { ListenAddress } from '../config/addresses.ts'
+import { formatAddress } from '../config/addresses.ts'
+import type { Settings } from '../config/load.ts'
 
 const line: CommandLine = {
   name: 'health',

@@ -1,6 +1,6 @@
+import type { CommandIo, ExitCode } from '../command/command.ts'
 import { settingsHelp } from '../config/describe.ts'
 import { nearest } from '../config/names.ts'
-import type { CommandIo, ExitCode } from './command.ts'
 
 /** The commands of the program, with what they do. */
 export const commands: Readonly<Record<string, string>> = {

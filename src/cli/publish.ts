@@ -1,5 +1,4 @@
-import { parseDuration, WrongValue } from '../config/values.ts'
-import type { Arguments, CommandLine } from './arguments.ts'
+import type { Arguments, CommandLine } from '../command/arguments.ts'
 import {
   CommandFailure,
   type CommandIo,
@@ -7,8 +6,9 @@ import {
   messageOf,
   runCommand,
   UsageError,
-} from './command.ts'
-import { authorization, explainRefusal, hubOptions, hubUrl } from './hub-request.ts'
+} from '../command/command.ts'
+import { authorization, explainRefusal, hubOptions, hubUrl } from '../command/hub-request.ts'
+import { parseDuration, WrongValue } from '../config/values.ts'
 
 const line: CommandLine = {
   name: 'publish',

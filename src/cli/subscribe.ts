@@ -1,4 +1,4 @@
-import type { Arguments, CommandLine } from './arguments.ts'
+import type { Arguments, CommandLine } from '../command/arguments.ts'
 import {
   CommandFailure,
   type CommandIo,
@@ -6,9 +6,9 @@ import {
   messageOf,
   runCommand,
   UsageError,
-} from './command.ts'
-import { EventStreamParser, type ReceivedEvent } from './event-source.ts'
-import { authorization, explainRefusal, hubOptions, hubUrl } from './hub-request.ts'
+} from '../command/command.ts'
+import { authorization, explainRefusal, hubOptions, hubUrl } from '../command/hub-request.ts'
+import { EventStreamParser, type ReceivedEvent } from '../protocol/event-reader.ts'
 
 const line: CommandLine = {
   name: 'subscribe',

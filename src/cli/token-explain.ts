@@ -1,11 +1,7 @@
 import { type Authenticator, openAuthenticator } from '../auth/authenticate.ts'
 import type { Role } from '../auth/keys.ts'
 import type { Explanation } from '../auth/verification.ts'
-import { hubUrl } from '../config/location.ts'
-import type { Settings } from '../config.ts'
-import type { Grant } from '../protocol/grant.ts'
-import { hubLocation } from '../protocol/topic.ts'
-import type { CommandLine } from './arguments.ts'
+import type { CommandLine } from '../command/arguments.ts'
 import {
   CommandFailure,
   type CommandIo,
@@ -14,7 +10,11 @@ import {
   messageOf,
   runCommand,
   UsageError,
-} from './command.ts'
+} from '../command/command.ts'
+import type { Settings } from '../config/load.ts'
+import { hubUrl } from '../config/location.ts'
+import type { Grant } from '../protocol/grant.ts'
+import { hubLocation } from '../protocol/topic.ts'
 
 const line: CommandLine = {
   name: 'token explain',

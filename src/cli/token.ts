@@ -1,9 +1,6 @@
 import type { KeySettings, Role } from '../auth/keys.ts'
 import { type MintOptions, mint } from '../auth/mint.ts'
-import { parseDuration, parseJson, WrongValue } from '../config/values.ts'
-import type { Configuration } from '../config.ts'
-import type { JsonObject } from '../protocol/grant.ts'
-import type { Arguments, CommandLine } from './arguments.ts'
+import type { Arguments, CommandLine } from '../command/arguments.ts'
 import {
   CommandFailure,
   type CommandIo,
@@ -13,7 +10,10 @@ import {
   randomText,
   runCommand,
   UsageError,
-} from './command.ts'
+} from '../command/command.ts'
+import type { Configuration } from '../config/load.ts'
+import { parseDuration, parseJson, WrongValue } from '../config/values.ts'
+import type { JsonObject } from '../protocol/grant.ts'
 import { runTokenExplain } from './token-explain.ts'
 
 const line: CommandLine = {

@@ -1,6 +1,6 @@
 import manifest from '../../package.json' with { type: 'json' }
-import type { CommandLine } from './arguments.ts'
-import { type CommandIo, type ExitCode, runCommand } from './command.ts'
+import type { CommandLine } from '../command/arguments.ts'
+import { type CommandIo, type ExitCode, runCommand } from '../command/command.ts'
 
 // The build replaces both names by text. From source they are the variables that they look like.
 declare module 'bun' {

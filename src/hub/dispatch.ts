@@ -1,5 +1,5 @@
 import { type Identity, mayRead } from '../protocol/grant.ts'
-import type { TopicUrl } from '../protocol/url-pattern.ts'
+import type { TopicUrl } from '../protocol/url-pattern/pattern.ts'
 import { Delivery } from './delivery.ts'
 import type { HubEvent, HubLimits } from './hub.ts'
 import { Routing } from './routing.ts'

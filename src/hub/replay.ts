@@ -1,5 +1,5 @@
 import { concat, type Frame } from '../protocol/event-stream.ts'
-import type { TopicUrl } from '../protocol/url-pattern.ts'
+import type { TopicUrl } from '../protocol/url-pattern/pattern.ts'
 import type { HubEvent, HubLimits } from './hub.ts'
 import { Stretches } from './stretches.ts'
 import type { CloseReason, Subscriber } from './subscriber.ts'

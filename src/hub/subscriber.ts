@@ -1,7 +1,7 @@
 import type { Frame } from '../protocol/event-stream.ts'
 import { type Identity, mayRead } from '../protocol/grant.ts'
 import type { Matcher } from '../protocol/matcher.ts'
-import type { TopicUrl } from '../protocol/url-pattern.ts'
+import type { TopicUrl } from '../protocol/url-pattern/pattern.ts'
 import type { Trail } from './trail.ts'
 import type { Entry, Position } from './transport.ts'
 

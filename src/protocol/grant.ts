@@ -2,7 +2,7 @@ import * as v from 'valibot'
 import { ProtocolError } from './error.ts'
 import { type Matcher, parseMatcher } from './matcher.ts'
 import type { HubLocation } from './topic.ts'
-import type { TopicUrl } from './url-pattern.ts'
+import type { TopicUrl } from './url-pattern/pattern.ts'
 
 /** A JSON object as a token carries it: nothing is known about its members. */
 export type JsonObject = { readonly [name: string]: unknown }

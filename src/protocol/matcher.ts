@@ -1,6 +1,6 @@
 import { ProtocolError } from './error.ts'
 import { type HubLocation, isProtocolString } from './topic.ts'
-import { compileUrlPattern, parseTopicUrl, type TopicUrl } from './url-pattern.ts'
+import { compileUrlPattern, parseTopicUrl, type TopicUrl } from './url-pattern/pattern.ts'
 
 /** Selects topics, for a subscription or in a grant: both mean the same by it (MAT-06). */
 export interface Matcher {

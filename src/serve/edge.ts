@@ -1,17 +1,17 @@
 import type { Authenticator } from '../auth/authenticate.ts'
-import type { Settings } from '../config.ts'
+import type { Settings } from '../config/load.ts'
 import type { AppOptions } from '../http/app.ts'
 import { Cors } from '../http/cors.ts'
 import { currentDialect } from '../http/dialect.ts'
-import type { OpenStreams } from '../http/event-source.ts'
 import { parseOrigins } from '../http/origin.ts'
 import { Proxies } from '../http/proxy.ts'
 import type { PublishRate } from '../http/rate.ts'
 import type { SubscriberCount, SubscriberLimits } from '../http/subscriber-count.ts'
-import { inLaterTurn } from '../http/timer.ts'
 import { Turn } from '../http/turn.ts'
 import type { Hub } from '../hub/hub.ts'
 import type { HubLocation } from '../protocol/topic.ts'
+import type { OpenStreams } from '../stream/event-stream.ts'
+import { inLaterTurn } from './loop.ts'
 
 /** What the edge stands on. It outlives a reload, apart from the authenticator and the rate. */
 export interface Inside {

@@ -1,5 +1,5 @@
 import type { adminApp } from '../admin/app.ts'
-import type { Settings } from '../config.ts'
+import type { Settings } from '../config/load.ts'
 import type { hubApp } from '../http/app.ts'
 import type { Certificate } from './certificate.ts'
 import { type ConnectionLimits, limitConnections } from './connection-limits.ts'

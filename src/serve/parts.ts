@@ -1,18 +1,18 @@
 import { health } from '../admin/health.ts'
 import type { MetricSources } from '../admin/metrics.ts'
 import { type Authenticator, openAuthenticator } from '../auth/authenticate.ts'
+import type { Settings } from '../config/load.ts'
 import { hubUrl } from '../config/location.ts'
-import type { Settings } from '../config.ts'
-import { OpenStreams } from '../http/event-source.ts'
 import { PublishRate } from '../http/rate.ts'
 import { SubscriberCount } from '../http/subscriber-count.ts'
-import { after, inLaterTurn } from '../http/timer.ts'
 import { Hub, type HubEvent } from '../hub/hub.ts'
 import { LocalPresence } from '../hub/presence.ts'
 import type { Transport } from '../hub/transport.ts'
 import { type HubLocation, hubLocation } from '../protocol/topic.ts'
-import { Counters, EventLog, type Log } from '../telemetry.ts'
+import { OpenStreams } from '../stream/event-stream.ts'
+import { Counters, EventLog, type Log } from '../telemetry/log.ts'
 import { type Inside, subscriberLimits } from './edge.ts'
+import { after, inLaterTurn } from './loop.ts'
 
 /** The hub with all that listeners are made of, before anything listens. */
 export interface Parts {

@@ -1,4 +1,4 @@
-import type { Settings } from '../config.ts'
+import type { Settings } from '../config/load.ts'
 import { readCertificate } from './certificate.ts'
 import { retention } from './rules.ts'
 

@@ -1,6 +1,6 @@
+import type { Settings } from '../config/load.ts'
 import { hubUrl } from '../config/location.ts'
 import { snakeCase } from '../config/names.ts'
-import type { Settings } from '../config.ts'
 
 /** What a running hub does with a new configuration. */
 export interface Reload {

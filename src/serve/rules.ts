@@ -1,8 +1,8 @@
+import type { Settings } from '../config/load.ts'
 import { hubUrl } from '../config/location.ts'
-import type { Settings } from '../config.ts'
-import type { Retention, Rule } from '../hub/retention.ts'
 import { type Matcher, parseMatcher } from '../protocol/matcher.ts'
 import { type HubLocation, hubLocation } from '../protocol/topic.ts'
+import type { Retention, Rule } from '../transport/retention.ts'
 
 /** How much of the past the settings keep. Throws a plain Error when a rule selects by what is no matcher. */
 export function retention(settings: Settings): Retention {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { type MetricSources, metrics } from '../../src/admin/metrics.ts'
-import { Counters } from '../../src/telemetry.ts'
+import { Counters } from '../../src/telemetry/log.ts'
 
 const sources: MetricSources = {
   counters: new Counters(),

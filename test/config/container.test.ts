@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { legacyIssuer } from '../../src/config/container.ts'
-import { describeProblem, load } from '../../src/config.ts'
+import { describeProblem, load } from '../../src/config/load.ts'
 
 const secret = '!ChangeThisMercureHubJWTSecretKey!'
 

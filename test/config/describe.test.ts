@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import { settingsHelp, settingsInEffect, settingsReference } from '../../src/config/describe.ts'
+import { load } from '../../src/config/load.ts'
 import { names } from '../../src/config/names.ts'
-import { load } from '../../src/config.ts'
 
 const devKeys = {
   publisher: 'publisher-secret-of-32-characters',

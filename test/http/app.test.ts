@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'bun:test'
-import { load } from '../../src/config.ts'
-import { Server } from '../../src/serve.ts'
-import { Log } from '../../src/telemetry.ts'
+import { load } from '../../src/config/load.ts'
+import { Server } from '../../src/serve/server.ts'
+import { Log } from '../../src/telemetry/log.ts'
 import { rawRequest } from '../support/raw-request.ts'
 import { secretOf, tokenFor } from '../support/tokens.ts'
+import { startWriter } from '../transport/sqlite/log.ts'
 
 const path = '/.well-known/mercure'
 const form = ['Content-Type', 'application/x-www-form-urlencoded'] as const
@@ -23,7 +24,7 @@ async function open(roles: readonly ('publisher' | 'subscriber')[], more: readon
   })
   if (!configuration.ok) throw new Error(JSON.stringify(configuration.problems))
   const log = new Log({ level: 'error', format: 'json', write: () => {}, clock: () => new Date(0) })
-  const server = await Server.open(configuration.settings, log)
+  const server = await Server.open(configuration.settings, log, startWriter)
   const [origin = ''] = server.addresses
   const ask = async (method: string, target = `${path}?match=a`) => {
     const { status, headers } = await rawRequest(origin, { method, target, fields: [form], body: 'topic=a' })

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { LocalPresence } from '../../src/hub/presence.ts'
 import type { Identity } from '../../src/protocol/grant.ts'
 import { parseMatcher } from '../../src/protocol/matcher.ts'
-import { MemoryTransport } from '../../src/transport/memory.ts'
+import { MemoryTransport } from '../../src/transport/memory/transport.ts'
 import { type ArraySink, HubFixture, identity, location } from '../support/hub.ts'
 
 const unbounded = { maxCount: null, maxAgeMs: null, maxBytes: null }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { Budget, type BudgetEvent } from '../../src/hub/budget.ts'
-import { MemoryTransport } from '../../src/transport/memory.ts'
+import { MemoryTransport } from '../../src/transport/memory/transport.ts'
 import { ArraySink, HubFixture } from '../support/hub.ts'
 
 const unbounded = { maxCount: null, maxAgeMs: null, maxBytes: null }

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { MemoryTransport } from '../../src/transport/memory.ts'
+import { MemoryTransport } from '../../src/transport/memory/transport.ts'
 import { ArraySink, HubFixture } from '../support/hub.ts'
 
 const readers = 20_000

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import type { HubLimits } from '../../src/hub/hub.ts'
-import type { Retention } from '../../src/hub/retention.ts'
-import { MemoryTransport } from '../../src/transport/memory.ts'
+import { MemoryTransport } from '../../src/transport/memory/transport.ts'
+import type { Retention } from '../../src/transport/retention.ts'
 import { ArraySink, HubFixture, identity } from '../support/hub.ts'
 import { type CursorVector, readVectors, type VectorEvent } from '../support/vectors.ts'
 

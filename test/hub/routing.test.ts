@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { Routing } from '../../src/hub/routing.ts'
 import { type Matcher, parseMatcher } from '../../src/protocol/matcher.ts'
-import { parseTopicUrl } from '../../src/protocol/url-pattern.ts'
+import { parseTopicUrl } from '../../src/protocol/url-pattern/pattern.ts'
 import { location } from '../support/hub.ts'
 
 const patterns = [

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { Stretches } from '../../src/hub/stretches.ts'
 import { type Page, type Position, START } from '../../src/hub/transport.ts'
 import { seal } from '../../src/protocol/update.ts'
-import { MemoryTransport } from '../../src/transport/memory.ts'
+import { MemoryTransport } from '../../src/transport/memory/transport.ts'
 import { update } from '../support/hub.ts'
 
 /** Everything, as far as one page goes. */

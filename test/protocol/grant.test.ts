@@ -12,7 +12,7 @@ import {
   payloadFor,
 } from '../../src/protocol/grant.ts'
 import { hubLocation } from '../../src/protocol/topic.ts'
-import { parseTopicUrl } from '../../src/protocol/url-pattern.ts'
+import { parseTopicUrl } from '../../src/protocol/url-pattern/pattern.ts'
 import { readVectors, type VectorBase, vectorHubUrl } from '../support/vectors.ts'
 
 interface DetailsVector extends VectorBase {

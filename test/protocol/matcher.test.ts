@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { matcherTypes, parseMatcher } from '../../src/protocol/matcher.ts'
 import { hubLocation, parseTopic } from '../../src/protocol/topic.ts'
-import { parseTopicUrl } from '../../src/protocol/url-pattern.ts'
+import { parseTopicUrl } from '../../src/protocol/url-pattern/pattern.ts'
 import { readVectors, type VectorBase, vectorHubUrl } from '../support/vectors.ts'
 
 const hub = hubLocation(vectorHubUrl)

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { drain } from '../../src/serve/drain.ts'
-import { MemoryTransport } from '../../src/transport/memory.ts'
+import { MemoryTransport } from '../../src/transport/memory/transport.ts'
 import { HubFixture } from '../support/hub.ts'
 
 /** A log that stores when it is told to, as a writer on a thread of its own does. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { load, type Settings } from '../../src/config.ts'
+import { load, type Settings } from '../../src/config/load.ts'
 import { planReload } from '../../src/serve/reload.ts'
 
 /** The settings of a command line. */

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
-import { load } from '../../src/config.ts'
-import { ruleOf } from '../../src/hub/retention.ts'
+import { load } from '../../src/config/load.ts'
 import { retention } from '../../src/serve/rules.ts'
+import { ruleOf } from '../../src/transport/retention.ts'
 
 function read(rules: unknown, more: readonly string[] = []) {
   const argv = ['--hub-anonymous', `--history-rules=${JSON.stringify(rules)}`, ...more]

@@ -1,4 +1,4 @@
-import type { CommandIo } from '../../src/cli/command.ts'
+import type { CommandIo } from '../../src/command/command.ts'
 
 /** What a command wrote, and the io to run it with. */
 export interface Recorded {

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { type Limits, type Retention, type Rule, ruleOf } from '../../src/hub/retention.ts'
 import { type Entry, type Position, START } from '../../src/hub/transport.ts'
+import { type Limits, type Retention, type Rule, ruleOf } from '../../src/transport/retention.ts'
 import {
   type Contract,
   envelope,

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
-import type { Rule } from '../../src/hub/retention.ts'
 import { START } from '../../src/hub/transport.ts'
 import type { Envelope } from '../../src/protocol/update.ts'
+import type { Rule } from '../../src/transport/retention.ts'
 import {
   type Contract,
   envelope,

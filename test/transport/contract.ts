@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, test } from 'bun:test'
-import type { Retention, Rule } from '../../src/hub/retention.ts'
 import type { Transport } from '../../src/hub/transport.ts'
 import { type Entry, type Head, type PageLimit, type Position, START } from '../../src/hub/transport.ts'
 import { encode } from '../../src/protocol/event-stream.ts'
 import type { Envelope } from '../../src/protocol/update.ts'
+import type { Retention, Rule } from '../../src/transport/retention.ts'
 import { limitsContract } from './contract-limits.ts'
 import { rulesContract } from './contract-rules.ts'
 

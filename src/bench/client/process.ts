@@ -1,0 +1,62 @@
+import { messageOf, UsageError } from '../../command/command.ts'
+
+/** The processes of a local hub, as the kernel sees them. */
+export class LocalProcess {
+  readonly #pids: readonly string[]
+  readonly #readFile: (path: string) => string
+
+  /** Throws a `UsageError` when one of them cannot be looked at. */
+  constructor(pids: readonly string[], readFile: (path: string) => string) {
+    this.#pids = pids
+    this.#readFile = readFile
+    try {
+      this.cpuUs()
+    } catch (error) {
+      throw new UsageError(`--pid cannot be looked at: ${messageOf(error)}`)
+    }
+  }
+
+  /** Processor time in user and kernel mode of all threads, in microseconds, to 10 ms. */
+  cpuUs(): number {
+    return this.#sum((pid) => {
+      const stat = this.#readFile(`/proc/${pid}/stat`)
+      // The name of the program, in parentheses, may hold spaces: the fields are counted from its end.
+      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+      return (Number(fields[11]) + Number(fields[12])) * TICK_US
+    })
+  }
+
+  /** Resident memory in bytes: `VmRSS`. */
+  residentBytes(): number {
+    return this.#sum((pid) => kilobytes(this.#readFile(`/proc/${pid}/status`), 'VmRSS') * 1024)
+  }
+
+  #sum(of: (pid: string) => number): number {
+    return this.#pids.reduce((sum, pid) => sum + of(pid), 0)
+  }
+}
+
+/** Memory of a process in bytes. */
+export interface ProcessMemory {
+  readonly residentBytes: number
+  /** Resident memory that belongs to no file: what the program made for itself, without its code. */
+  readonly anonymousBytes: number
+}
+
+/** Null where the kernel does not tell, or when the process is gone. */
+export function processMemory(pid: string, readFile: (path: string) => string): ProcessMemory | null {
+  try {
+    const status = readFile(`/proc/${pid}/status`)
+    const residentBytes = kilobytes(status, 'VmRSS') * 1024
+    return residentBytes === 0 ? null : { residentBytes, anonymousBytes: kilobytes(status, 'RssAnon') * 1024 }
+  } catch {
+    return null
+  }
+}
+
+function kilobytes(status: string, name: string): number {
+  return Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0)
+}
+
+/** Linux reports processor time in hundredths of a second, whatever the kernel counts in. */
+const TICK_US = 10_000

@@ -1,0 +1,52 @@
+import { CommandFailure, messageOf } from '../../command/command.ts'
+import { explainRefusal } from '../../command/hub-request.ts'
+import type { Tally } from './events.ts'
+import { Reader } from './reader.ts'
+import type { Target } from './target.ts'
+
+export interface CrowdOptions {
+  readonly target: Target
+  readonly count: number
+  /** The topic that the subscriber with this number asks for. */
+  topic(number: number): string
+  readonly lastEventId: string | null
+  readonly dataBytes: number
+  readonly tally: Tally
+  readonly signal: AbortSignal
+  onOpened?(count: number): void
+}
+
+/**
+ * Opens so many subscribers and resolves when each has its answer. Throws a `CommandFailure` when the hub
+ * refuses one; whoever calls closes those that are open by then, through `readers`.
+ */
+export async function openReaders(options: CrowdOptions, readers: Reader[]): Promise<void> {
+  let next = 0
+  const work = async () => {
+    while (next < options.count && !options.signal.aborted) {
+      const number = next++
+      readers.push(await openReader(options, number))
+      options.onOpened?.(readers.length)
+    }
+  }
+  await Promise.all(Array.from({ length: OPENING }, work))
+}
+
+async function openReader({ target, ...options }: CrowdOptions, number: number): Promise<Reader> {
+  const request = target.subscription(options.topic(number), options.lastEventId)
+  // Every delivery to a few dozen of them says as much about the time as every one to all.
+  const isTimed = number % Math.ceil(options.count / TIMED_MAX) === 0
+  const { dataBytes, tally } = options
+  const { reader, status } = await Reader.open({ target, request, dataBytes, tally, isTimed }).catch(
+    (error) => {
+      throw new CommandFailure(`${target.url.origin} does not answer: ${messageOf(error)}`)
+    },
+  )
+  if (status === 200) return reader
+  reader.close()
+  throw new CommandFailure(`subscribing: ${explainRefusal(new Response(null, { status }))}`)
+}
+
+/** Connections that are being opened at a time: fewer than a listener's queue holds. */
+const OPENING = 100
+const TIMED_MAX = 100

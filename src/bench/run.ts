@@ -1,0 +1,124 @@
+import type { LocalProcess } from './client/process.ts'
+import type { Target } from './client/target.ts'
+import type { Report } from './report.ts'
+
+/** What is wanted of a run. Times are in milliseconds. */
+export interface BenchOptions {
+  readonly subscribers: number
+  readonly publishers: number
+  /** Topics that subscribers and publications are spread over. */
+  readonly topics: number
+  readonly durationMs: number
+  readonly warmupMs: number
+  /** Publications per second; 0: as fast as they are answered. */
+  readonly rate: number
+  readonly dataBytes: number
+  /** Updates published by a replay or memory run. */
+  readonly updates: number
+  /** The updates of them that are asked for again. */
+  readonly last: number
+  readonly rounds: number
+  /** The cursor of a replay of what is there already, or null. */
+  readonly lastEventId: string | null
+  readonly topic: string | null
+}
+
+/** A run and what it may touch. */
+export interface Bench {
+  readonly target: Target
+  readonly options: BenchOptions
+  /** The process of the hub, when it runs here. */
+  readonly local: LocalProcess | null
+  /** Aborted by whoever wants it to end now, with what is known by then. */
+  readonly signal: AbortSignal
+  /** What its topics begin with: no other run has it. */
+  readonly prefix: string
+  readonly progress: Progress
+}
+
+/** One way to measure. */
+export type Measure = (bench: Bench) => Promise<Report>
+
+/** How far a run is, for someone who watches. */
+export class Progress {
+  readonly #write: ((text: string) => void) | null
+  #shownAt = 0
+
+  /** Null shows nothing. */
+  constructor(write: ((text: string) => void) | null) {
+    this.#write = write
+  }
+
+  /** `share` is from 0 to 1. */
+  show(what: string, share: number): void {
+    const now = performance.now()
+    if (this.#write === null || (now - this.#shownAt < 100 && share < 1)) return
+    this.#shownAt = now
+    const done = Math.round(BAR * Math.min(1, share))
+    this.#write(`\r\x1b[K${what.padEnd(24)} ${'█'.repeat(done)}${'·'.repeat(BAR - done)}`)
+  }
+
+  clear(): void {
+    this.#write?.('\r\x1b[K')
+  }
+}
+
+const BAR = 40
+
+/** Looks at a figure at regular times while something goes on: the line of a plot, and the progress. */
+export class Watch {
+  readonly points: [seconds: number, value: number][] = []
+  readonly #timer: ReturnType<typeof setInterval>
+
+  constructor(figure: (seconds: number) => number, everyMs = 250) {
+    const start = performance.now()
+    this.#timer = setInterval(() => {
+      const seconds = (performance.now() - start) / 1000
+      this.points.push([seconds, figure(seconds)])
+    }, everyMs)
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+  }
+}
+
+/** The figure of a counter as its growth per second since the last look. */
+export function perSecond(counter: () => number): (seconds: number) => number {
+  let [before, at] = [counter(), 0]
+  return (seconds) => {
+    const value = counter()
+    const rate = (value - before) / Math.max(1e-3, seconds - at)
+    before = value
+    at = seconds
+    return rate
+  }
+}
+
+/** Processor time of the hub and of this process between two moments. */
+export class CpuUse {
+  readonly #local: LocalProcess | null
+  readonly #startUs: number
+  readonly #ownStartUs = ownCpuUs()
+  readonly #start = performance.now()
+
+  constructor(local: LocalProcess | null) {
+    this.#local = local
+    this.#startUs = local?.cpuUs() ?? 0
+  }
+
+  /** Microseconds that the hub has used, or NaN when it is not here. */
+  get hubUs(): number {
+    return this.#local === null ? Number.NaN : this.#local.cpuUs() - this.#startUs
+  }
+
+  /** How busy this process was: near 100 it measures itself. */
+  get clientPercent(): number {
+    return (100 * (ownCpuUs() - this.#ownStartUs)) / 1000 / (performance.now() - this.#start)
+  }
+}
+
+function ownCpuUs(): number {
+  const { user, system } = process.cpuUsage()
+  return user + system
+}

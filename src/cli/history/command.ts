@@ -1,0 +1,49 @@
+import type { CommandIo, ExitCode } from '../../command/command.ts'
+import { nearest } from '../../config/names.ts'
+import { runHistoryCompact } from './compact.ts'
+import { runHistoryExport } from './export.ts'
+import { runHistoryImport } from './import.ts'
+import { runHistoryPrune } from './prune.ts'
+import { runHistoryStats } from './stats.ts'
+
+const subcommands: ReadonlyMap<string, (argv: readonly string[], io: CommandIo) => Promise<ExitCode>> =
+  new Map([
+    ['stats', runHistoryStats],
+    ['prune', runHistoryPrune],
+    ['compact', runHistoryCompact],
+    ['export', runHistoryExport],
+    ['import', runHistoryImport],
+  ])
+
+const help = `Usage: cinnabar history SUBCOMMAND [options]
+
+Looks after the history file, also while a hub is running on it. Run it as the user of the hub.
+
+Subcommands:
+  stats    says what it holds and what takes most of it
+  prune    drops entries by age, number, size or topic
+  compact  gives room back to the file system
+  export   writes entries as lines of JSON, also from a damaged file
+  import   stores such lines, while no hub is running
+
+Every subcommand has --help.
+`
+
+/** `cinnabar history`: one of its subcommands. */
+export async function runHistory(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
+  const [name, ...rest] = argv
+  if (name === '--help' || name === '-h') {
+    io.stdout(help)
+    return 0
+  }
+  const run = subcommands.get(name ?? '')
+  return run === undefined ? refuse(name, io) : await run(rest, io)
+}
+
+function refuse(name: string | undefined, io: CommandIo): ExitCode {
+  const near = name === undefined ? null : nearest(name, [...subcommands.keys()])
+  const problem = name === undefined ? 'a subcommand is missing' : 'there is no such subcommand'
+  io.stderr(`cinnabar history: ${problem}${near === null ? '' : `; did you mean ${near}?`}\n`)
+  io.stderr('Try: cinnabar history --help\n')
+  return 2
+}

@@ -1,0 +1,57 @@
+import type { Database } from 'bun:sqlite'
+import { changing, freePages, isHeld, owning, type Pause, sizeOf } from './file.ts'
+
+/** What a compaction did. */
+export interface Compaction {
+  /** `whole`: the file was written anew; `beside`: free pages were taken off it while a hub was running. */
+  readonly way: 'whole' | 'beside'
+  /** Bytes of the file and its journal, before and after. */
+  readonly before: number
+  readonly after: number
+}
+
+/** Gives room back to the file system: gently beside a running hub, thoroughly without. Throws HistoryProblem. */
+export async function compactHistory(path: string, pause: Pause): Promise<Compaction> {
+  const before = totalBytes(path)
+  // Opened for changes first: it refuses a file that is not there, where owning would make one.
+  const isBeside = await changing(path, () => isHeld(path))
+  if (isBeside) await changing(path, (database) => compactBeside(database, pause))
+  else await owning(path, rewrite)
+  return { way: isBeside ? 'beside' : 'whole', before, after: totalBytes(path) }
+}
+
+/** The hub only waits for one step at a time, of about 5 ms. */
+async function compactBeside(database: Database, pause: Pause): Promise<void> {
+  for (let free = freePages(database), left = 0; free > 0; free = left) {
+    database.run(`PRAGMA incremental_vacuum(${STEP_PAGES})`)
+    left = freePages(database)
+    // Another program is filling them.
+    if (left >= free) break
+    await pause()
+  }
+  await emptyJournal(database, pause)
+}
+
+/** The file only shrinks when the journal has been copied into it. Readers may hold on to it for a moment. */
+async function emptyJournal(database: Database, pause: Pause): Promise<void> {
+  database.run('PRAGMA busy_timeout = 0')
+  for (let attempt = 0; attempt < CHECKPOINT_ATTEMPTS; attempt++) {
+    const result = database.query<{ busy: number }, []>('PRAGMA wal_checkpoint(TRUNCATE)').get()
+    if (result?.busy === 0) return
+    await pause()
+  }
+  database.run('PRAGMA wal_checkpoint(PASSIVE)')
+}
+
+function rewrite(database: Database): void {
+  database.run('VACUUM')
+  database.run('PRAGMA wal_checkpoint(TRUNCATE)')
+}
+
+function totalBytes(path: string): number {
+  const { fileBytes, journalBytes } = sizeOf(path)
+  return fileBytes + journalBytes
+}
+
+const STEP_PAGES = 256
+const CHECKPOINT_ATTEMPTS = 20

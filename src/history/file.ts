@@ -1,0 +1,171 @@
+import { Database } from 'bun:sqlite'
+import { existsSync } from 'node:fs'
+import { codeOf, lockHistory, openHistory } from '../transport/sqlite/schema.ts'
+import { PAGE_BYTES } from '../transport/sqlite/size.ts'
+
+/**
+ * The history file as tools see it, also while a hub runs on it. A tool reads in short pages and writes in
+ * short transactions, so that neither the hub's commits nor its checkpoints ever wait for it.
+ */
+
+/** A history that a tool cannot work on. The message is for the operator. */
+export class HistoryProblem extends Error {
+  override readonly name = 'HistoryProblem'
+}
+
+/** Waits between two transactions of a tool, so that a running hub gets its turn in between. */
+export type Pause = () => Promise<void>
+
+/** Runs the action on the history for reading. Throws HistoryProblem. */
+export async function reading<T>(path: string, action: (database: Database) => T | Promise<T>): Promise<T> {
+  return await using(path, () => openForReading(path), action)
+}
+
+/** Runs the action on the history for writing, beside a hub or not. Throws HistoryProblem. */
+export async function changing<T>(path: string, action: (database: Database) => T | Promise<T>): Promise<T> {
+  return await using(path, () => openForChanges(path), action)
+}
+
+/**
+ * Runs the action as the only program that may be the hub of this file, which is made when there is none.
+ * Throws HistoryProblem, also when a hub is running.
+ */
+export async function owning<T>(path: string, action: (database: Database) => T | Promise<T>): Promise<T> {
+  const lock = explaining(path, () => lockHistory(path))
+  try {
+    return await using(path, () => tuned(openHistory(path)), action)
+  } finally {
+    lock.close()
+  }
+}
+
+/**
+ * Whether a hub is running on the file, or whoever else owns it. Only looks: taking the lock, however shortly,
+ * could keep a hub from starting. A lock that this user may not look at counts as held.
+ */
+export function isHeld(path: string): boolean {
+  const name = `${path}.lock`
+  if (!existsSync(name)) return false
+  let lock: Database | null = null
+  try {
+    lock = new Database(name, { create: false, readwrite: true, strict: true })
+    lock.query('SELECT count(*) FROM sqlite_schema').get()
+    return false
+  } catch {
+    return true
+  } finally {
+    lock?.close()
+  }
+}
+
+/** Bytes on disk. */
+export function sizeOf(path: string): { readonly fileBytes: number; readonly journalBytes: number } {
+  return { fileBytes: Bun.file(path).size, journalBytes: Bun.file(`${path}-wal`).size }
+}
+
+/** Pages of the file that hold nothing. */
+export function freePages(database: Database): number {
+  return (
+    database.query<{ count: number }, []>('SELECT freelist_count AS count FROM pragma_freelist_count').get()
+      ?.count ?? 0
+  )
+}
+
+/** One transaction that is certain to be able to write from its first statement on. */
+export function writing<T>(database: Database, change: () => T): T {
+  return database.transaction(change).immediate()
+}
+
+/** Runs the action on what `open` answers and closes that. Throws HistoryProblem for what SQLite throws. */
+export async function using<T>(
+  path: string,
+  open: () => Database,
+  action: (database: Database) => T | Promise<T>,
+): Promise<T> {
+  const database = explaining(path, open)
+  try {
+    return await action(database)
+  } catch (error) {
+    throw explained(path, error)
+  } finally {
+    database.close(true)
+  }
+}
+
+/** The connection of whoever closes it last tidies up, so it may write; the tool may not. */
+function openForReading(path: string): Database {
+  refuseMissing(path)
+  const database = new Database(path, { create: false, readwrite: true, strict: true })
+  try {
+    database.run(`PRAGMA busy_timeout = ${READER_BUSY_MS}`)
+    database.run('PRAGMA query_only = 1')
+    database.query('SELECT head FROM state').get()
+    return database
+  } catch (error) {
+    database.close(true)
+    // Another program's database has no such table.
+    throw codeOf(error) === 'SQLITE_ERROR' ? foreign(path) : error
+  }
+}
+
+function openForChanges(path: string): Database {
+  refuseMissing(path)
+  return tuned(openHistory(path))
+}
+
+/** The journal stays as short as the hub keeps it. */
+function tuned(database: Database): Database {
+  database.run(`PRAGMA wal_autocheckpoint = ${JOURNAL_BYTES / PAGE_BYTES}`)
+  database.run(`PRAGMA journal_size_limit = ${JOURNAL_BYTES}`)
+  return database
+}
+
+const JOURNAL_BYTES = 3 << 20
+const READER_BUSY_MS = 5000
+
+/** Throws HistoryProblem when there is no file. */
+export function refuseMissing(path: string): void {
+  if (!existsSync(path)) throw new HistoryProblem(`there is no history file ${path}: set sqlite.path`)
+}
+
+function explaining<T>(path: string, open: () => T): T {
+  try {
+    return open()
+  } catch (error) {
+    throw explained(path, error)
+  }
+}
+
+/** `openHistory` and `lockHistory` explain themselves with a plain Error; what SQLite throws does not. */
+function explained(path: string, error: unknown): unknown {
+  if (error instanceof HistoryProblem || !(error instanceof Error)) return error
+  const code = codeOf(error)
+  if (code === '') {
+    const isExplained = error.constructor === Error
+    return isExplained ? new HistoryProblem(error.message, { cause: error }) : error
+  }
+  return new HistoryProblem(reason(path, code), { cause: error })
+}
+
+function reason(path: string, code: string): string {
+  switch (code.split('_').slice(0, 2).join('_')) {
+    case 'SQLITE_CORRUPT':
+      return `the history file ${path} is damaged: cinnabar history export --salvage saves what can be read`
+    case 'SQLITE_NOTADB':
+      return foreign(path).message
+    case 'SQLITE_FULL':
+      return `no space left for the history file ${path}`
+    case 'SQLITE_BUSY':
+      return `the history file ${path} is locked by another program`
+    case 'SQLITE_CANTOPEN':
+    case 'SQLITE_READONLY':
+    case 'SQLITE_PERM':
+      return `the history file ${path} cannot be opened: this user must be able to write it and its directory`
+    default:
+      return `the history file ${path} cannot be read or written: ${code}`
+  }
+}
+
+function foreign(path: string): HistoryProblem {
+  return new HistoryProblem(`${path} is not a history file of this hub: set sqlite.path to another file`)
+}

@@ -1,0 +1,118 @@
+import type { Database } from 'bun:sqlite'
+import { keyOf, SELECT_EARLIEST } from '../transport/sqlite/schema.ts'
+
+/** Walks along the log, a page at a time and with nothing left open in between. */
+
+/** What a tool asks about an entry before it reads the whole of it. */
+export interface EntryOutline {
+  readonly seq: number
+  /** When it was accepted, in milliseconds. */
+  readonly at: number
+  /** Stored bytes as retention counts them. */
+  readonly bytes: number
+  readonly topics: readonly string[]
+}
+
+/** An entry with everything that an export holds. */
+export interface StoredEntry {
+  readonly seq: number
+  readonly at: number
+  readonly id: string
+  readonly topics: readonly string[]
+  readonly private: boolean
+  /** The bytes of its event. */
+  readonly frame: Uint8Array
+}
+
+/** Outlines of entries up to `until`, oldest first, at most `rows` at a time. */
+export function* outlines(database: Database, until: number, rows = OUTLINE_ROWS): Generator<EntryOutline[]> {
+  const page = database.prepare<OutlineRow, [number, number, number]>(
+    'SELECT seq, at, bytes, topics FROM entry WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?',
+  )
+  for (let after = 0; ; ) {
+    const found = page.all(after, until, rows)
+    const last = found.at(-1)
+    if (last === undefined) return
+    yield found.map(toOutline)
+    after = last.seq
+  }
+}
+
+/** The same from the newest to the oldest. */
+export function* outlinesBackwards(database: Database): Generator<EntryOutline[]> {
+  const page = database.prepare<OutlineRow, [number, number]>(
+    'SELECT seq, at, bytes, topics FROM entry WHERE seq < ? ORDER BY seq DESC LIMIT ?',
+  )
+  for (let before = Number.MAX_SAFE_INTEGER; ; ) {
+    const found = page.all(before, OUTLINE_ROWS)
+    const last = found.at(-1)
+    if (last === undefined) return
+    yield found.map(toOutline)
+    before = last.seq
+  }
+}
+
+/** Whole entries in (after, until], oldest first. Frames of more than a page are never held together. */
+export function* entries(database: Database, after: number, until: number): Generator<StoredEntry[]> {
+  const page = database.prepare<EntryRow, [number, number]>(SELECT_ENTRIES)
+  for (let seq = after; ; ) {
+    const found: StoredEntry[] = []
+    let bytes = 0
+    for (const row of page.iterate(seq, until)) {
+      found.push(toEntry(row))
+      bytes += row.frame.length
+      if (found.length >= PAGE_ROWS || bytes >= PAGE_FRAME_BYTES) break
+    }
+    const last = found.at(-1)
+    if (last === undefined) return
+    yield found
+    seq = last.seq
+  }
+}
+
+/** Selects whole entries after ?1 and up to ?2. */
+export const SELECT_ENTRIES =
+  'SELECT seq, at, id, private, topics, frame FROM entry WHERE seq > ? AND seq <= ? ORDER BY seq'
+
+/** The place of the earliest entry with this id, or null. */
+export function findId(database: Database, id: string): number | null {
+  const { horizon, head } = database
+    .query<{ horizon: number; head: number }, []>('SELECT horizon, head FROM state')
+    .get() ?? { horizon: 0, head: 0 }
+  return (
+    database
+      .query<{ found: number | null }, [number, number, string, number]>(SELECT_EARLIEST)
+      .get(horizon, head, id, keyOf(id))?.found ?? null
+  )
+}
+
+/** A row as an entry. Throws SyntaxError when the topics are not what was stored. */
+export function toEntry({ seq, at, id, topics, frame, ...row }: EntryRow): StoredEntry {
+  return { seq, at, id, topics: JSON.parse(topics), private: row.private === 1, frame }
+}
+
+/** A row of `SELECT_ENTRIES`. */
+export interface EntryRow {
+  readonly seq: number
+  readonly at: number
+  readonly id: string
+  readonly private: number
+  readonly topics: string
+  readonly frame: Uint8Array
+}
+
+interface OutlineRow {
+  readonly seq: number
+  readonly at: number
+  readonly bytes: number
+  readonly topics: string
+}
+
+function toOutline({ topics, ...row }: OutlineRow): EntryOutline {
+  return { ...row, topics: JSON.parse(topics) }
+}
+
+// A page of outlines takes a few milliseconds; the frames behind them are not read.
+const OUTLINE_ROWS = 1000
+const PAGE_ROWS = 500
+const PAGE_FRAME_BYTES = 1 << 20

@@ -1,0 +1,164 @@
+/**
+ * The log in memory: the reference that says what every transport does.
+ * Life: `open` starts the tail and the timer that forgets by age; what is
+ * too old is dropped, each append is given the next position and kept, the past is cut to its limits, and the
+ * entry goes to the tail; `close` lets go of everything.
+ * With `maxCount: 0` it is the `local` transport: live only, no past.
+ */
+
+import {
+  type Entry,
+  type Head,
+  type Page,
+  type PageLimit,
+  type Position,
+  START,
+  type Transport,
+  type TransportStats,
+} from '../../hub/transport.ts'
+import { ProtocolError } from '../../protocol/error.ts'
+import type { Envelope } from '../../protocol/update.ts'
+import { LogClock } from '../log-clock.ts'
+import { type Retention, ruleOf } from '../retention.ts'
+import { Past } from './past.ts'
+
+/** What a log in memory needs. */
+export interface MemoryOptions {
+  readonly retention: Retention
+  /** Milliseconds since the epoch; best a clock that never steps. */
+  readonly clock: () => number
+}
+
+/**
+ * What an entry costs in memory, in bytes: its frame, its strings as UTF-16, its place in the log and, when it
+ * belongs to a rule, its places in the groups of that.
+ */
+export function memoryBytes(envelope: Envelope, isRuled = false): number {
+  const text = envelope.topics.reduce((sum, topic) => sum + topic.length, envelope.id.length)
+  return envelope.frame.length + 2 * text + ENTRY_OVERHEAD + (isRuled ? RULED_OVERHEAD : 0)
+}
+
+/** A log of this process, with a bounded past. */
+export class MemoryTransport implements Transport {
+  readonly #retention: Retention
+  readonly #time: LogClock
+  readonly #past: Past
+  readonly #waiting: Waiting[] = []
+  #isDelivering = false
+  #isClosed = false
+  #tail: ((entry: Entry) => void) | null = null
+  #timer: ReturnType<typeof setInterval> | null = null
+
+  constructor({ retention, clock }: MemoryOptions) {
+    this.#retention = retention
+    this.#past = new Past(retention)
+    this.#time = new LogClock(clock)
+  }
+
+  async open(onEntry: (entry: Entry) => void): Promise<Head> {
+    if (this.#tail !== null || this.#isClosed) throw new Error('a log is opened once')
+    this.#tail = onEntry
+    if (hasAge(this.#retention)) {
+      this.#timer = setInterval(() => this.prune(), PRUNE_EVERY_MS)
+      this.#timer.unref()
+    }
+    return { position: this.#past.head, id: null }
+  }
+
+  async append(envelope: Envelope): Promise<void> {
+    const tail = this.#openTail()
+    if (this.#isDelivering) return await this.#appendLater(envelope)
+    this.#isDelivering = true
+    try {
+      tail(this.#keep(envelope))
+    } finally {
+      this.#deliverWaiting(tail)
+      this.#isDelivering = false
+    }
+  }
+
+  async find(id: string): Promise<Position | null> {
+    this.#openTail()
+    this.prune()
+    return this.#past.find(id)
+  }
+
+  async read(after: Position, until: Position, limit: PageLimit): Promise<Page | 'lost'> {
+    this.#openTail()
+    this.prune()
+    if (after !== START && after < this.#past.horizon) return 'lost'
+    return this.#past.page(after, until, limit)
+  }
+
+  stats(): TransportStats {
+    this.prune()
+    const { all, rules } = this.#past
+    const whole = { rows: all.count, bytes: all.bytes, oldestAt: all.oldest?.at ?? null, fileBytes: 0 }
+    if (rules.length === 0) return whole
+    return { ...whole, rules: rules.map(({ count, bytes }) => ({ rows: count, bytes })) }
+  }
+
+  async check(): Promise<void> {
+    this.#openTail()
+  }
+
+  async close(): Promise<void> {
+    if (this.#timer !== null) clearInterval(this.#timer)
+    this.#tail = null
+    this.#isClosed = true
+    this.#past.clear()
+  }
+
+  /** Forgets what is too old now. The timer and every read call it; so may a test. */
+  prune(): void {
+    this.#past.expire(this.#time.now())
+  }
+
+  /** One after the other: an append made by the tail waits until the current entry is delivered. */
+  #appendLater(envelope: Envelope): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    this.#waiting.push({ envelope, resolve, reject })
+    return promise
+  }
+
+  #deliverWaiting(tail: (entry: Entry) => void): void {
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
+      try {
+        tail(this.#keep(next.envelope))
+        next.resolve()
+      } catch (error) {
+        next.reject(error)
+      }
+    }
+  }
+
+  #keep(envelope: Envelope): Entry {
+    const at = this.#time.now()
+    const rule = ruleOf(envelope.topics, this.#retention.rules ?? [])
+    this.#past.expire(at)
+    return this.#past.add({ envelope, at, bytes: memoryBytes(envelope, rule !== null), rule })
+  }
+
+  #openTail(): (entry: Entry) => void {
+    if (this.#tail === null) throw new ProtocolError('store-unavailable', 'the log is not open')
+    return this.#tail
+  }
+}
+
+interface Waiting {
+  readonly envelope: Envelope
+  readonly resolve: () => void
+  readonly reject: (reason: unknown) => void
+}
+
+function hasAge({ maxAgeMs, rules = [] }: Retention): boolean {
+  return maxAgeMs !== null || rules.some((rule) => rule.maxAgeMs !== null)
+}
+
+const PRUNE_EVERY_MS = 1000
+
+// The entry, its slot, its key and its size, measured with a million entries.
+const ENTRY_OVERHEAD = 200
+
+// Two slots and, with a rule per topic, a line of its own and its key: at most, with one entry of each topic.
+const RULED_OVERHEAD = 300

@@ -1,0 +1,193 @@
+import type { Database, Statement } from 'bun:sqlite'
+import { type Entry, type Page, type PageLimit, type Position, START } from '../../hub/transport.ts'
+import { ProtocolError } from '../../protocol/error.ts'
+import type { Frame } from '../../protocol/event-stream.ts'
+import { endsByAge, isExpired, type Retention, type Rule } from '../retention.ts'
+import { codeOf, keyOf, SELECT_EARLIEST } from './schema.ts'
+
+/** An entry without its frame. */
+interface Row {
+  readonly seq: number
+  readonly at: number
+  /** The index of its rule; null when none drops by age. */
+  readonly rule: number | null
+  readonly id: string
+  readonly private: number
+  readonly topics: string
+  /** Bytes of the frame. */
+  readonly length: number
+}
+
+/** The history file as the hub's own thread reads it: a page at a time, and nothing left open between. */
+export class SqliteReader {
+  readonly #database: Database
+  readonly #retention: Retention
+  readonly #rows: Statement<Row, [number, number, number]>
+  readonly #frames: Statement<{ frames: Uint8Array }, [number, number]>
+  readonly #earliest: Statement<{ found: number }, [number, number, string, number]>
+  readonly #horizon: Statement<{ horizon: number; head: number }, []>
+  readonly #next: Statement<{ seq: number; at: number }, [number]>
+  readonly #place: Statement<Place, [number]>
+  readonly #previous: Statement<{ seq: number }, [number, number, string]>
+  /** The rules that drop by age: what is left of the log then is not what is left of its front. */
+  readonly #ages: ReadonlyMap<number, Rule>
+
+  constructor(database: Database, retention: Retention) {
+    database.run('PRAGMA query_only = 1')
+    // The index of 100,000 ids: after a restart everybody comes back with one.
+    database.run('PRAGMA cache_size = -8192')
+    this.#database = database
+    this.#retention = retention
+    this.#ages = new Map(
+      [...(retention.rules ?? []).entries()].filter(([, rule]) => endsByAge(rule, retention)),
+    )
+    const rule = this.#ages.size === 0 ? 'NULL' : '(SELECT rule FROM ruled WHERE ruled.seq = entry.seq)'
+    const columns = `seq, at, ${rule} AS rule`
+    this.#rows = database.prepare(
+      `SELECT ${columns}, id, private, topics, length(frame) AS length FROM entry
+       WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?`,
+    )
+    // SQLite joins blobs as they are, whatever is in them. With one value for each frame, the first 10,000 after a
+    // start took twice the time.
+    this.#frames = database.prepare(
+      `SELECT CAST(group_concat(frame, '') AS BLOB) AS frames
+       FROM (SELECT frame FROM entry WHERE seq >= ? AND seq <= ? ORDER BY seq)`,
+    )
+    this.#place = database.prepare(`SELECT ${columns} FROM entry WHERE seq = ?`)
+    this.#previous = database.prepare(
+      `SELECT seq FROM entry WHERE seq > ? AND seq <= ?
+       AND NOT coalesce(${rule} IN (SELECT value FROM json_each(?)), 0) ORDER BY seq DESC LIMIT 1`,
+    )
+    this.#earliest = database.prepare(SELECT_EARLIEST)
+    this.#horizon = database.prepare('SELECT horizon, head FROM state')
+    this.#next = database.prepare('SELECT seq, at FROM entry WHERE seq >= ? ORDER BY seq LIMIT 1')
+  }
+
+  /** The earliest entry with this id, up to `head`, that is kept at `now`, or null. Throws `store-unavailable`. */
+  find(id: string, head: Position, now: number): Position | null {
+    return this.#reading(() => {
+      for (let after = this.#floor(now); ; ) {
+        const found = this.#earliest.get(after, head, id, keyOf(id))?.found ?? null
+        if (found === null || found > head) return null
+        if (!this.#isPast(this.#place.get(found), now)) return found as Position
+        after = found
+      }
+    })
+  }
+
+  /** Entries in (after, until] that are kept at `now`, or `lost`. Throws `store-unavailable`. */
+  page(after: Position, until: Position, limit: PageLimit, now: number): Page | 'lost' {
+    return this.#reading(() => {
+      const floor = this.#floor(now)
+      if (after !== START && after < floor) return 'lost'
+      return this.#collect(Math.max(after, floor), Math.max(after, until), limit, now)
+    })
+  }
+
+  close(): void {
+    this.#database.close(true)
+  }
+
+  #collect(after: number, until: number, limit: PageLimit, now: number): Page {
+    const { rows, isLast } = this.#run(after, until, limit, now)
+    const [first, last] = [rows[0], rows.at(-1)]
+    if (first === undefined || last === undefined) return { entries: [], next: until as Position }
+    const { frames } = this.#frames.get(first.seq, last.seq) ?? { frames: new Uint8Array() }
+    const next = (isLast ? until : last.seq) as Position
+    return { entries: toEntries(rows, frames), next }
+  }
+
+  /**
+   * The rows of a page: what follows each other in the log and is kept, so that their frames are one stretch of it.
+   * They are looked at in growing steps, so that few are in vain when large frames fill the page early.
+   */
+  #run(after: number, until: number, limit: PageLimit, now: number): Run {
+    const run: Row[] = []
+    let bytes = 0
+    let last = after
+    for (let step = ROWS_MIN; ; step *= 4) {
+      // With the one that does not fit any more.
+      const wanted = Math.min(step, limit.entries - run.length + 1)
+      const rows = this.#rows.all(last, until, wanted)
+      for (const row of rows) {
+        last = row.seq
+        const isPast = this.#isPast(row, now)
+        bytes += isPast ? 0 : row.length
+        const isFull = isPast || run.length >= limit.entries || bytes > limit.bytes
+        if (isFull && run.length > 0) return { rows: run, isLast: false }
+        if (!isPast) run.push(row)
+      }
+      if (rows.length < wanted) return { rows: run, isLast: true }
+    }
+  }
+
+  /**
+   * The newest sequence number that the limits of the whole made go, by deletion or because its age is over
+   * while it waits for that. Ages only fall along the log, so the boundary is found by halving.
+   */
+  #floor(now: number): number {
+    const { horizon, head } = this.#horizon.get() ?? { horizon: 0, head: 0 }
+    let gone = horizon
+    let kept = this.#isGone(horizon + 1, now) ? head + 1 : horizon + 1
+    while (kept - gone > 1) {
+      const middle = Math.floor((gone + kept) / 2)
+      if (this.#isGone(middle, now)) gone = middle
+      else kept = middle
+    }
+    return this.#ages.size === 0 || gone === horizon ? gone : this.#wholeUntil(horizon, gone)
+  }
+
+  /** Without the newest ones that their rules made go before. */
+  #wholeUntil(horizon: number, gone: number): number {
+    return this.#previous.get(horizon, gone, JSON.stringify([...this.#ages.keys()]))?.seq ?? horizon
+  }
+
+  /** Whether a rule ended the life of the entry by age, while it waits for its deletion. */
+  #isPast(place: Place | null, now: number): boolean {
+    const rule = place === null || place.rule === null ? undefined : this.#ages.get(place.rule)
+    return place !== null && rule !== undefined && isExpired(place.at, now, rule)
+  }
+
+  #isGone(seq: number, now: number): boolean {
+    const next = this.#retention.maxAgeMs === null ? null : this.#next.get(seq)
+    return next !== null && isExpired(next.at, now, this.#retention)
+  }
+
+  /** One snapshot for all statements of an answer: the writer may drop entries in between. */
+  #reading<T>(read: () => T): T {
+    try {
+      return this.#database.transaction(read)()
+    } catch (error) {
+      const reason = codeOf(error) || 'unknown'
+      throw new ProtocolError('store-unavailable', `the history cannot be read: ${reason}`, { cause: error })
+    }
+  }
+}
+
+interface Run {
+  readonly rows: readonly Row[]
+  /** Whether nothing is left after it. */
+  readonly isLast: boolean
+}
+
+type Place = Pick<Row, 'seq' | 'at' | 'rule'>
+
+/** Entries whose frames are parts of the one piece. */
+function toEntries(rows: readonly Row[], frames: Uint8Array): readonly Entry[] {
+  let text = ''
+  let topics: readonly string[] = []
+  let offset = 0
+  return rows.map((row) => {
+    // Neighbours often have the same topics. They share the list, which also tells others so.
+    if (row.topics !== text) {
+      text = row.topics
+      topics = JSON.parse(text)
+    }
+    const frame = frames.subarray(offset, offset + row.length) as Frame
+    offset += row.length
+    return { position: row.seq as Position, id: row.id, topics, private: row.private === 1, frame }
+  })
+}
+
+// Of the first step. One look costs as much as ten rows.
+const ROWS_MIN = 64

@@ -1,0 +1,74 @@
+import type { Database, Statement } from 'bun:sqlite'
+import { BUSY_MS } from './schema.ts'
+import { PAGE_BYTES } from './size.ts'
+
+/** What the file and its journal take beyond the entries, and how that goes back to the file system. */
+export class Room {
+  readonly #database: Database
+  readonly #free: Statement<{ freelist_count: number }, []>
+  /** Whether the journal holds anything. */
+  #isDirty = true
+  #hasFreed = false
+
+  constructor(database: Database) {
+    database.run(`PRAGMA wal_autocheckpoint = ${WAL_PAGES}`)
+    database.run(`PRAGMA journal_size_limit = ${WAL_PAGES * PAGE_BYTES}`)
+    this.#database = database
+    this.#free = database.prepare('PRAGMA freelist_count')
+  }
+
+  /** Whether there are no more free pages than serve the next entries. */
+  get isTidy(): boolean {
+    return this.#freePages() <= FREE_PAGES_KEPT
+  }
+
+  /** Something is about to be written. */
+  soil(): void {
+    this.#isDirty = true
+  }
+
+  /** Gives some free pages back: of all of them or of those too many. Whether it got anywhere. */
+  vacuum(isWhole: boolean): boolean {
+    const free = this.#freePages()
+    if (free <= (isWhole ? 0 : FREE_PAGES_KEPT)) return false
+    this.#isDirty = true
+    this.#hasFreed = true
+    const step = Math.min(Math.max(VACUUM_PAGES_MIN, free >> 2), VACUUM_PAGES_MAX)
+    this.#database.run(`PRAGMA incremental_vacuum(${step})`)
+    return this.#freePages() < free
+  }
+
+  /** The file only shrinks when the journal is copied into it. It is emptied for good when nothing goes on. */
+  checkpoint(isIdle: boolean): void {
+    if (!this.#isDirty || !(isIdle || this.#hasFreed)) return
+    this.#hasFreed = false
+    if (!isIdle) {
+      this.#database.run('PRAGMA wal_checkpoint(PASSIVE)')
+      return
+    }
+    this.#isDirty = !this.#emptyJournal()
+  }
+
+  /** Whether nobody held on to it. It would wait for readers, such as an export; the next time is soon enough. */
+  #emptyJournal(): boolean {
+    this.#database.run('PRAGMA busy_timeout = 0')
+    try {
+      const result = this.#database.query<{ busy: number }, []>('PRAGMA wal_checkpoint(TRUNCATE)').get()
+      return result?.busy === 0
+    } finally {
+      this.#database.run(`PRAGMA busy_timeout = ${BUSY_MS}`)
+    }
+  }
+
+  #freePages(): number {
+    return this.#free.get()?.freelist_count ?? 0
+  }
+}
+
+// A checkpoint follows the commit that brings the journal to 3 MiB.
+const WAL_PAGES = (3 << 20) / PAGE_BYTES
+
+// Up to 1 MiB of free pages serves the next entries. More goes back, in steps of 1 to 6 ms.
+const FREE_PAGES_KEPT = 128
+const VACUUM_PAGES_MIN = 64
+const VACUUM_PAGES_MAX = 256

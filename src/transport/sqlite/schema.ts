@@ -1,0 +1,278 @@
+import { Database, SQLiteError } from 'bun:sqlite'
+import { linkSync, lstatSync, rmSync, writeFileSync } from 'node:fs'
+import { PAGE_BYTES } from './size.ts'
+
+/** Marks a file as a history of this hub: "CNBR" in ASCII. */
+const APPLICATION_ID = 0x434e4252
+
+/** The version of the tables. A file with a greater one is refused, a smaller one is migrated. */
+const VERSION = 1
+
+/** The one row about the log as a whole, so that a restart knows its head without reading entries. */
+export interface State {
+  /** The highest sequence number ever given; zero in a new log. */
+  readonly head: number
+  readonly headId: string | null
+  /** When the head was accepted, in milliseconds. */
+  readonly headAt: number
+  /** The highest sequence number that the limits of the whole dropped: what rules dropped leaves holes. */
+  readonly horizon: number
+  readonly count: number
+  readonly bytes: number
+  /** Up to here every entry was sorted into the rules, and their limits hold. */
+  readonly ruledUntil: number
+}
+
+/** Selects the row. */
+export const SELECT_STATE = 'SELECT head, headId, headAt, horizon, count, bytes, ruledUntil FROM state'
+
+/** Reads the row. Throws a plain Error when it is gone. */
+export function readState(database: Database): State {
+  const state = database.query<State, []>(SELECT_STATE).get()
+  if (state === null) throw new Error('the history file has lost its state')
+  return state
+}
+
+/** Stores an entry. */
+export const INSERT_ENTRY =
+  'INSERT INTO entry (seq, at, bytes, key, id, private, topics, frame) VALUES (?, ?, ?, ?, ?, ?, ?, ?)'
+
+/** Says of an entry which rule is for it and, when that holds per topic, which topic. */
+export const INSERT_RULED = 'INSERT INTO ruled (seq, rule, topic, bytes) VALUES (?, ?, ?, ?)'
+
+/** Looks for the first entry after ?1 and up to ?2 with the id ?3 and its key ?4, block by block: see `TABLES`. */
+export const SELECT_EARLIEST = `
+  WITH RECURSIVE block (number) AS (
+    SELECT ?1 >> 12 UNION ALL SELECT number + 1 FROM block WHERE number < ?2 >> 12
+  )
+  SELECT (
+    SELECT seq FROM entry
+    WHERE seq >> 12 = number AND key = ?4 AND id = ?3 AND seq > ?1 ORDER BY seq LIMIT 1
+  ) AS found FROM block WHERE found IS NOT NULL LIMIT 1`
+
+/** FNV-1a of an id with its bits mixed, 32 of them, signed. It is in the files: never change it. */
+export function keyOf(id: string): number {
+  let hash = 0x811c9dc5
+  for (let index = 0; index < id.length; index++) hash = Math.imul(hash ^ id.charCodeAt(index), 0x01000193)
+  return Math.imul(hash ^ (hash >>> 15), 0x85ebca6b)
+}
+
+// The frame is last, so that reading the other columns of a large row does not touch its overflow pages.
+//
+// Ids are random: in one index over all of them, each entry that comes or goes writes a page of its own. So the
+// index holds a short key instead of the id, in blocks of 4096 entries: the newest and the oldest block are
+// eight pages each. With 100,000 entries kept and batches of 50 that is 47,000 entries per second against
+// 10,000; a search takes 90 us against 40. An index ends with the rowid by itself, so that entries with the
+// same id are in log order.
+//
+// What belongs to a rule is in a table of its own, which costs nothing without rules. Programs that delete
+// entries need not know of it: a trigger follows them, which could not be measured.
+const TABLES = `
+  CREATE TABLE entry (
+    seq INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    key INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    private INTEGER NOT NULL,
+    topics TEXT NOT NULL,
+    frame BLOB NOT NULL
+  ) STRICT;
+  CREATE INDEX entry_key ON entry (seq >> 12, key);
+  CREATE TABLE ruled (
+    seq INTEGER PRIMARY KEY,
+    rule INTEGER NOT NULL,
+    topic TEXT,
+    bytes INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX ruled_rule ON ruled (rule);
+  CREATE INDEX ruled_topic ON ruled (rule, topic) WHERE topic IS NOT NULL;
+  CREATE TRIGGER entry_gone AFTER DELETE ON entry BEGIN
+    DELETE FROM ruled WHERE seq = old.seq;
+  END;
+  CREATE TABLE state (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    head INTEGER NOT NULL,
+    headId TEXT,
+    headAt INTEGER NOT NULL,
+    horizon INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    probes INTEGER NOT NULL,
+    rules TEXT NOT NULL,
+    ruledUntil INTEGER NOT NULL
+  ) STRICT;
+  INSERT INTO state VALUES (1, 0, NULL, 0, 0, 0, 0, 0, '', 0);
+  PRAGMA application_id = ${APPLICATION_ID};
+  PRAGMA user_version = ${VERSION};
+`
+
+/**
+ * Opens the history at `path` and creates it when there is none. The hub holds `lockHistory` meanwhile.
+ * Throws a plain Error that tells the operator what to do.
+ */
+export function openHistory(path: string): Database {
+  return refusing(path, () => {
+    if (isVacant(path)) place(path)
+    const database = connect(path)
+    try {
+      if (isEmpty(database)) create(database)
+      // In one view of the file: a tool opens it while the hub commits.
+      database.transaction(() => verify(database, path)).deferred()
+      return database
+    } catch (error) {
+      database.close()
+      throw error
+    }
+  })
+}
+
+/** How long a connection waits for another program that writes, in milliseconds. */
+export const BUSY_MS = 5000
+
+/** A connection with the settings that every reader and writer of the file shares. */
+export function connect(path: string): Database {
+  const database = new Database(path, { create: true, readwrite: true, strict: true })
+  database.run(`PRAGMA busy_timeout = ${BUSY_MS}`)
+  database.run('PRAGMA cache_size = -2048')
+  return database
+}
+
+/**
+ * Makes this process the only hub of the file until the answer is closed. The lock is on a file beside it, so
+ * that tools can open the history meanwhile; the kernel lets go of it however the process ends. The file of
+ * the lock stays: removing it would let two hubs lock two different files of that name.
+ */
+export function lockHistory(path: string): Database {
+  return refusing(path, () => {
+    const lock = new Database(`${path}.lock`, { create: true, readwrite: true, strict: true })
+    try {
+      lock.run('BEGIN EXCLUSIVE')
+      return lock
+    } catch (error) {
+      lock.close()
+      if (codeOf(error).startsWith('SQLITE_BUSY')) {
+        throw new Error(`another hub is running on the history file ${path}: stop it, or set sqlite.path`)
+      }
+      throw error
+    }
+  })
+}
+
+/** The code of an SQLite error, such as `SQLITE_FULL`; empty for anything else. */
+export function codeOf(error: unknown): string {
+  return error instanceof SQLiteError ? (error.code ?? '') : ''
+}
+
+function isEmpty(database: Database): boolean {
+  return count(database, 'SELECT count(*) AS value FROM sqlite_schema') === 0 && applicationId(database) === 0
+}
+
+/** Whether there is nothing at all, not even a link, nor a journal, which would be read into a new file. */
+function isVacant(path: string): boolean {
+  const places = [path, `${path}-wal`, `${path}-journal`]
+  return places.every((place) => lstatSync(place, { throwIfNoEntry: false }) === undefined)
+}
+
+/**
+ * Puts an empty history where there is nothing, all at once: `create` waits 15 times for the disk, this once. It takes
+ * no place that another process has taken meanwhile. What goes wrong is left to SQLite, which meets it again and says
+ * what it is; so is a file system without links.
+ */
+function place(path: string): void {
+  const made = `${path}.new`
+  try {
+    writeFileSync(made, image(), { mode: 0o644, flush: true })
+    try {
+      linkSync(made, path)
+    } finally {
+      rmSync(made)
+    }
+  } catch {
+    // Opening it goes on without.
+  }
+}
+
+/** The file that `create` makes. */
+function image(): Uint8Array {
+  const database = new Database(':memory:')
+  database.run(`PRAGMA page_size = ${PAGE_BYTES}`)
+  database.run('PRAGMA auto_vacuum = INCREMENTAL')
+  database.run(TABLES)
+  const bytes = database.serialize()
+  database.close()
+  // Section 1.3.3 of the file format: the versions to write and to read it, where 2 is WAL.
+  return bytes.fill(2, 18, 20)
+}
+
+/** Page size and vacuum mode only take effect before there are pages; VACUUM applies them to any empty file. */
+function create(database: Database): void {
+  database.run('PRAGMA journal_mode = DELETE')
+  database.run(`PRAGMA page_size = ${PAGE_BYTES}`)
+  database.run('PRAGMA auto_vacuum = INCREMENTAL')
+  database.run('VACUUM')
+  database.run('PRAGMA journal_mode = WAL')
+  database.transaction(() => database.run(TABLES)).immediate()
+}
+
+function verify(database: Database, path: string): void {
+  if (applicationId(database) !== APPLICATION_ID) {
+    throw new Error(`${path} is not a history file of this hub: set sqlite.path to another file`)
+  }
+  const version = count(database, 'SELECT user_version AS value FROM pragma_user_version')
+  if (version > VERSION) {
+    throw new Error(`${path} was written by a newer version of this hub: upgrade, or set sqlite.path`)
+  }
+  const state = readState(database)
+  const oldest = count(database, 'SELECT min(seq) AS value FROM entry')
+  const newest = count(database, 'SELECT max(seq) AS value FROM entry')
+  const agrees = state.count === 0 ? newest === 0 : newest === state.head || isHole(database, state, newest)
+  if (!agrees || (state.count > 0 && oldest <= state.horizon)) throw new Error(damaged(path))
+}
+
+/** Whether the end is missing because a rule or a tool dropped it: then the entries that are left add up. */
+function isHole(database: Database, { head, count: kept }: State, newest: number): boolean {
+  return newest < head && kept === count(database, 'SELECT count(*) AS value FROM entry')
+}
+
+function applicationId(database: Database): number {
+  return count(database, 'SELECT application_id AS value FROM pragma_application_id')
+}
+
+function count(database: Database, sql: string): number {
+  return database.query<{ value: number | null }, []>(sql).get()?.value ?? 0
+}
+
+function refusing<T>(path: string, open: () => T): T {
+  try {
+    return open()
+  } catch (error) {
+    const reason = refusal(path, codeOf(error))
+    throw reason === null ? error : new Error(reason, { cause: error })
+  }
+}
+
+function refusal(path: string, code: string): string | null {
+  switch (code.split('_').slice(0, 2).join('_')) {
+    case 'SQLITE_CANTOPEN':
+    case 'SQLITE_READONLY':
+    case 'SQLITE_PERM':
+      return `cannot write the history file ${path}: its directory must exist and be writable for this user`
+    case 'SQLITE_NOTADB':
+      return `${path} is not a history file of this hub: set sqlite.path to another file`
+    case 'SQLITE_CORRUPT':
+      return damaged(path)
+    case 'SQLITE_FULL':
+      return `no space left for the history file ${path}`
+    case 'SQLITE_BUSY':
+      return `the history file ${path} is locked by another program`
+    case 'SQLITE_IOERR':
+      return `the history file ${path} cannot be read or written: ${code}`
+    default:
+      return null
+  }
+}
+
+function damaged(path: string): string {
+  return `the history file ${path} is damaged: restore it, or move it and its -wal file away to start empty`
+}

@@ -1,0 +1,252 @@
+import type { Database, Statement } from 'bun:sqlite'
+import { type Amount, exceeds, isExpired, type Limits, minus, plus, toDrop } from '../retention.ts'
+import { Gaps } from './gaps.ts'
+import { Room } from './room.ts'
+import { type Member, RuledEntries } from './ruled.ts'
+import { connect, INSERT_ENTRY, keyOf, SELECT_STATE, type State } from './schema.ts'
+import { modelBytes, RULED_BYTES } from './size.ts'
+import type { Batch, Done, Request } from './thread.ts'
+
+/** The history file as its writer sees it. Every method throws what SQLite throws, and then changed nothing. */
+export class SqliteStore {
+  readonly #limits: Limits
+  readonly #room: Room
+  readonly #gaps: Gaps
+  readonly #ruled: RuledEntries
+  readonly #database: Database
+  readonly #state: Statement<State, []>
+  readonly #setState: Statement
+  readonly #insert: Statement
+  readonly #oldest: Statement<OldEntry, [number]>
+  readonly #delete: Statement
+  readonly #version: Statement<{ data_version: number }, []>
+  #seenVersion = 0
+
+  constructor({ path, durability, limits, rules }: Extract<Request, { kind: 'open' }>) {
+    const database = connect(path)
+    this.#limits = limits
+    this.#database = database
+    this.#gaps = new Gaps(database)
+    this.#ruled = new RuledEntries(database, rules, limits, this.#gaps)
+    database.run(`PRAGMA synchronous = ${durability === 'full' ? 'FULL' : 'NORMAL'}`)
+    // Only macOS has it: there fsync alone leaves the data in the cache of the disk.
+    database.run(`PRAGMA fullfsync = ${durability === 'full' ? 1 : 0}`)
+    this.#room = new Room(database)
+    this.#state = database.prepare(SELECT_STATE)
+    this.#setState = database.prepare(
+      'UPDATE state SET head = ?1, headId = ?, headAt = ?, horizon = ?, count = ?, bytes = ?, ruledUntil = ?1',
+    )
+    this.#insert = database.prepare(INSERT_ENTRY)
+    this.#oldest = database.prepare(
+      `SELECT entry.seq, at, entry.bytes, rule, topic FROM entry LEFT JOIN ruled ON ruled.seq = entry.seq
+       ORDER BY entry.seq LIMIT ?`,
+    )
+    this.#version = database.prepare('PRAGMA data_version')
+    this.#delete = database.prepare('DELETE FROM entry WHERE seq <= ?')
+  }
+
+  /** Cuts the past to limits that were lowered since the last time, in small transactions. */
+  open(now: number): Done {
+    if (!this.#ruled.isEmpty) this.#openRules(now)
+    while (exceeds(this.#read(), this.#limits)) {
+      this.#write((state) => this.#drop(state, now, DROP_ROUNDS_BY_AGE))
+    }
+    return this.#done()
+  }
+
+  /**
+   * Stores the entries of a batch and drops what they push over the limits, in one transaction. With rules it
+   * matters what is dropped first, so what is too old goes in transactions before it.
+   */
+  commit(batch: Batch, now: number): Done {
+    if (!this.#ruled.isEmpty) this.#expireAll(now)
+    this.#write((state) => this.#drop(this.#add(batch, state, now), now, Number.POSITIVE_INFINITY))
+    return this.#done()
+  }
+
+  /**
+   * One step: some free pages, or some expired entries, or the journal. Room is given back before more is
+   * made, so that the file follows what is kept, however much expires at once.
+   */
+  tidy(now: number, isIdle: boolean): Done {
+    if (this.#room.vacuum(false)) return this.#done(false)
+    if (this.#expire(now)) return this.#done(false)
+    if (this.#gaps.isDue(this.#read().bytes)) {
+      this.#write((state) => this.#closeGaps(state))
+      return this.#done(false)
+    }
+    if (isIdle && this.#room.vacuum(true)) return this.#done(false)
+    this.#room.checkpoint(isIdle)
+    return this.#done(true)
+  }
+
+  /** Proves that a publish can be stored, by storing something. */
+  probe(): Done {
+    this.#database.run('UPDATE state SET probes = probes + 1')
+    return this.#done()
+  }
+
+  /** Empties the journal and lets go of the file. */
+  close(): Done {
+    const done = this.#done()
+    this.#room.checkpoint(true)
+    this.#database.close(true)
+    return done
+  }
+
+  /** Read inside each transaction: a tool may have changed the file since the last one. */
+  #read(): State {
+    const state = this.#state.get()
+    if (state === null) throw new Error('the state row is gone')
+    return state
+  }
+
+  #write(change: (state: State) => State): void {
+    this.#room.soil()
+    try {
+      this.#database.transaction(() => this.#change(change)).immediate()
+    } catch (error) {
+      this.#ruled.forget()
+      throw error
+    }
+  }
+
+  #change(change: (state: State) => State): void {
+    // It is another one when another program has changed the file since.
+    const version = this.#version.get()?.data_version ?? 0
+    if (version !== this.#seenVersion) this.#ruled.forget()
+    this.#seenVersion = version
+    const { head, headId, headAt, horizon, count, bytes } = change(this.#read())
+    this.#setState.run(head, headId, headAt, horizon, count, bytes)
+  }
+
+  /** Cuts every group once more: entries were sorted anew, or by new limits. */
+  #openRules(now: number): void {
+    const { head, ruledUntil, bytes } = this.#read()
+    this.#gaps.estimate(bytes)
+    this.#expireAll(now)
+    if (ruledUntil === head) return
+    for (const group of this.#ruled.groups()) {
+      while (this.#ruled.isOver(group)) this.#write((state) => without(state, this.#ruled.cutSome(group)))
+    }
+    this.#write((state) => state)
+  }
+
+  #expireAll(now: number): void {
+    while (this.#expire(now)) this.#room.vacuum(false)
+  }
+
+  /** Drops some of what is too old: by the rules first, see `endsByAge`. Whether there was anything. */
+  #expire(now: number): boolean {
+    const head = this.#oldest.get(1)
+    if (this.#ruled.mayExpire(now)) {
+      this.#write((state) => without(state, this.#ruled.expire(now)))
+    } else if (head !== null && isExpired(head.at, now, this.#limits)) {
+      this.#write((state) => this.#drop(state, now, DROP_ROUNDS_BY_AGE))
+    } else {
+      return false
+    }
+    return true
+  }
+
+  #closeGaps(state: State): State {
+    this.#gaps.close(state.head)
+    return state
+  }
+
+  #add(batch: Batch, before: State, now: number): State {
+    let state: State = { ...before, headAt: Math.max(before.headAt, now) }
+    let offset = 0
+    for (const [index, id] of batch.ids.entries()) {
+      const frame = new Uint8Array(batch.frames, offset, batch.frameLengths[index])
+      offset += frame.length
+      const topics = batch.topics[index] ?? '[]'
+      const rule = batch.rules[index] ?? null
+      const member = rule === null ? null : this.#ruled.member(rule, topics)
+      state = this.#store({ id, topics, isPrivate: batch.isPrivate[index] === true, frame, member }, state)
+      // Without rules the order does not matter: everything is dropped from the front, at the end.
+      if (!this.#ruled.isEmpty) state = this.#cut(member, state, now)
+    }
+    return state
+  }
+
+  #store({ id, topics, isPrivate, frame, member }: NewEntry, state: State): State {
+    const head = state.head + 1
+    const size = modelBytes(Buffer.byteLength(id), Buffer.byteLength(topics), frame.length)
+    const bytes = member === null ? size : size + RULED_BYTES
+    this.#insert.run(head, state.headAt, bytes, keyOf(id), id, isPrivate ? 1 : 0, topics, frame)
+    if (member !== null) this.#ruled.add(head, member, bytes)
+    return { ...state, ...plus(state, { bytes }), head, headId: id }
+  }
+
+  /** Drops what one entry pushed over the limits: first those of its rule, then those of the whole. */
+  #cut(member: Member | null, state: State, now: number): State {
+    const left = member === null ? state : without(state, this.#ruled.cut(member))
+    return exceeds(left, this.#limits) ? this.#drop(left, now, Number.POSITIVE_INFINITY, 1) : left
+  }
+
+  /** Drops exactly what is over the limits by count and bytes; of what is too old, so many rounds. */
+  #drop(state: State, now: number, rounds: number, rows = DROP_ROWS): State {
+    let left = state
+    for (let round = 1; ; round++) {
+      const oldest = this.#oldest.all(rows)
+      const dropped = toDrop(oldest, left, now, this.#limits)
+      const last = oldest[dropped.count - 1]
+      if (last === undefined) return left
+      this.#delete.run(last.seq)
+      this.#uncount(oldest.slice(0, dropped.count))
+      left = { ...without(left, dropped), horizon: last.seq }
+      const isFinished = dropped.count < oldest.length || round >= rounds
+      if (isFinished || (round >= DROP_ROUNDS_BY_AGE && !exceeds(left, this.#limits))) return left
+    }
+  }
+
+  #uncount(dropped: readonly OldEntry[]): void {
+    for (const { rule, topic, bytes } of dropped) {
+      if (rule !== null) this.#ruled.remove({ rule, topic }, bytes)
+    }
+  }
+
+  #isTidy(bytes: number): boolean {
+    return this.#room.isTidy && !this.#gaps.isDue(bytes)
+  }
+
+  #done(isTidy: boolean | null = null): Done {
+    const { head, count, bytes } = this.#read()
+    const rules = this.#ruled.amounts
+    return {
+      kind: 'done',
+      head,
+      count,
+      bytes,
+      oldestAt: this.#oldest.get(1)?.at ?? null,
+      rules,
+      isTidy: isTidy ?? this.#isTidy(bytes),
+    }
+  }
+}
+
+// Old entries are looked at and deleted this many at a time, and by age alone at most so many times in one
+// transaction: deleting 512 rows takes about 2 ms.
+const DROP_ROWS = 128
+const DROP_ROUNDS_BY_AGE = 4
+
+interface OldEntry {
+  readonly seq: number
+  readonly at: number
+  readonly bytes: number
+  readonly rule: number | null
+  readonly topic: string | null
+}
+
+interface NewEntry {
+  readonly id: string
+  readonly topics: string
+  readonly isPrivate: boolean
+  readonly frame: Uint8Array
+  readonly member: Member | null
+}
+
+function without(state: State, dropped: Amount): State {
+  return { ...state, ...minus(state, dropped) }
+}

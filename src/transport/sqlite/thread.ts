@@ -1,0 +1,95 @@
+import { ProtocolError } from '../../protocol/error.ts'
+import type { Amount, Limits, RuleLimits } from '../retention.ts'
+
+/** Whether an accepted update survives the loss of power, or only the end of the process. */
+export type Durability = 'full' | 'normal'
+
+/** Entries to commit together, by column: the frames one after the other in a buffer that moves threads. */
+export interface Batch {
+  readonly ids: readonly string[]
+  /** Each a JSON array of strings. */
+  readonly topics: readonly string[]
+  readonly isPrivate: readonly boolean[]
+  /** The index of the rule of each, or null: patterns cannot be sent to the writer. */
+  readonly rules: readonly (number | null)[]
+  readonly frameLengths: readonly number[]
+  readonly frames: ArrayBuffer
+}
+
+/** What the hub's thread asks of the writer. `now` is the log's time in milliseconds. */
+export type Request =
+  | {
+      readonly kind: 'open'
+      readonly path: string
+      readonly durability: Durability
+      readonly limits: Limits
+      readonly rules: readonly RuleLimits[]
+      readonly now: number
+    }
+  | { readonly kind: 'commit'; readonly batch: Batch; readonly now: number }
+  | { readonly kind: 'tidy'; readonly now: number; readonly isIdle: boolean }
+  | { readonly kind: 'probe' }
+  | { readonly kind: 'close' }
+
+/** The log after a request. */
+export interface Done {
+  readonly kind: 'done'
+  /** The highest sequence number; of a committed batch, that of its last entry. */
+  readonly head: number
+  readonly count: number
+  readonly bytes: number
+  readonly oldestAt: number | null
+  /** What each rule holds. */
+  readonly rules: readonly Amount[]
+  /** False when another `tidy` has something to do. */
+  readonly isTidy: boolean
+}
+
+/** Every request is answered once, in order. */
+export type Reply =
+  | Done
+  | { readonly kind: 'failed'; readonly code: 'store-full' | 'store-failed'; readonly message: string }
+
+/** The writer as the hub's thread sees it. */
+export class WriterThread {
+  readonly #worker: Worker
+  readonly #pending: PromiseWithResolvers<Done>[] = []
+  #isDead = false
+
+  constructor(worker: Worker) {
+    this.#worker = worker
+    worker.addEventListener('message', (event: MessageEvent<Reply>) => this.#settle(event.data))
+    worker.addEventListener('error', () => this.#die())
+    worker.addEventListener('close', () => this.#die())
+  }
+
+  /** Rejects with `store-full` or `store-failed`, also for everything after the thread has died. */
+  request(request: Request): Promise<Done> {
+    if (this.#isDead) return Promise.reject(died())
+    const answer = Promise.withResolvers<Done>()
+    this.#pending.push(answer)
+    this.#worker.postMessage(request, request.kind === 'commit' ? [request.batch.frames] : [])
+    return answer.promise
+  }
+
+  /** Ends the thread now. */
+  terminate(): void {
+    this.#die()
+    this.#worker.terminate()
+  }
+
+  #settle(reply: Reply): void {
+    const answer = this.#pending.shift()
+    if (reply.kind === 'done') answer?.resolve(reply)
+    else answer?.reject(new ProtocolError(reply.code, reply.message))
+  }
+
+  #die(): void {
+    this.#isDead = true
+    for (const answer of this.#pending.splice(0)) answer.reject(died())
+  }
+}
+
+function died(): ProtocolError {
+  return new ProtocolError('store-failed', 'the writer of the history has ended: restart the hub')
+}

@@ -1,0 +1,60 @@
+/**
+ * The thread that writes the history, so that no fsync ever stops the hub's own thread.
+ * Life: `open` brings the file within its limits; then each request is one transaction or one bounded step of
+ * tidying, answered in order; `close` empties the journal. A transaction that fails changes nothing and the
+ * next one is tried afresh. All times come with the requests: this thread has no clock.
+ */
+
+import { codeOf } from './schema.ts'
+import { SqliteStore } from './store.ts'
+import type { Done, Reply, Request } from './thread.ts'
+
+declare const self: Worker
+
+let store: SqliteStore | null = null
+
+// Damage does not heal, and a publish that touches other pages may still succeed: from the first damaged page
+// on, every probe fails.
+let damage: Reply | null = null
+
+self.onmessage = (event: MessageEvent<Request>) => {
+  self.postMessage(answer(event.data))
+}
+
+function answer(request: Request): Reply {
+  try {
+    if (request.kind === 'open') {
+      store = new SqliteStore(request)
+      return store.open(request.now)
+    }
+    if (store === null) throw new Error('the writer is not open')
+    if (request.kind === 'probe' && damage !== null) return damage
+    return perform(store, request)
+  } catch (error) {
+    const reply = failure(error)
+    if (codeOf(error).startsWith('SQLITE_CORRUPT')) damage = reply
+    return reply
+  }
+}
+
+function failure(error: unknown): Reply {
+  // A SQLite message names tables and columns, never a value.
+  const code = codeOf(error) === 'SQLITE_FULL' ? 'store-full' : 'store-failed'
+  const reason = codeOf(error) || (error instanceof Error ? error.message : 'unknown')
+  return { kind: 'failed', code, message: `the history cannot be written: ${reason}` }
+}
+
+function perform(store: SqliteStore, request: Exclude<Request, { kind: 'open' }>): Done {
+  switch (request.kind) {
+    case 'commit':
+      return store.commit(request.batch, request.now)
+    case 'tidy':
+      return store.tidy(request.now, request.isIdle)
+    case 'probe':
+      return store.probe()
+    case 'close':
+      return store.close()
+    default:
+      throw new Error(`unknown request: ${request satisfies never}`)
+  }
+}

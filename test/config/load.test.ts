@@ -1,0 +1,470 @@
+import { describe, expect, test } from 'bun:test'
+import fc from 'fast-check'
+import { type Configuration, describeProblem, exitCode, load, type Places } from '../../src/config/load.ts'
+import { names } from '../../src/config/names.ts'
+
+const devKeys = { publisher: 'p'.repeat(32), subscriber: 's'.repeat(32) }
+const secret = '0123456789abcdef0123456789abcdef'
+
+function places(parts: Partial<Places> & { files?: Readonly<Record<string, string>> } = {}): Places {
+  const { files = {}, ...rest } = parts
+  const readFile = (path: string) => {
+    const text = files[path]
+    if (text === undefined) throw new Error('ENOENT')
+    return text
+  }
+  return { argv: [], env: {}, readFile, devKeys, isTerminal: false, ...rest }
+}
+
+function accepted(parts: Parameters<typeof places>[0]): Configuration {
+  const loaded = load(places(parts))
+  if (!loaded.ok) throw new Error(loaded.problems.map(describeProblem).join('\n'))
+  return loaded
+}
+
+function problemsOf(parts: Parameters<typeof places>[0]): readonly string[] {
+  const loaded = load(places(parts))
+  return loaded.ok ? [] : loaded.problems.map(describeProblem)
+}
+
+const toml = (text: string) => ({ argv: ['--config', 'hub.toml'], files: { 'hub.toml': text } })
+
+describe('defaults', () => {
+  test('without any place the table of the interface holds', () => {
+    const { settings, origins } = accepted({})
+    expect(settings).toMatchObject({
+      listen: [{ kind: 'tcp', host: '0.0.0.0', port: 3000 }],
+      admin: { listen: { kind: 'tcp', host: '127.0.0.1', port: 3001 }, console: false },
+      tls: { certFile: null, keyFile: null },
+      http2: true,
+      http3: false,
+      hub: {
+        path: '/.well-known/mercure',
+        publicUrls: [],
+        resourceIdentifier: null,
+        anonymous: false,
+        subscriptions: false,
+        legacy: 'off',
+        cookieName: '__Secure-mercure_access_token',
+        heartbeat: 20_000,
+        retry: 0,
+        connectionLifetime: 3_600_000,
+      },
+      issuers: [],
+      transport: 'sqlite',
+      sqlite: { path: 'cinnabar.db', durability: 'full' },
+      history: { maxCount: 100_000, maxAge: 86_400_000, maxBytes: 268_435_456, rules: [] },
+      limits: { memory: 0, subscribers: 100_000, subscriberBuffer: 1_048_576, body: 1_048_576, field: 4096 },
+      log: { level: 'info', format: 'json' },
+      shutdown: { drain: 30_000 },
+    })
+    expect(origins.size).toBe(0)
+  })
+
+  test('the log is pretty on a terminal unless it is told otherwise', () => {
+    expect(accepted({ isTerminal: true }).settings.log.format).toBe('pretty')
+    expect(accepted({ isTerminal: true, argv: ['--log-format=json'] }).settings.log.format).toBe('json')
+  })
+
+  test('AUT-40 the resource identifier follows the first public URL', () => {
+    const argv = ['--hub-public-urls', 'https://a.example,https://b.example', '--hub-path=/hub']
+    expect(accepted({ argv }).settings.hub.resourceIdentifier).toBe('https://a.example/hub')
+  })
+})
+
+describe('precedence', () => {
+  const file = toml('[history]\nmax_age = "1h"\nmax_count = 1\n[hub]\nanonymous = true\n')
+  const env = { CINNABAR_HISTORY_MAX_AGE: '2h', CINNABAR_HISTORY_MAX_COUNT: '2' }
+
+  test('a flag wins over the environment, the environment over the file, the file over the default', () => {
+    const argv = [...file.argv, '--history-max-age', '3h']
+    const { settings, origins } = accepted({ ...file, argv, env })
+    expect(settings.history).toMatchObject({ maxAge: 10_800_000, maxCount: 2, maxBytes: 268_435_456 })
+    expect(settings.hub.anonymous).toBe(true)
+    expect(origins.get('history.max_age')).toEqual({ kind: 'flag', name: '--history-max-age' })
+    expect(origins.get('history.max_count')).toMatchObject({ kind: 'environment' })
+    expect(origins.get('hub.anonymous')).toEqual({ kind: 'file', name: 'hub.anonymous (hub.toml:5)' })
+  })
+
+  test('the file may be named in the environment', () => {
+    const { settings } = accepted({ env: { CINNABAR_CONFIG: 'hub.toml' }, files: file.files })
+    expect(settings.history.maxCount).toBe(1)
+  })
+
+  test('the last of a repeated flag counts, and a repeated list grows', () => {
+    const argv = ['--hub-path=/a', '--hub-path=/b', '--listen', ':1', '--listen', ':2,:3']
+    const { settings } = accepted({ argv })
+    expect(settings.hub.path).toBe('/b')
+    expect(settings.listen.map((address) => address.kind === 'tcp' && address.port)).toEqual([1, 2, 3])
+  })
+
+  test.each([
+    [['--hub-anonymous'], true],
+    [['--hub-anonymous=true'], true],
+    [['--hub-anonymous=false'], false],
+    [['--no-hub-anonymous'], false],
+    [['--hub-anonymous', '--no-hub-anonymous'], false],
+  ])('%p sets a boolean to %p', (argv, expected) => {
+    expect(accepted({ ...file, argv: [...file.argv, ...argv] }).settings.hub.anonymous).toBe(expected)
+  })
+
+  test('an empty admin listener is none', () => {
+    expect(accepted({ env: { CINNABAR_ADMIN_LISTEN: '' } }).settings.admin.listen).toBeNull()
+  })
+})
+
+describe('SEC-18 what is unknown is refused', () => {
+  test.each([
+    [{ argv: ['--hub-anonymos'] }, '--hub-anonymos: is not a flag; did you mean --hub-anonymous?'],
+    [{ argv: ['--zzzzzzzzzzzz=1'] }, '--zzzzzzzzzzzz: is not a flag'],
+    [{ argv: ['--no-hub-path'] }, /^--no-hub-path: is not a flag/],
+    [{ argv: ['--issuers-N-id=x'] }, /^--issuers-N-id: is not a flag/],
+    [{ argv: ['word'] }, /belongs to no flag/],
+    [{ argv: ['--hub-path'] }, '--hub-path: needs a value'],
+    [{ argv: ['--hub-path', '--dev'] }, '--hub-path: needs a value'],
+    [
+      { env: { CINNABAR_HISTORY_MAXAGE: '1h' } },
+      'CINNABAR_HISTORY_MAXAGE: is not a setting; did you mean CINNABAR_HISTORY_MAX_AGE?',
+    ],
+    [
+      toml('[history]\nmax_cuont = 1\n'),
+      'history.max_cuont (hub.toml:2): is not a setting; did you mean history.max_count?',
+    ],
+    [toml('[histroy]\nmax_count = 1\n'), /^histroy \(hub.toml:1\): is not a setting; did you mean history\?/],
+    [toml('history = 1\n'), 'history (hub.toml:1): is a section and takes no value'],
+    [toml('[issuers]\nid = "a"\n'), /array of tables: write \[\[issuers\]\]/],
+  ])('%j', (parts, message) => {
+    const [first, ...rest] = problemsOf(parts)
+    if (message instanceof RegExp) expect(first).toMatch(message)
+    else expect(first).toBe(message)
+    expect(rest).toEqual([])
+  })
+
+  test('the environment of the other commands is no setting', () => {
+    expect(problemsOf({ env: { CINNABAR_TOKEN: 'x', PATH: '/bin', DEBUG: '1' } })).toEqual([])
+  })
+
+  test('a file that is missing or no TOML is refused', () => {
+    expect(problemsOf({ argv: ['--config=none.toml'] })).toEqual(['none.toml: cannot be read: ENOENT'])
+    expect(problemsOf(toml('a = = b'))[0]).toStartWith('hub.toml: is not TOML')
+  })
+})
+
+test('whatever is given is accepted or refused, never thrown', () => {
+  const flag = fc.oneof(
+    fc.constantFrom(...names.map(({ flag }) => `--${flag.replace('N', '0')}`)),
+    fc.string(),
+  )
+  const value = fc.oneof(fc.string(), fc.json(), fc.constantFrom('0', 'true', '1h', '[]', 'constructor'))
+  const key = fc.constantFrom(...names.map(({ env }) => env.replace('_N_', '_0_')), 'SERVER_NAME', 'toString')
+  const places = fc.record({
+    argv: fc.array(fc.oneof(flag, value)),
+    env: fc.dictionary(key, value),
+    file: fc.oneof(
+      value,
+      fc.tuple(fc.constantFrom(...names), value).map(([{ key }, raw]) => `${key} = ${raw}`),
+    ),
+  })
+  fc.assert(
+    fc.property(places, ({ argv, env, file }) => {
+      const given = { argv: ['--config=f', ...argv], env, readFile: () => file, devKeys, isTerminal: false }
+      const loaded = load(given)
+      expect(loaded.ok || loaded.problems.length > 0).toBe(true)
+    }),
+    { numRuns: 500 },
+  )
+})
+
+describe('problems', () => {
+  test('all of them are told at once, by the name that was written', () => {
+    const found = problemsOf({
+      ...toml('[hub]\nheartbeat = "often"\n'),
+      argv: ['--config', 'hub.toml', '--limits-body', 'much', '--tls-cert-file=cert.pem'],
+      env: { CINNABAR_HISTORY_MAX_AGE: '0', CINNABAR_NONE: '1' },
+    })
+    expect(found.map((line) => line.split(': ')[0]).sort()).toEqual([
+      '--limits-body',
+      '--tls-cert-file',
+      'CINNABAR_HISTORY_MAX_AGE',
+      'CINNABAR_NONE',
+      'hub.heartbeat (hub.toml:2)',
+    ])
+  })
+
+  test('a wrong command line ends with 2, a wrong value with 78', () => {
+    const usage = load(places({ argv: ['--nope'] }))
+    const value = load(places({ argv: ['--limits-body=x'] }))
+    expect([usage, value].map((loaded) => (loaded.ok ? 0 : exitCode(loaded.problems)))).toEqual([2, 78])
+  })
+
+  test('0 is refused for the age and bytes of the history, which unlimited lifts', () => {
+    for (const key of ['age', 'bytes']) {
+      const [problem] = problemsOf({ argv: [`--history-max-${key}`, '0'] })
+      expect(problem).toMatch(/refused; write an? (age|size) such as .*, or the word unlimited/)
+    }
+    const argv = ['age', 'bytes', 'count'].map((key) => `--history-max-${key}=unlimited`)
+    expect<unknown>(accepted({ argv }).settings.history).toMatchObject({
+      maxAge: null,
+      maxBytes: null,
+      maxCount: null,
+    })
+  })
+
+  test('a history of 0 updates keeps none', () => {
+    expect(accepted({ argv: ['--history-max-count=0'] }).settings.history.maxCount).toBe(0)
+  })
+
+  test.each(['subscribers', 'subscriber-buffer', 'topics', 'matchers', 'pattern', 'details', 'field'])(
+    '0 is refused for limits %s',
+    (name) => {
+      expect(problemsOf({ argv: [`--limits-${name}=0`] })).toHaveLength(1)
+    },
+  )
+
+  test.each(['memory', 'subscribers-per-ip', 'subscribers-per-token', 'publish-rate', 'body'])(
+    '0 is no limit for limits %s',
+    (name) => {
+      expect(problemsOf({ argv: [`--limits-${name}=0`] })).toEqual([])
+    },
+  )
+
+  test('SUB-85 a heartbeat of 0 is none', () => {
+    expect(accepted({ argv: ['--hub-heartbeat=0'] }).settings.hub.heartbeat).toBe(0)
+  })
+})
+
+describe('settings that go together', () => {
+  test.each([
+    [['--tls-cert-file=c'], '--tls-cert-file: needs tls.key_file beside it'],
+    [['--tls-key-file=k'], '--tls-key-file: needs tls.cert_file beside it'],
+    [['--http3'], '--http3: needs tls.cert_file and tls.key_file'],
+    [['--transport=redis'], 'redis.url: is needed with --transport redis'],
+    [['--admin-listen=0.0.0.0:3000'], '--admin-listen: 0.0.0.0:3000 is given twice'],
+    [['--listen='], '--listen: is empty: the hub would listen nowhere'],
+    [
+      ['--history-rules=[{"match":"a"}]'],
+      '--history-rules[0].match: has no limit: set max_count, max_age or max_bytes',
+    ],
+    [['--history-rules=[{"max_count":1}]'], 'history.rules[0].match: is needed'],
+    [['--history-rules={}'], '--history-rules: is not a JSON array of objects'],
+    [['--hub-cors-origins=https://a.example/'], /^--hub-cors-origins: /],
+  ])('%p is refused', (argv, message) => {
+    const [problem, ...rest] = problemsOf({ argv })
+    if (message instanceof RegExp) expect(problem).toMatch(message)
+    else expect(problem).toBe(message)
+    expect(rest).toEqual([])
+  })
+
+  test('they are accepted together', () => {
+    const argv = [
+      '--tls-cert-file=c',
+      '--tls-key-file=k',
+      '--http3',
+      '--transport=redis',
+      '--redis-url=redis://x',
+    ]
+    expect(accepted({ argv }).settings).toMatchObject({ http3: true, transport: 'redis' })
+  })
+
+  test('rules of the history are read with their defaults', () => {
+    const text = '[[history.rules]]\nmatch = "https://e.com/:id"\nmatch_type = "urlpattern"\nmax_age = "1h"\n'
+    expect<unknown>(accepted(toml(text)).settings.history.rules).toEqual([
+      { match: 'https://e.com/:id', matchType: 'urlpattern', maxAge: 3_600_000, perTopic: false },
+    ])
+  })
+
+  test.each([
+    [['--hub-heartbeat=45s'], 'hub-heartbeat'],
+    [['--hub-cors-origins=null'], 'null'],
+    [[], 'no one may publish'],
+    [['--limits-memory=124MiB'], 'limits-memory: the hub may need 125 MiB'],
+    [['--limits-memory=256MiB', '--transport=memory'], 'the hub may need 445 MiB'],
+    [
+      ['--limits-memory=1GiB', '--transport=memory', '--history-max-bytes=unlimited'],
+      'the hub may need any amount',
+    ],
+  ])('%p is allowed with a warning', (argv, part) => {
+    const { warnings } = accepted({ argv })
+    expect(warnings.map(describeProblem).join('\n')).toContain(part)
+  })
+
+  test('a usual configuration has no warning', () => {
+    expect(accepted({ argv: issuerFlags }).warnings).toEqual([])
+    expect(accepted({ argv: [...issuerFlags, '--limits-memory=256MiB'] }).warnings).toEqual([])
+  })
+})
+
+const issuerFlags = [
+  '--issuers-0-id=a',
+  `--issuers-0-publisher-key=${secret}`,
+  '--issuers-0-publisher-algorithm=HS256',
+]
+const issuer = { id: 'a', publisher: { key: secret, algorithm: 'HS256' as const } }
+
+describe('issuers', () => {
+  test('tables, JSON and numbered names say the same', () => {
+    const table = `[[issuers]]\nid = "a"\n[issuers.publisher]\nkey = "${secret}"\nalgorithm = "HS256"\n`
+    const env = {
+      CINNABAR_ISSUERS_0_ID: 'a',
+      CINNABAR_ISSUERS_0_PUBLISHER_KEY: secret,
+      CINNABAR_ISSUERS_0_PUBLISHER_ALGORITHM: 'HS256',
+    }
+    const json = JSON.stringify([issuer])
+    for (const parts of [toml(table), { env }, { argv: issuerFlags }, { argv: ['--issuers', json] }]) {
+      expect(accepted(parts).settings.issuers).toEqual([issuer])
+    }
+    expect<unknown>(accepted({ env: { CINNABAR_ISSUERS: json } }).settings.issuers).toEqual([issuer])
+  })
+
+  test('a key is read from its file, without the line break at the end', () => {
+    const argv = ['--issuers-0-id=a', '--issuers-0-publisher-algorithm=HS256']
+    const env = { CINNABAR_ISSUERS_0_PUBLISHER_KEY_FILE: '/run/key' }
+    const { settings, origins } = accepted({ argv, env, files: { '/run/key': `${secret}\n` } })
+    expect<unknown>(settings.issuers).toEqual([issuer])
+    expect(origins.get('issuers[0].publisher.key')?.name).toBe('CINNABAR_ISSUERS_0_PUBLISHER_KEY_FILE')
+    expect(problemsOf({ argv, env })).toEqual([
+      'CINNABAR_ISSUERS_0_PUBLISHER_KEY_FILE: cannot be read: ENOENT',
+    ])
+  })
+
+  test('a key set is read with its algorithms', () => {
+    const argv = [
+      '--issuers-0-id=a',
+      '--issuers-0-authorization-server=https://id.example',
+      '--issuers-0-subscriber-jwks-uri=https://id.example/jwks',
+      '--issuers-0-subscriber-algorithms=ES256,RS256',
+    ]
+    expect<unknown>(accepted({ argv }).settings.issuers).toEqual([
+      {
+        id: 'a',
+        authorizationServer: 'https://id.example',
+        subscriber: { jwksUri: 'https://id.example/jwks', algorithms: ['ES256', 'RS256'] },
+      },
+    ])
+  })
+
+  test('all of them at once replace those of a weaker place, one member replaces one member', () => {
+    const file = toml(`[[issuers]]\nid = "x"\n[issuers.publisher]\nkey = "${secret}"\nalgorithm = "HS256"\n`)
+    const whole = accepted({ ...file, env: { CINNABAR_ISSUERS: JSON.stringify([issuer]) } })
+    expect<unknown>(whole.settings.issuers).toEqual([issuer])
+    const member = accepted({ ...file, env: { CINNABAR_ISSUERS_0_ID: 'a' } })
+    expect<unknown>(member.settings.issuers).toEqual([issuer])
+  })
+
+  const key = { key: secret, algorithm: 'HS256' }
+  test.each([
+    ['a duplicate', [issuer, issuer], /^CINNABAR_ISSUERS\[1\]\.id: is the id of an earlier issuer/],
+    ['an empty id', [{ ...issuer, id: '' }], /^CINNABAR_ISSUERS\[0\]\.id: the value is empty/],
+    ['no id', [{ publisher: key }], /^issuers\[0\]\.id: is needed/],
+    ['no key', [{ id: 'a' }], /^CINNABAR_ISSUERS\[0\]\.id: has no key/],
+    ['an empty role', [{ id: 'a', publisher: {} }], /has no key/],
+    [
+      'a key without algorithm',
+      [{ id: 'a', publisher: { key: secret } }],
+      /publisher\.key: has no algorithm/,
+    ],
+    [
+      'an algorithm without key',
+      [{ id: 'a', publisher: { algorithm: 'HS256' } }],
+      /has no key or jwks_uri beside/,
+    ],
+    ['an unknown algorithm', [{ id: 'a', publisher: { ...key, algorithm: 'none' } }], /is not one of EdDSA/],
+    [
+      'a key and a key set',
+      [{ id: 'a', publisher: { ...key, jwks_uri: 'https://x/y' } }],
+      /stands beside a key/,
+    ],
+    [
+      'HMAC with a key set',
+      [{ id: 'a', subscriber: { jwks_uri: 'https://x/y', algorithms: ['HS256'] } }],
+      /is not one of/,
+    ],
+    ['an unknown member', [{ ...issuer, secret: 'x' }], /^CINNABAR_ISSUERS\[0\]\.secret: is not a setting/],
+    ['an entry that is no table', ['a'], /is a section/],
+  ])('AUT-39 %s is refused', (_, issuers, message) => {
+    const found = problemsOf({ env: { CINNABAR_ISSUERS: JSON.stringify(issuers) } })
+    expect(found.join('\n')).toMatch(message)
+    expect(found).toHaveLength(1)
+  })
+
+  test('a member that is given twice in one place is refused', () => {
+    const env = { CINNABAR_ISSUERS: JSON.stringify([issuer]), CINNABAR_ISSUERS_0_ID: 'b' }
+    expect(problemsOf({ env }).join()).toContain('is given by')
+    const both = ['--issuers-0-publisher-key-file=f']
+    const files = { f: secret }
+    expect(problemsOf({ argv: [...issuerFlags, ...both], files }).join()).toContain('is given by')
+  })
+
+  test('a table that is left out is named', () => {
+    const argv = issuerFlags.map((flag) => flag.replace('-0-', '-1-'))
+    expect(problemsOf({ argv })).toEqual(['issuers[0].id: is needed'])
+  })
+
+  test('no message holds a key, wherever it was put', () => {
+    const swapped = { id: 'a', publisher: { key: 'HS256', algorithm: secret, jwks_uri: secret } }
+    const parts = [
+      { env: { CINNABAR_ISSUERS: JSON.stringify([swapped]) } },
+      { env: { CINNABAR_ISSUERS: secret } },
+      { env: { CINNABAR_REDIS_URL: secret } },
+      { argv: ['--redis-url', 'redis://x', secret] },
+      { argv: [`--rediss-url=${secret}`] },
+    ]
+    for (const each of parts) {
+      const found = problemsOf(each)
+      expect(found).not.toEqual([])
+      expect(found.join()).not.toContain(secret)
+    }
+  })
+})
+
+describe('--dev', () => {
+  test('is a hub for one developer on one machine', () => {
+    const { settings, isDev, warnings } = accepted({ argv: ['--dev'] })
+    expect(settings).toMatchObject({
+      listen: [{ kind: 'tcp', host: '127.0.0.1', port: 3000 }],
+      admin: { console: true },
+      hub: {
+        anonymous: true,
+        subscriptions: true,
+        cookieName: 'mercure_access_token',
+        corsOrigins: ['http://localhost:*', 'http://127.0.0.1:*'],
+        publishOrigins: ['http://localhost:*', 'http://127.0.0.1:*'],
+        resourceIdentifier: 'http://127.0.0.1:3000/.well-known/mercure',
+      },
+      issuers: [
+        {
+          id: 'http://127.0.0.1:3000',
+          publisher: { key: devKeys.publisher, algorithm: 'HS256' },
+          subscriber: { key: devKeys.subscriber, algorithm: 'HS256' },
+        },
+      ],
+    })
+    expect([isDev, warnings]).toEqual([true, []])
+  })
+
+  test('gives way to whatever is given otherwise', () => {
+    const env = { CINNABAR_HUB_ANONYMOUS: 'false', CINNABAR_LISTEN: 'localhost:8080' }
+    const { settings } = accepted({ argv: ['--dev', '--hub-path=/hub', ...issuerFlags], env })
+    expect(settings.hub).toMatchObject({ anonymous: false, resourceIdentifier: 'http://localhost:8080/hub' })
+    expect<unknown>(settings.issuers).toEqual([issuer])
+  })
+
+  test('follows a public URL', () => {
+    const { settings } = accepted({ argv: ['--dev', '--hub-public-urls=http://hub.localhost'] })
+    expect(settings.hub.resourceIdentifier).toBe('http://hub.localhost/.well-known/mercure')
+  })
+
+  test.each([
+    '--listen=0.0.0.0:3000',
+    '--listen=:3000',
+    '--listen=[::]:3000',
+    '--admin-listen=10.0.0.1:3001',
+  ])('refuses %s, which is not loopback', (flag) => {
+    expect(problemsOf({ argv: ['--dev', flag] }).join()).toContain('--dev listens on loopback only')
+  })
+
+  test('is never a default', () => {
+    expect(accepted({ env: {} }).isDev).toBe(false)
+    expect(problemsOf({ env: { CINNABAR_DEV: 'true' } })).toHaveLength(1)
+  })
+})

@@ -1,0 +1,39 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { SqliteTransport } from '../../../src/transport/sqlite/transport.ts'
+import { type Log, type LogOptions, unlimited } from '../contract.ts'
+
+/** A log in a file, for tests. */
+export interface SqliteLog extends Log {
+  readonly transport: SqliteTransport
+}
+
+/** Starts the writer's thread from its source. */
+export function startWriter(): Worker {
+  return new Worker(new URL('../../../src/transport/sqlite/writer.ts', import.meta.url))
+}
+
+/** A folder of its own and what removes it. */
+export function temporaryFolder(): { path: string; remove: () => void } {
+  const path = mkdtempSync(join(tmpdir(), 'cinnabar-'))
+  return { path, remove: () => rmSync(path, { recursive: true, force: true }) }
+}
+
+/** A log in a folder of its own. */
+export function sqliteLog(options: LogOptions): SqliteLog {
+  const folder = temporaryFolder()
+  return { ...sqliteLogAt(join(folder.path, 'history.db'), options), dispose: async () => folder.remove() }
+}
+
+/** A log in this file. */
+export function sqliteLogAt(path: string, options: Partial<LogOptions> = {}): SqliteLog {
+  const { retention = unlimited, clock = () => 0 } = options
+  const transport = new SqliteTransport({ path, durability: 'full', retention, clock, startWriter })
+  return {
+    transport,
+    prune: () => transport.prune(),
+    again: (next) => sqliteLogAt(path, next),
+    dispose: async () => {},
+  }
+}
