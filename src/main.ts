@@ -77,7 +77,11 @@ async function run(
   compileAsUsual()
   process.on('unhandledRejection', (error) => log.error('unhandled rejection', { error: String(error) }))
   signals.onHangup(() => reload(server, read(), log))
-  log.info('listening', { addresses: server.addresses.join(' '), transport: settings.transport })
+  log.info('listening', {
+    addresses: server.addresses.join(' '),
+    admin: server.adminAddress,
+    transport: settings.transport,
+  })
   if (isDev) {
     const { devLines } = await import('./serve/dev.ts')
     io.stdout(await devLines(settings, server.addresses[0] ?? ''))

@@ -23,6 +23,7 @@ export class Server {
   readonly #log: Log
   readonly #parts: Parts
   readonly #listeners: Listener[] = []
+  #admin: Listener | null = null
   #settings: Settings
   #inside: Inside
   #edge: AppOptions
@@ -69,9 +70,14 @@ export class Server {
     return server
   }
 
-  /** Where it listens, as URLs or `unix:` paths: the hub listeners in order, then the admin listener. */
+  /** Where the hub listens, as URLs or `unix:` paths, in the order of the settings. */
   get addresses(): readonly string[] {
     return this.#listeners.map(({ url }) => url)
+  }
+
+  /** Where the admin listener listens, in the same form; null without one. */
+  get adminAddress(): string | null {
+    return this.#admin?.url ?? null
   }
 
   get subscriberCount(): number {
@@ -99,13 +105,17 @@ export class Server {
     this.#unwatch()
     const { hub } = this.#inside
     hub.stop()
-    for (const listener of this.#listeners) listener.stop(false)
+    for (const listener of this.#allListeners) listener.stop(false)
     await drain(hub, drainMs)
     await hub.close()
     clearInterval(this.#beat)
     clearInterval(this.#watch)
-    for (const listener of this.#listeners) listener.stop(true)
+    for (const listener of this.#allListeners) listener.stop(true)
     this.#inside.authenticator.close()
+  }
+
+  get #allListeners(): readonly Listener[] {
+    return this.#admin === null ? this.#listeners : [...this.#listeners, this.#admin]
   }
 
   async #listen(): Promise<void> {
@@ -121,7 +131,7 @@ export class Server {
     if (admin.listen === null) return
     const makeAdmin = () => adminApp(this.#inside.health, sources)
     const plain: Transfer = { certificate: null, http2: false, http3: false }
-    this.#listeners.push(await Listener.open(makeAdmin, admin.listen, plain, opened))
+    this.#admin = await Listener.open(makeAdmin, admin.listen, plain, opened)
   }
 
   /** The same issuers keep their authenticator, with the keys it has loaded and what it has verified. */
@@ -166,8 +176,7 @@ export class Server {
   #takeCertificate(certificate: Certificate | null): void {
     if (certificate === null || Bun.deepEquals(certificate, this.#certificate)) return
     const expires = new Date(certificate.expiresAt).toISOString()
-    const hubListeners = this.#listeners.slice(0, this.#settings.listen.length)
-    const renewed = hubListeners.map((listener) => listener.renew(certificate))
+    const renewed = this.#listeners.map((listener) => listener.renew(certificate))
     this.#certificate = certificate
     this.#limitConnections()
     if (renewed.every(Boolean)) this.#log.info('certificate renewed', { expires })
@@ -179,11 +188,10 @@ export class Server {
    * holds for a reader that has stopped follows what the hub holds for it, and has room for the largest body.
    */
   #limitConnections(): void {
-    const { hub, limits, listen } = this.#settings
+    const { hub, limits } = this.#settings
     const silenceMs = Math.round(hub.heartbeat * SILENCE_SHARE)
     const unsentBytes = Math.max(UNSENT_SHARE * limits.subscriberBuffer, limits.body)
-    const hubListeners = this.#listeners.slice(0, listen.length)
-    const unlimited = hubListeners.filter(
+    const unlimited = this.#listeners.filter(
       (listener) => !listener.limitConnections({ silenceMs, unsentBytes }),
     )
     if (unlimited.length > 0) this.#log.debug('vanished and stalled readers are left to the kernel to notice')

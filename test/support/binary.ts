@@ -58,20 +58,18 @@ export async function startHub(options: HubOptions = {}): Promise<RunningHub> {
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   let log = ''
-  const listening = Promise.withResolvers<readonly string[]>()
+  const listening = Promise.withResolvers<{ readonly addresses: string; readonly admin: string | null }>()
   const reading = (async () => {
     const decoder = new TextDecoder()
     for await (const chunk of child.stderr) {
       log += decoder.decode(chunk, { stream: true })
       const line = log.split('\n').find((candidate) => candidate.includes('"message":"listening"'))
-      if (line !== undefined) listening.resolve(JSON.parse(line).addresses.split(' '))
+      if (line !== undefined) listening.resolve(JSON.parse(line))
     }
     listening.reject(new Error(`the hub ended: ${log}`))
   })()
-  const addresses = await listening.promise
-  const origin = addresses[0] ?? ''
-  // The admin listener comes after all the others.
-  const admin = addresses.at(-1) ?? ''
+  const { addresses, admin } = await listening.promise
+  const [origin = ''] = addresses.split(' ')
   const stop = async (signal: NodeJS.Signals = 'SIGTERM') => {
     child.kill(signal)
     const code = await child.exited
@@ -85,7 +83,7 @@ export async function startHub(options: HubOptions = {}): Promise<RunningHub> {
   return {
     url: `${origin}/.well-known/mercure`,
     origin,
-    adminUrl: admin,
+    adminUrl: admin ?? '',
     pid: child.pid,
     directory,
     log: () => log,

@@ -65,11 +65,9 @@ export class BenchHub {
 
   #take(line: string): void {
     if (line !== '') this.#lastLine = line.slice(0, LINE_MAX)
-    const found = /"message":"listening","addresses":"([^"]+)"/.exec(line)?.[1]
-    if (found === undefined) return
-    const addresses = found.split(' ')
-    // The admin listener comes after all the others.
-    this.#listening.resolve({ hub: addresses[0] ?? '', admin: addresses.at(-1) ?? '' })
+    const [, hub, admin] =
+      /"message":"listening","addresses":"([^" ]+)[^"]*","admin":"([^"]+)"/.exec(line) ?? []
+    if (hub !== undefined && admin !== undefined) this.#listening.resolve({ hub, admin })
   }
 
   async #startFailure(): Promise<string> {
