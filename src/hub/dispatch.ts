@@ -14,7 +14,7 @@ import type { Entry } from './transport.ts'
  * what comes next waits until everything before it is written, which keeps the order of every subscriber.
  */
 export class Dispatch {
-  readonly #routing: Routing<Subscriber>
+  #routing: Routing<Subscriber>
   readonly #options: DispatchOptions
   #pending: Entry[] = []
   #pendingBytes = 0
@@ -77,6 +77,19 @@ export class Dispatch {
   /** Forgets which patterns match which topics; it is computed again when needed. */
   forget(): void {
     this.#routing.forget()
+  }
+
+  /** Lets go of everything that was not written yet and of all who read: the hub ends their streams. */
+  reset(): void {
+    this.#pending = []
+    this.#pendingBytes = 0
+    this.#plan = emptyPlan(0)
+    this.#alone = null
+    this.#routing = new Routing(this.#options.limits.remembered)
+    this.#drained?.resolve()
+    this.#drained = null
+    this.#settled?.resolve()
+    this.#settled = null
   }
 
   #schedule(): void {

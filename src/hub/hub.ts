@@ -23,6 +23,8 @@ import { type Entry, type Head, type Position, START, type Transport } from './t
 export class Hub {
   readonly #transport: Transport
   readonly #clock: () => number
+  readonly #schedule: (run: () => void) => void
+  readonly #sliceMs: number
   readonly #newId: () => string
   readonly #observe: (event: HubEvent) => void
   readonly #dispatch: Dispatch
@@ -34,12 +36,18 @@ export class Hub {
   readonly #presence: Presence | null
   readonly #budget: Budget
   readonly #subscribers = new Set<Subscriber>()
+  /** How often the tail has lost its place. */
+  #losses = 0
+  /** Ended by such a loss, with their sinks still to be closed. */
+  #lost: Subscriber[] = []
   #head: { position: Position; id: string | null } = { position: START, id: null }
   #state: 'new' | 'open' | 'closing' = 'new'
 
   constructor(options: HubOptions) {
     this.#transport = options.transport
     this.#clock = options.clock
+    this.#schedule = options.schedule
+    this.#sliceMs = options.limits.sliceMs
     this.#newId = options.newId
     this.#presence = options.presence
     this.#announcer = this.#openAnnouncer(options)
@@ -60,7 +68,7 @@ export class Hub {
   async open(): Promise<void> {
     this.#head = await this.#transport.open(
       (entry) => this.#receive(entry),
-      () => this.#endAll({ kind: 'lost' }),
+      (head) => this.#lose(head),
     )
     this.#state = 'open'
   }
@@ -71,7 +79,7 @@ export class Hub {
   }
 
   get subscriberCount(): number {
-    return this.#subscribers.size
+    return this.#subscribers.size + this.#lost.length
   }
 
   /** Who is subscribed. Throws a plain Error where the feature is off. */
@@ -85,7 +93,7 @@ export class Hub {
     return {
       ...this.#dispatch.gauges,
       replaying: this.#replay.size,
-      subscribers: this.#subscribers.size,
+      subscribers: this.subscriberCount,
       shedding: this.#budget.step,
     }
   }
@@ -123,11 +131,14 @@ export class Hub {
     if (this.#state !== 'open')
       throw new ProtocolError('shutting-down', 'the hub accepts no more subscribers')
     if (this.#budget.isFull) throw new ProtocolError('overloaded', 'the memory budget is used up')
-    if (lastEventId === null) return { after: this.#head.position, lastEventId: null }
-    if (lastEventId === 'earliest') return { after: START, lastEventId }
+    const losses = this.#losses
+    if (lastEventId === null) return { after: this.#head.position, lastEventId: null, losses }
+    if (lastEventId === 'earliest') return { after: START, lastEventId, losses }
     const position = lastEventId === '' ? null : await this.#transport.find(lastEventId)
-    if (position === null) return { after: this.#head.position, lastEventId: 'earliest' }
-    return { after: position, lastEventId }
+    // The place that was found may be one in a log that is no more.
+    if (losses !== this.#losses) return await this.locate(lastEventId)
+    if (position === null) return { after: this.#head.position, lastEventId: 'earliest', losses }
+    return { after: position, lastEventId, losses }
   }
 
   /** Registers a reader. Whoever owns the sink calls `end` when the connection is gone. */
@@ -135,10 +146,12 @@ export class Hub {
     const subscriber = new Subscriber(this.#newId(), matchers, identity, cursor, sink)
     this.#subscribers.add(subscriber)
     this.#observe({ kind: 'subscribed' })
-    if (this.#state === 'open') {
+    if (this.#state !== 'open') this.end(subscriber, { kind: 'shutdown' })
+    else if (cursor.losses !== this.#losses) this.end(subscriber, { kind: 'lost' })
+    else {
       this.#announcer?.begin(subscriber)
       this.#replay.start(subscriber)
-    } else this.end(subscriber, { kind: 'shutdown' })
+    }
     return subscriber
   }
 
@@ -148,9 +161,7 @@ export class Hub {
     if (subscriber.state === 'live') this.#dispatch.remove(subscriber)
     subscriber.state = 'ended'
     this.#subscribers.delete(subscriber)
-    subscriber.sink.close(reason)
-    this.#announcer?.end(subscriber, reason)
-    this.#observe({ kind: 'unsubscribed', reason })
+    this.#finish(subscriber, reason)
   }
 
   /** Whether the log can take a publication now. Rejects with the reason when it cannot. */
@@ -186,7 +197,8 @@ export class Hub {
   /** Ends every stream and lets go of the log. */
   async close(): Promise<void> {
     this.stop()
-    this.#endAll({ kind: 'shutdown' })
+    for (const subscriber of this.#subscribers) this.end(subscriber, { kind: 'shutdown' })
+    for (const subscriber of this.#lost.splice(0)) this.#finish(subscriber, { kind: 'lost' })
     await this.#announcer?.settle()
     await this.#transport.close()
   }
@@ -230,10 +242,42 @@ export class Hub {
     this.#dispatch.join(subscriber)
   }
 
-  #endAll(reason: CloseReason): void {
-    for (const subscriber of this.#subscribers) this.end(subscriber, reason)
+  /**
+   * Entries between what the tail has seen and `head` were missed, or all of the log is another one. In one step
+   * nobody reads or waits any more, so that no reader gets anything from beyond the gap; their streams are ended in
+   * slices after it. They come back, and the log says whether their cursor still holds.
+   */
+  #lose(head: Head): void {
+    this.#head = head
+    this.#losses++
+    this.#dispatch.reset()
+    this.#replay.reset()
+    const isUnderWay = this.#lost.length > 0
+    for (const subscriber of this.#subscribers) {
+      subscriber.state = 'ended'
+      this.#lost.push(subscriber)
+    }
+    this.#subscribers.clear()
+    if (!isUnderWay) this.#endLost()
+  }
+
+  #endLost(): void {
+    const until = this.#clock() + this.#sliceMs
+    for (let next = this.#lost.pop(); next !== undefined; next = this.#lost.pop()) {
+      this.#finish(next, { kind: 'lost' })
+      if (this.#lost.length % LOST_BETWEEN_CLOCKS === 0 && this.#clock() >= until) break
+    }
+    if (this.#lost.length > 0) this.#schedule(() => this.#endLost())
+  }
+
+  #finish(subscriber: Subscriber, reason: CloseReason): void {
+    subscriber.sink.close(reason)
+    this.#announcer?.end(subscriber, reason)
+    this.#observe({ kind: 'unsubscribed', reason })
   }
 }
+
+const LOST_BETWEEN_CLOCKS = 64
 
 /** The readers for whom most waits, as few of them as hold half of all that waits. */
 function slowest(subscribers: readonly Subscriber[]): readonly Subscriber[] {

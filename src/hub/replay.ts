@@ -36,6 +36,12 @@ export class Replay {
     if (!this.#isRunning) void this.#run()
   }
 
+  /** Lets go of all who catch up, whose streams the hub ends, and of what was read for them. */
+  reset(): void {
+    this.#queue.length = 0
+    this.#stretches.forget()
+  }
+
   async #run(): Promise<void> {
     this.#isRunning = true
     let until = this.#options.clock() + this.#options.limits.sliceMs

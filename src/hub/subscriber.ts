@@ -35,6 +35,8 @@ export interface Cursor {
   readonly after: Position
   /** What the response names: the requested id, `earliest`, or null without a cursor (REC-03). */
   readonly lastEventId: string | null
+  /** How often the hub's tail had lost its place by then: the cursor means nothing after another time. */
+  readonly losses: number
 }
 
 /**

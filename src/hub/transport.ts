@@ -42,9 +42,10 @@ export interface Transport {
   /**
    * Starts tailing. `onEntry` sees every later entry once, in log order, whoever appended it; an append made
    * from inside `onEntry` is delivered after the current entry. `onLost`: the tail lost its place (a trimmed
-   * or replaced log) and entries were missed. Rejects with a plain Error that an operator can act on.
+   * or replaced log), entries were missed, and it goes on after `head`. Positions of a replaced log may begin
+   * anew. Rejects with a plain Error that an operator can act on.
    */
-  open(onEntry: (entry: Entry) => void, onLost: () => void): Promise<Head>
+  open(onEntry: (entry: Entry) => void, onLost: (head: Head) => void): Promise<Head>
   /**
    * Resolves when the envelope is as durable as this log promises, after its `onEntry`.
    * Rejects with a ProtocolError: `store-full`, `store-failed`, or `store-unavailable` when not open.

@@ -11,7 +11,7 @@ const entry: Entry = { ...seal(update({ topics: ['a'], data: 'x' }), 'five'), po
 /** A reader who has everything up to there. */
 function reader(after = 4, who: Identity = identity([])) {
   const sink = new ArraySink()
-  const cursor = { after: after as Position, lastEventId: null }
+  const cursor = { after: after as Position, lastEventId: null, losses: 0 }
   return { sink, subscriber: new Subscriber('urn:x', [], who, cursor, sink) }
 }
 
