@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
-import type { HubGauges } from '../hub/hub.ts'
+import type { HubGauges } from '../hub/event.ts'
 import type { TransportStats } from '../hub/transport.ts'
 import { type Counters, type Durations, durationBounds } from '../telemetry/log.ts'
 

@@ -1,7 +1,7 @@
 import { type Identity, mayRead } from '../protocol/grant.ts'
 import type { TopicUrl } from '../protocol/url-pattern/pattern.ts'
 import { Delivery } from './delivery.ts'
-import type { HubEvent, HubLimits } from './hub.ts'
+import type { HubEvent, HubLimits } from './event.ts'
 import { Routing } from './routing.ts'
 import type { Subscriber } from './subscriber.ts'
 import { Trail } from './trail.ts'

@@ -5,8 +5,9 @@ import type { HubLocation } from '../protocol/topic.ts'
 import { seal, type Update } from '../protocol/update.ts'
 import { parseTopicUrl } from '../protocol/url-pattern/pattern.ts'
 import { Announcer } from './announcer.ts'
-import { Budget, type BudgetEvent } from './budget.ts'
+import { Budget } from './budget.ts'
 import { Dispatch } from './dispatch.ts'
+import type { HubEvent, HubGauges, HubLimits } from './event.ts'
 import type { Presence } from './presence.ts'
 import { Replay } from './replay.ts'
 import { type CloseReason, type Cursor, type Sink, Subscriber } from './subscriber.ts'
@@ -312,43 +313,4 @@ export interface HubOptions {
   /** Forgets what can be computed again, outside the hub. */
   readonly dropCaches: () => void
   readonly limits: HubLimits
-}
-
-export interface HubLimits {
-  /** Resident memory above which load is shed, in bytes; 0 is no limit. */
-  readonly memoryBytes: number
-  /** How long the hub may hold the event loop at a time, in milliseconds. */
-  readonly sliceMs: number
-  /** Bytes of frames that may wait for their dispatch before publishers wait. */
-  readonly pendingBytes: number
-  /** Remembered topics and the patterns they match, in sum. */
-  readonly remembered: number
-  /** One page of a replay. */
-  readonly pageEntries: number
-  readonly pageBytes: number
-}
-
-/** What happened, for logs and metrics. */
-export type HubEvent =
-  | BudgetEvent
-  /** `ms`: from the update to its place in the log. */
-  | { readonly kind: 'published'; readonly ms: number }
-  | { readonly kind: 'publish-failed'; readonly problem: string }
-  | { readonly kind: 'announcement-failed' }
-  | { readonly kind: 'subscribed' }
-  | { readonly kind: 'unsubscribed'; readonly reason: CloseReason }
-  /** `ms`: how long the oldest entry of a turn waited until its last reader was written to. */
-  | { readonly kind: 'delivered'; readonly deliveries: number; readonly ms: number }
-  | { readonly kind: 'replayed'; readonly entries: number }
-
-export interface HubGauges {
-  readonly subscribers: number
-  readonly replaying: number
-  /** How far load is being shed: 0 not at all, 4 new connections are refused. */
-  readonly shedding: number
-  readonly pendingEntries: number
-  readonly pendingBytes: number
-  readonly topics: number
-  readonly patterns: number
-  readonly remembered: number
 }

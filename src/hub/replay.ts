@@ -1,6 +1,6 @@
 import { concat, type Frame } from '../protocol/event-stream.ts'
 import type { TopicUrl } from '../protocol/url-pattern/pattern.ts'
-import type { HubEvent, HubLimits } from './hub.ts'
+import type { HubEvent, HubLimits } from './event.ts'
 import { Stretches } from './stretches.ts'
 import type { CloseReason, Subscriber } from './subscriber.ts'
 import type { Entry, Page, Position, Transport } from './transport.ts'

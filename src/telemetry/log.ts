@@ -1,4 +1,4 @@
-import type { HubEvent } from '../hub/hub.ts'
+import type { HubEvent } from '../hub/event.ts'
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 export type LogFields = Readonly<Record<string, string | number | boolean | null>>

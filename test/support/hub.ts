@@ -1,4 +1,5 @@
-import { Hub, type HubEvent, type HubLimits } from '../../src/hub/hub.ts'
+import type { HubEvent, HubLimits } from '../../src/hub/event.ts'
+import { Hub } from '../../src/hub/hub.ts'
 import type { Presence } from '../../src/hub/presence.ts'
 import type { CloseReason, Sink } from '../../src/hub/subscriber.ts'
 import type { Transport } from '../../src/hub/transport.ts'
