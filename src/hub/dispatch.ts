@@ -1,10 +1,11 @@
 import { type Identity, mayRead } from '../protocol/grant.ts'
 import type { TopicUrl } from '../protocol/url-pattern/pattern.ts'
+import type { Batch } from './batch.ts'
 import { Delivery } from './delivery.ts'
 import type { HubEvent, HubLimits } from './event.ts'
+import { Plan } from './plan.ts'
 import { Routing } from './routing.ts'
 import type { Subscriber } from './subscriber.ts'
-import { Trail } from './trail.ts'
 import type { Entry } from './transport.ts'
 
 /**
@@ -19,10 +20,8 @@ export class Dispatch {
   #pending: Entry[] = []
   #pendingBytes = 0
   #isScheduled = false
-  #plan: Plan = emptyPlan(0)
-  /** Instead of a plan, when an entry was alone in its turn. */
-  #alone: Delivery | null = null
-  #aloneSince = 0
+  /** Taken and not written to everybody yet. */
+  #batch: Batch | null = null
   /** When the oldest pending entry came. */
   #pendingSince = 0
   #drained: PromiseWithResolvers<void> | null = null
@@ -52,7 +51,7 @@ export class Dispatch {
 
   /** Resolves when everything that was added is written, as far as the readers take it. */
   async settled(): Promise<void> {
-    while (this.#pending.length > 0 || !this.#isWritten) {
+    while (this.#pending.length > 0 || this.#batch !== null) {
       this.#settled ??= Promise.withResolvers()
       await this.#settled.promise
     }
@@ -83,8 +82,7 @@ export class Dispatch {
   reset(): void {
     this.#pending = []
     this.#pendingBytes = 0
-    this.#plan = emptyPlan(0)
-    this.#alone = null
+    this.#batch = null
     this.#routing = new Routing(this.#options.limits.remembered)
     this.#drained?.resolve()
     this.#drained = null
@@ -102,11 +100,12 @@ export class Dispatch {
   }
 
   #run(): void {
-    const until = this.#options.clock() + this.#options.limits.sliceMs
-    if (this.#isWritten) this.#begin(until)
-    if (this.#alone === null) this.#write(until)
-    else this.#deliver(this.#alone, until)
-    if (this.#pending.length > 0 || !this.#isWritten) {
+    const { clock, limits } = this.#options
+    const until = clock() + limits.sliceMs
+    const batch = this.#batch ?? this.#take(until)
+    this.#batch = batch
+    if (batch?.run(() => clock() >= until) === true) this.#finish(batch)
+    if (this.#pending.length > 0 || this.#batch !== null) {
       this.#schedule()
       return
     }
@@ -114,22 +113,25 @@ export class Dispatch {
     this.#settled = null
   }
 
-  /** Whether nothing of what was taken is still to be written. */
-  get #isWritten(): boolean {
-    return this.#alone === null && this.#plan.next === this.#plan.readers.length
-  }
-
-  #begin(until: number): void {
-    const [entry] = this.#pending
-    if (entry === undefined || this.#pending.length > 1) {
-      this.#makePlan(until)
-      return
+  /** The next entries, as many as can be planned in half of the slice: the other half is left for writing. */
+  #take(until: number): Batch | null {
+    const [first] = this.#pending
+    if (first === undefined) return null
+    const since = this.#pendingSince
+    if (this.#pending.length === 1) {
+      this.#takeOff(1, first.frame.length)
+      return new Delivery(since, first, this.#readersOf(first), this.#permission(first))
     }
-    const { parseUrl } = this.#options
-    const permitted = entry.private ? permission(entry, parseUrl) : null
-    this.#aloneSince = this.#pendingSince
-    this.#alone = new Delivery(entry, this.#routing.find(entry.topics, parseUrl), permitted)
-    this.#takeOff(1, entry.frame.length)
+    const plan = new Plan(since)
+    let taken = 0
+    for (const entry of this.#pending) {
+      // A first entry is always planned.
+      if (taken > 0 && (!plan.hasRoomFor(entry) || this.#isHalfOver(until))) break
+      plan.add(entry, this.#readersOf(entry), this.#permission(entry))
+      taken++
+    }
+    this.#takeOff(taken, plan.bytes)
+    return plan
   }
 
   #takeOff(entries: number, bytes: number): void {
@@ -140,62 +142,36 @@ export class Dispatch {
     this.#drained = null
   }
 
-  #makePlan(until: number): void {
-    const plan = emptyPlan(this.#pendingSince)
-    const root = Trail.root()
-    let taken = 0
-    for (const entry of this.#pending) {
-      // A first entry is always planned; half of the slice is left for writing.
-      const isOver = plan.bytes + entry.frame.length > PLAN_BYTES || this.#isHalfOver(until)
-      if (taken > 0 && isOver) break
-      this.#planEntry(entry, root, plan)
-      taken++
-    }
-    this.#plan = plan
-    this.#takeOff(taken, plan.bytes)
-  }
-
-  #planEntry(entry: Entry, root: Trail, plan: Plan): void {
-    plan.bytes += entry.frame.length
-    const permitted = entry.private ? permission(entry, this.#options.parseUrl) : null
-    for (const group of this.#routing.find(entry.topics, this.#options.parseUrl)) {
-      for (const reader of group) {
-        const trail = reader.trail ?? root
-        // Several matchers or topics may lead to one reader, who gets the entry once (SUB-63).
-        if (trail.entry === entry || entry.position <= reader.after) continue
-        if (permitted !== null && !permitted(reader.identity)) continue
-        if (reader.trail === null) plan.readers.push(reader)
-        reader.trail = trail.to(entry)
-        plan.deliveries++
-      }
-    }
-  }
-
-  #deliver(alone: Delivery, until: number): void {
-    if (!alone.run(READERS_BETWEEN_CLOCKS, () => this.#options.clock() >= until)) return
-    this.#alone = null
-    this.#finish(alone.count, this.#aloneSince)
-  }
-
-  #write(until: number): void {
-    const { readers } = this.#plan
-    while (this.#plan.next < readers.length) {
-      const end = Math.min(this.#plan.next + READERS_BETWEEN_CLOCKS, readers.length)
-      for (; this.#plan.next < end; this.#plan.next++) writeTo(readers[this.#plan.next])
-      if (this.#options.clock() >= until) break
-    }
-    if (this.#plan.next < readers.length) return
-    const { deliveries, since } = this.#plan
-    this.#plan = emptyPlan(0)
-    this.#finish(deliveries, since)
-  }
-
-  #finish(deliveries: number, since: number): void {
-    this.#options.observe({ kind: 'delivered', deliveries, ms: this.#options.clock() - since })
+  #finish({ count, since }: Batch): void {
+    this.#batch = null
+    const { clock, observe } = this.#options
+    observe({ kind: 'delivered', deliveries: count, ms: clock() - since })
   }
 
   #isHalfOver(until: number): boolean {
     return this.#options.clock() > until - this.#options.limits.sliceMs / 2
+  }
+
+  #readersOf({ topics }: Entry): readonly ReadonlySet<Subscriber>[] {
+    return this.#routing.find(topics, this.#options.parseUrl)
+  }
+
+  /**
+   * Who may read the entry; null: everybody. Identities are shared by the connections of one token, so each is asked
+   * once per entry.
+   */
+  #permission(entry: Entry): ((identity: Identity) => boolean) | null {
+    if (!entry.private) return null
+    const known = new Map<Identity, boolean>()
+    const urls = entry.topics.map(this.#options.parseUrl)
+    return (identity) => {
+      let permitted = known.get(identity)
+      if (permitted === undefined) {
+        permitted = mayRead(identity, entry.topics, urls)
+        known.set(identity, permitted)
+      }
+      return permitted
+    }
   }
 }
 
@@ -205,46 +181,4 @@ export interface DispatchOptions {
   readonly schedule: (run: () => void) => void
   readonly observe: (event: HubEvent) => void
   readonly limits: HubLimits
-}
-
-/** More than this in one write to a reader gains nothing. */
-const PLAN_BYTES = 256 * 1024
-const READERS_BETWEEN_CLOCKS = 64
-
-interface Plan {
-  readonly readers: Subscriber[]
-  /** The first reader that was not written to yet. */
-  next: number
-  bytes: number
-  deliveries: number
-  /** When its oldest entry came. */
-  readonly since: number
-}
-
-function emptyPlan(since: number): Plan {
-  return { readers: [], next: 0, bytes: 0, deliveries: 0, since }
-}
-
-function writeTo(reader: Subscriber | undefined): void {
-  if (reader === undefined || reader.trail === null) return
-  const { frame } = reader.trail
-  reader.trail = null
-  if (reader.state === 'live') reader.sink.write(frame)
-}
-
-/** Identities are shared by the connections of one token, so each is asked once per entry. */
-function permission(
-  entry: Entry,
-  parseUrl: (topic: string) => TopicUrl | null,
-): (identity: Identity) => boolean {
-  const known = new Map<Identity, boolean>()
-  const urls = entry.topics.map(parseUrl)
-  return (identity) => {
-    let permitted = known.get(identity)
-    if (permitted === undefined) {
-      permitted = mayRead(identity, entry.topics, urls)
-      known.set(identity, permitted)
-    }
-    return permitted
-  }
 }
