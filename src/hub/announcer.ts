@@ -2,6 +2,7 @@ import { payloadFor } from '../protocol/grant.ts'
 import { type Subscription, subscriptionUpdate } from '../protocol/subscription.ts'
 import type { HubLocation } from '../protocol/topic.ts'
 import type { Update } from '../protocol/update.ts'
+import type { Loop } from './loop.ts'
 import type { Presence } from './presence.ts'
 import type { CloseReason, Subscriber } from './subscriber.ts'
 
@@ -49,7 +50,7 @@ export class Announcer {
       return
     }
     const held: Held = { finish: () => this.#finish(subscriber, begun), cancel: () => {} }
-    held.cancel = this.#options.after(this.#options.graceMs, () => {
+    held.cancel = this.#options.loop.delay(this.#options.graceMs, () => {
       this.#unhold(key, held)
       held.finish()
     })
@@ -112,8 +113,7 @@ export interface AnnouncerOptions {
   readonly onFailure: () => void
   /** How long the end of a known holder's connection is held back, in milliseconds; 0 is not at all. */
   readonly graceMs: number
-  /** Runs after so many milliseconds; returns how to call it off. */
-  readonly after: (ms: number, run: () => void) => () => void
+  readonly loop: Loop
 }
 
 interface Held {

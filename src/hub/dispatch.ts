@@ -3,6 +3,7 @@ import type { TopicUrl } from '../protocol/url-pattern/pattern.ts'
 import type { Batch } from './batch.ts'
 import { Delivery } from './delivery.ts'
 import type { HubEvent, HubLimits } from './event.ts'
+import type { Loop } from './loop.ts'
 import { Plan } from './plan.ts'
 import { Routing } from './routing.ts'
 import type { Subscriber } from './subscriber.ts'
@@ -58,7 +59,7 @@ export class Dispatch {
   }
 
   add(entry: Entry): void {
-    if (this.#pending.length === 0) this.#pendingSince = this.#options.clock()
+    if (this.#pending.length === 0) this.#pendingSince = this.#options.loop.now()
     this.#pending.push(entry)
     this.#pendingBytes += entry.frame.length
     this.#schedule()
@@ -93,18 +94,18 @@ export class Dispatch {
   #schedule(): void {
     if (this.#isScheduled) return
     this.#isScheduled = true
-    this.#options.schedule(() => {
+    this.#options.loop.later(() => {
       this.#isScheduled = false
       this.#run()
     })
   }
 
   #run(): void {
-    const { clock, limits } = this.#options
-    const until = clock() + limits.sliceMs
+    const { loop, limits } = this.#options
+    const until = loop.now() + limits.sliceMs
     const batch = this.#batch ?? this.#take(until)
     this.#batch = batch
-    if (batch?.run(() => clock() >= until) === true) this.#finish(batch)
+    if (batch?.run(() => loop.now() >= until) === true) this.#finish(batch)
     if (this.#pending.length > 0 || this.#batch !== null) {
       this.#schedule()
       return
@@ -144,12 +145,12 @@ export class Dispatch {
 
   #finish({ count, since }: Batch): void {
     this.#batch = null
-    const { clock, observe } = this.#options
-    observe({ kind: 'delivered', deliveries: count, ms: clock() - since })
+    const { loop, observe } = this.#options
+    observe({ kind: 'delivered', deliveries: count, ms: loop.now() - since })
   }
 
   #isHalfOver(until: number): boolean {
-    return this.#options.clock() > until - this.#options.limits.sliceMs / 2
+    return this.#options.loop.now() > until - this.#options.limits.sliceMs / 2
   }
 
   #readersOf({ topics }: Entry): readonly ReadonlySet<Subscriber>[] {
@@ -177,8 +178,7 @@ export class Dispatch {
 
 export interface DispatchOptions {
   readonly parseUrl: (topic: string) => TopicUrl | null
-  readonly clock: () => number
-  readonly schedule: (run: () => void) => void
+  readonly loop: Loop
   readonly observe: (event: HubEvent) => void
   readonly limits: HubLimits
 }

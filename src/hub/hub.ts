@@ -8,6 +8,7 @@ import { Announcer } from './announcer.ts'
 import { Budget } from './budget.ts'
 import { Dispatch } from './dispatch.ts'
 import type { HubEvent, HubGauges, HubLimits } from './event.ts'
+import type { Loop } from './loop.ts'
 import type { Presence } from './presence.ts'
 import { Replay } from './replay.ts'
 import { type CloseReason, type Cursor, type Sink, Subscriber } from './subscriber.ts'
@@ -23,8 +24,7 @@ import { type Entry, type Head, type Position, START, type Transport } from './t
  */
 export class Hub {
   readonly #transport: Transport
-  readonly #clock: () => number
-  readonly #schedule: (run: () => void) => void
+  readonly #loop: Loop
   readonly #sliceMs: number
   readonly #newId: () => string
   readonly #observe: (event: HubEvent) => void
@@ -46,8 +46,7 @@ export class Hub {
 
   constructor(options: HubOptions) {
     this.#transport = options.transport
-    this.#clock = options.clock
-    this.#schedule = options.schedule
+    this.#loop = options.loop
     this.#sliceMs = options.limits.sliceMs
     this.#newId = options.newId
     this.#presence = options.presence
@@ -110,7 +109,7 @@ export class Hub {
       this.#checkPublishing()
     }
     const id = update.id ?? this.#newId()
-    const start = this.#clock()
+    const start = this.#loop.now()
     this.#appending++
     try {
       await this.#transport.append(seal(update, id))
@@ -120,7 +119,7 @@ export class Hub {
     } finally {
       if (--this.#appending === 0) this.#appended?.resolve()
     }
-    this.#observe({ kind: 'published', ms: this.#clock() - start })
+    this.#observe({ kind: 'published', ms: this.#loop.now() - start })
     return id
   }
 
@@ -209,19 +208,19 @@ export class Hub {
     throw new ProtocolError('shutting-down', 'the hub accepts no more publications')
   }
 
-  #openAnnouncer({ presence, location, after, presenceGraceMs: graceMs }: HubOptions): Announcer | null {
+  #openAnnouncer({ presence, location, loop, presenceGraceMs: graceMs }: HubOptions): Announcer | null {
     if (presence === null) return null
     const append = (update: Update) => this.#transport.append(seal(update, this.#newId()))
     const onFailure = () => this.#observe({ kind: 'announcement-failed' })
-    return new Announcer({ presence, location, append, onFailure, graceMs, after })
+    return new Announcer({ presence, location, append, onFailure, graceMs, loop })
   }
 
-  #openBudget({ limits, dropCaches, observe }: HubOptions): Budget {
+  #openBudget({ limits, collectGarbage, observe }: HubOptions): Budget {
     return new Budget({
       limitBytes: limits.memoryBytes,
       dropCaches: () => {
         this.#dispatch.forget()
-        dropCaches()
+        collectGarbage()
       },
       endReplays: () => this.#shed(this.subscribers.filter(({ state }) => state === 'catching-up')),
       cutSlowest: () => this.#shed(slowest(this.subscribers)),
@@ -263,12 +262,12 @@ export class Hub {
   }
 
   #endLost(): void {
-    const until = this.#clock() + this.#sliceMs
+    const until = this.#loop.now() + this.#sliceMs
     for (let next = this.#lost.pop(); next !== undefined; next = this.#lost.pop()) {
       this.#finish(next, { kind: 'lost' })
-      if (this.#lost.length % LOST_BETWEEN_CLOCKS === 0 && this.#clock() >= until) break
+      if (this.#lost.length % LOST_BETWEEN_CLOCKS === 0 && this.#loop.now() >= until) break
     }
-    if (this.#lost.length > 0) this.#schedule(() => this.#endLost())
+    if (this.#lost.length > 0) this.#loop.later(() => this.#endLost())
   }
 
   #finish(subscriber: Subscriber, reason: CloseReason): void {
@@ -297,20 +296,15 @@ function slowest(subscribers: readonly Subscriber[]): readonly Subscriber[] {
 export interface HubOptions {
   readonly transport: Transport
   readonly location: HubLocation
-  /** Milliseconds that never go back. */
-  readonly clock: () => number
-  /** Runs the function in a later turn of the event loop, after waiting I/O was served. */
-  readonly schedule: (run: () => void) => void
+  readonly loop: Loop
   /** A random IRI, for updates and subscribers (PUB-33, PUB-34). */
   readonly newId: () => string
   readonly observe: (event: HubEvent) => void
-  /** Runs the function after so many milliseconds; returns how to call it off. */
-  readonly after: (ms: number, run: () => void) => () => void
   /** Who is subscribed, or null: nobody is told (ACT-01). */
   readonly presence: Presence | null
   /** How long the end of a known holder's stream is held back, in milliseconds. */
   readonly presenceGraceMs: number
-  /** Forgets what can be computed again, outside the hub. */
-  readonly dropCaches: () => void
+  /** Gives the memory back that was let go of. */
+  readonly collectGarbage: () => void
   readonly limits: HubLimits
 }

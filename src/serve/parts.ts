@@ -7,13 +7,14 @@ import { PublishRate } from '../http/rate.ts'
 import { SubscriberCount } from '../http/subscriber-count.ts'
 import type { HubEvent } from '../hub/event.ts'
 import { Hub } from '../hub/hub.ts'
+import { SLICE_MS } from '../hub/loop.ts'
 import { LocalPresence } from '../hub/presence.ts'
 import type { Transport } from '../hub/transport.ts'
 import { type HubLocation, hubLocation } from '../protocol/topic.ts'
 import { OpenStreams } from '../stream/event-stream.ts'
 import { Counters, EventLog, type Log } from '../telemetry/log.ts'
 import { type Inside, subscriberLimits } from './edge.ts'
-import { after, inLaterTurn } from './loop.ts'
+import { after, inLaterTurn, processLoop } from './loop.ts'
 
 /** The hub with all that listeners are made of, before anything listens. */
 export interface Parts {
@@ -116,19 +117,17 @@ function openHub(
   return new Hub({
     transport,
     location,
-    clock: () => performance.now(),
-    schedule: inLaterTurn,
+    loop: processLoop,
     newId: () => `urn:uuid:${crypto.randomUUID()}`,
     observe,
-    after,
     presence: settings.hub.subscriptions ? new LocalPresence() : null,
     presenceGraceMs: settings.hub.presenceGrace,
     // What was given up is collected now, so that the next look sees it: about 20 ms, and only under pressure.
     // Left to itself the collector frees too little to matter.
-    dropCaches: () => Bun.gc(true),
+    collectGarbage: () => Bun.gc(true),
     limits: {
       memoryBytes: settings.limits.memory,
-      sliceMs: 8,
+      sliceMs: SLICE_MS,
       pendingBytes: 16 * 1024 * 1024,
       remembered: 100_000,
       pageEntries: 500,
