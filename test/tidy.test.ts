@@ -30,7 +30,7 @@ const rooms: Readonly<Record<string, Room>> = {
   },
   'telemetry/': { own: ['telemetry/', 'types:hub/'], outside: [] },
   'admin/': { own: ['admin/', 'types:hub/', 'telemetry/'], outside: ['elysia', 'prom-client'] },
-  'config/': { own: ['config/'], outside: ['valibot'] },
+  'config/': { own: ['config/', 'protocol/matcher.ts'], outside: ['valibot'] },
   'command/': { own: ['command/', 'config/', 'types:auth/'], outside: [] },
   'bench/': {
     own: ['bench/', 'command/', 'config/', 'auth/', 'history/'],

@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { matcherTypes } from '../protocol/matcher.ts'
 import {
   hubPath,
   jwksUri,
@@ -154,7 +155,7 @@ export const schema = v.object({
     rules: v.array(
       v.object({
         match: required(text, 'the topics that the rule is for'),
-        matchType: setting(choice(['exact', 'urlpattern']), 'exact', 'how `match` is read'),
+        matchType: setting(choice(matcherTypes), 'exact', 'how `match` is read'),
         maxCount: absent(keptCount, 'newest updates kept; 0 = none'),
         maxAge: absent(keptAge, 'age at which they are dropped'),
         maxBytes: absent(keptBytes, 'stored bytes kept'),
