@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { builtinModules } from 'node:module'
-import { dirname, join, relative } from 'node:path'
-import { Glob } from 'bun'
+import { join } from 'node:path'
+import { filesOf, type Import, importsOf } from '../scripts/imports.ts'
 
 /**
  * The import table of ARCHITECTURE.md, as a test: TypeScript has no package privacy, so the folder says what a
@@ -72,30 +72,9 @@ const doors: Readonly<Record<string, readonly string[]>> = {
 
 const root = new URL('../', import.meta.url).pathname
 const source = join(root, 'src')
-const files = [...new Glob('**/*.ts').scanSync(source)].sort()
+const files = filesOf(source)
 
-interface Import {
-  readonly from: string
-  readonly to: string
-  readonly isType: boolean
-}
-
-const imports: Import[] = []
-for (const file of files) {
-  const text = await Bun.file(join(source, file)).text()
-  // A worker and what is loaded by a call are imported too, in their own spelling.
-  const pattern =
-    /(?:^|\n)\s*(?:import|export)\s+(type\s+)?[^;'"]*?from\s+'([^']+)'|new URL\('(\.[^']+\.ts)'|\b(?:import|require|getBuiltinModule)\('([^']+)'/g
-  for (const [, type, specifier, worker, called] of text.matchAll(pattern)) {
-    const to = specifier ?? worker ?? called ?? ''
-    const isOurs = to.startsWith('.')
-    imports.push({
-      from: file,
-      to: isOurs ? relative(source, join(source, dirname(file), to)) : to,
-      isType: type !== undefined,
-    })
-  }
-}
+const imports = await importsOf(source, files)
 
 const isBelow = (file: string, place: string) =>
   place.endsWith('/') ? file.startsWith(place) : file === place
