@@ -17,7 +17,7 @@ interface Room {
 const rooms: Readonly<Record<string, Room>> = {
   'protocol/': { own: ['protocol/'], outside: ['valibot', 're2js'] },
   'hub/': { own: ['protocol/', 'hub/'], outside: [] },
-  'stream/': { own: ['stream/', 'types:hub/', 'protocol/'], outside: ['@elysiajs/stream'] },
+  'stream/': { own: ['stream/', 'types:hub/', 'hub/loop.ts', 'protocol/'], outside: ['@elysiajs/stream'] },
   'transport/': { own: ['transport/', 'hub/', 'protocol/'], outside: ['bun:sqlite', 'node:fs'] },
   'history/': {
     own: ['history/', 'transport/', 'protocol/'],
@@ -25,7 +25,7 @@ const rooms: Readonly<Record<string, Room>> = {
   },
   'auth/': { own: ['protocol/', 'auth/'], outside: ['jose', 'valibot', 'node:crypto'] },
   'http/': {
-    own: ['http/', 'stream/', 'types:hub/', 'protocol/', 'types:auth/'],
+    own: ['http/', 'stream/', 'types:hub/', 'hub/loop.ts', 'protocol/', 'types:auth/'],
     outside: ['elysia', 'node:net'],
   },
   'telemetry/': { own: ['telemetry/', 'types:hub/'], outside: [] },

@@ -64,6 +64,11 @@ function levels(sources: MetricSources): readonly Row[] {
     ['cinnabar_subscribers_replaying', 'Subscribers that catch up with the past', () => gauges().replaying],
     ['cinnabar_shedding_step', 'How far load is shed: 0 not at all, 4 connections', () => gauges().shedding],
     ['cinnabar_subscriber_buffer_bytes', 'Bytes waiting for slow readers', waitingBytes],
+    [
+      'cinnabar_announcing_bytes',
+      'Bytes of subscription events that are still to be stored',
+      () => gauges().announcingBytes,
+    ],
     ['cinnabar_pending_bytes', 'Bytes accepted and not dispatched yet', () => gauges().pendingBytes],
     ['cinnabar_routing_topics', 'Exact topics that somebody reads', () => gauges().topics],
     ['cinnabar_routing_patterns', 'Distinct patterns that somebody reads', () => gauges().patterns],

@@ -211,6 +211,11 @@ export const schema = v.object({
     ),
     matchers: setting(count({ zero: false, example: '100' }), '100', 'matchers of one request; over it 400'),
     pattern: setting(count({ zero: false, example: '4096' }), '4096', 'length of one matcher; over it 400'),
+    announcement: setting(
+      size({ zero: true, example: '256KiB' }),
+      '256KiB',
+      'subscription events of one connection, in bytes; over it 400; 0 = unlimited',
+    ),
     details: setting(
       count({ zero: false, example: '100' }),
       '100',

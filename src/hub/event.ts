@@ -22,6 +22,8 @@ export interface HubGauges {
   readonly replaying: number
   /** How far load is being shed: 0 not at all, 4 new connections are refused. */
   readonly shedding: number
+  /** Bytes of subscription events that are still to be stored. */
+  readonly announcingBytes: number
   readonly pendingEntries: number
   readonly pendingBytes: number
   readonly topics: number
@@ -35,7 +37,10 @@ export interface HubLimits {
   readonly memoryBytes: number
   /** How long the hub may hold the event loop at a time, in milliseconds. */
   readonly sliceMs: number
-  /** Bytes of frames that may wait for their dispatch before publishers wait. */
+  /**
+   * Bytes of frames that may wait for their dispatch before publishers wait, and of subscription events that may wait
+   * to be stored before no subscriber is let in.
+   */
   readonly pendingBytes: number
   /** Remembered topics and the patterns they match, in sum. */
   readonly remembered: number

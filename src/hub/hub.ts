@@ -95,6 +95,7 @@ export class Hub {
       replaying: this.#replay.size,
       subscribers: this.subscriberCount,
       shedding: this.#budget.step,
+      announcingBytes: this.#announcer?.waitingBytes ?? 0,
     }
   }
 
@@ -130,7 +131,8 @@ export class Hub {
   async locate(lastEventId: string | null): Promise<Cursor> {
     if (this.#state !== 'open')
       throw new ProtocolError('shutting-down', 'the hub accepts no more subscribers')
-    if (this.#budget.isFull) throw new ProtocolError('overloaded', 'the memory budget is used up')
+    if (this.#budget.isFull || this.#announcer?.isFull === true)
+      throw new ProtocolError('overloaded', 'the hub is short of memory')
     const losses = this.#losses
     if (lastEventId === null) return { after: this.#head.position, lastEventId: null, losses }
     if (lastEventId === 'earliest') return { after: START, lastEventId, losses }
@@ -208,11 +210,24 @@ export class Hub {
     throw new ProtocolError('shutting-down', 'the hub accepts no more publications')
   }
 
-  #openAnnouncer({ presence, location, loop, presenceGraceMs: graceMs }: HubOptions): Announcer | null {
+  #openAnnouncer({
+    presence,
+    location,
+    loop,
+    presenceGraceMs: graceMs,
+    limits,
+  }: HubOptions): Announcer | null {
     if (presence === null) return null
-    const append = (update: Update) => this.#transport.append(seal(update, this.#newId()))
-    const onFailure = () => this.#observe({ kind: 'announcement-failed' })
-    return new Announcer({ presence, location, append, onFailure, graceMs, loop })
+    return new Announcer({
+      presence,
+      location,
+      loop,
+      graceMs,
+      waitingBytesMax: limits.pendingBytes,
+      drained: () => (this.#dispatch.isFull ? this.#dispatch.drained() : null),
+      append: (update) => this.#transport.append(seal(update, this.#newId())),
+      onFailure: () => this.#observe({ kind: 'announcement-failed' }),
+    })
   }
 
   #openBudget({ limits, collectGarbage, observe }: HubOptions): Budget {

@@ -11,7 +11,7 @@ import { Turn } from '../http/turn.ts'
 import type { Hub } from '../hub/hub.ts'
 import type { HubLocation } from '../protocol/topic.ts'
 import type { OpenStreams } from '../stream/event-stream.ts'
-import { inLaterTurn } from './loop.ts'
+import { inLaterTurn, processLoop } from './loop.ts'
 
 /** What the edge stands on. It outlives a reload, apart from the authenticator and the rate. */
 export interface Inside {
@@ -51,13 +51,14 @@ export function edge(settings: Settings, inside: Inside): AppOptions {
     authenticate: (token, role, audience) => authenticator.authenticate(token, role, audience),
     canPublish,
     canSubscribe: canRead || own.anonymous,
-    subscriptions: own.subscriptions ? { hub, location } : null,
+    subscriptions: own.subscriptions ? { hub, location, loop: processLoop } : null,
     publishing: { hub, location, cors, origins: parseOrigins(own.publishOrigins), limits, rate, turn },
     subscribing: {
       hub,
       streams,
       isAnonymousAllowed: own.anonymous,
       hasSubscriptions: own.subscriptions,
+      announcementBytesMax: limits.announcement,
       counts,
       bodyBytesMax: limits.body,
       bufferBytesMax: limits.subscriberBuffer,

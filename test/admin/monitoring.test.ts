@@ -8,6 +8,7 @@ const sources: MetricSources = {
     subscribers: 3,
     replaying: 1,
     shedding: 0,
+    announcingBytes: 0,
     pendingEntries: 0,
     pendingBytes: 0,
     topics: 2,
