@@ -62,8 +62,8 @@ export interface Transport {
    * more. Rejects with `store-unavailable` when the log cannot be read.
    */
   read(after: Position, until: Position, limit: PageLimit): Promise<Page | 'lost'>
-  /** Live figures for metrics and the console. */
-  stats(): TransportStats
+  /** Figures of this moment, for metrics and the console. Rejects with `store-unavailable` when it cannot say. */
+  stats(): Promise<TransportStats>
   /** Resolves when the log can accept an append; rejects with the reason when it cannot. */
   check(): Promise<void>
   /** Waits for appends under way, then lets go of everything. Further calls reject. */
@@ -73,6 +73,8 @@ export interface Transport {
 /** What a log holds now. */
 export interface TransportStats {
   readonly rows: number
+  /** Entries that came since the log began and are not kept any more, whatever dropped them. */
+  readonly dropped: number
   /** Stored bytes as retention counts them. */
   readonly bytes: number
   /** When the oldest kept entry was accepted, in milliseconds of the transport's clock; null when empty. */

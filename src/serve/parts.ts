@@ -58,14 +58,16 @@ export async function openParts(settings: Settings, transport: Transport, log: L
   }
   const sources: MetricSources = {
     counters,
-    gauges: () => hub.gauges,
-    stats: () => transport.stats(),
-    waitingBytes: () => streams.waitingBytes,
-    clock: monotonic,
-    residentBytes: () => process.memoryUsage.rss(),
-    memoryLimitBytes: () => settings.limits.memory,
-    loopLagSeconds: () => streams.lagMs / 1000,
-    headPosition: () => hub.head.position,
+    // The log is asked first: everything else is of the moment of its answer.
+    snapshot: async () => ({
+      history: await transport.stats().catch(() => null),
+      hub: hub.gauges,
+      now: monotonic(),
+      waitingBytes: streams.waitingBytes,
+      residentBytes: process.memoryUsage.rss(),
+      memoryLimitBytes: settings.limits.memory,
+      loopLagSeconds: streams.lagMs / 1000,
+    }),
   }
   return { opened, inside, sources, openAuthenticator: openKeys }
 }

@@ -127,8 +127,9 @@ export class SharedLogNode implements Transport {
     return { entries, next: entries.length < limit.entries || last === undefined ? until : last }
   }
 
-  stats(): TransportStats {
-    return { rows: this.#log.entries.length - this.#log.horizon, bytes: 0, oldestAt: null, fileBytes: 0 }
+  async stats(): Promise<TransportStats> {
+    const { entries, horizon } = this.#log
+    return { rows: entries.length - horizon, dropped: horizon, bytes: 0, oldestAt: null, fileBytes: 0 }
   }
 
   async check(): Promise<void> {}

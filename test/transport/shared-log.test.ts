@@ -2,6 +2,7 @@ import { expect, test } from 'bun:test'
 import type { Envelope } from '../../src/protocol/update.ts'
 import { SharedLog, SharedLogNode } from '../support/shared-log.ts'
 import { envelope } from './contract.ts'
+import { statsContract } from './contract-stats.ts'
 import { tailContract } from './contract-tail.ts'
 
 /** A node whose tail takes what it appends at once, unless it is held. */
@@ -32,6 +33,15 @@ tailContract('shared', async () => {
       transport.advance(0)
     },
   }
+})
+
+statsContract('shared', 2, async () => {
+  const transport = new PromptNode(new SharedLog(2))
+  await transport.open(
+    () => {},
+    () => {},
+  )
+  return transport
 })
 
 test('an append resolves when the own tail has it', async () => {
