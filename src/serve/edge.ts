@@ -41,7 +41,7 @@ export function edge(settings: Settings, inside: Inside): AppOptions {
     cors,
     proxies: new Proxies(settings.proxy.trusted),
     publicOrigins: own.publicUrls,
-    resourceIdentifier: resourceIdentifier(settings),
+    resourceIdentifier: own.resourceIdentifier,
     metadata: {
       hasKeys: canPublish || canRead,
       authorizationServers: settings.issuers.flatMap(({ authorizationServer }) => authorizationServer ?? []),
@@ -78,13 +78,4 @@ export function subscriberLimits({ limits }: Settings): SubscriberLimits {
     perAddress: limits.subscribersPerIp,
     perHolder: limits.subscribersPerToken,
   }
-}
-
-/** Null derives it from each request; so does a port that the system chooses. */
-export function resourceIdentifier({ hub }: Settings): string | null {
-  if (hub.resourceIdentifier !== null) {
-    return URL.parse(hub.resourceIdentifier)?.port === '0' ? null : hub.resourceIdentifier
-  }
-  const [publicUrl] = hub.publicUrls
-  return publicUrl === undefined ? null : `${publicUrl}${hub.path}`
 }
