@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { refuseCommand, runHelp, serveHelp } from './cli/help.ts'
 import { type CommandIo, type ExitCode, messageOf, randomText } from './command/command.ts'
+import { missingFeatures, refusedFeatures } from './config/later.ts'
 import { type Configuration, describeProblem, exitCode, load, type Refusal } from './config/load.ts'
-import { startProblems, unsupported } from './serve/problems.ts'
+import { startProblems } from './serve/problems.ts'
 import type { Server } from './serve/server.ts'
 import { Log } from './telemetry/log.ts'
 
@@ -52,10 +53,9 @@ async function serve(argv: readonly string[], io: CommandIo): Promise<ExitCode> 
   }
   const { settings } = configuration
   const log = new Log({ ...settings.log, write: io.stderr, clock: () => new Date() })
-  for (const warning of configuration.warnings) log.warn(describeProblem(warning))
-  if (settings.admin.console && !configuration.isDev) {
-    log.warn('admin.console: the console is not part of this version')
-  }
+  // What `--dev` stands for is not what somebody asked for.
+  const missing = configuration.isDev ? [] : missingFeatures(settings)
+  for (const warning of [...configuration.warnings, ...missing]) log.warn(describeProblem(warning))
   return await run(configuration, read, log, signals, io)
 }
 
@@ -110,7 +110,8 @@ function reader(argv: readonly string[], io: CommandIo): () => Configuration | R
 }
 
 function problemsOf(configuration: Configuration | Refusal): readonly string[] {
-  return configuration.ok ? unsupported(configuration.settings) : configuration.problems.map(describeProblem)
+  const problems = configuration.ok ? refusedFeatures(configuration.settings) : configuration.problems
+  return problems.map(describeProblem)
 }
 
 /** What is wrong is logged, all of it, and leaves everything as it was. Never rejects. */

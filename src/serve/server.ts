@@ -1,6 +1,7 @@
 import { adminApp } from '../admin/app.ts'
 import type { Authenticator } from '../auth/authenticate.ts'
-import type { Settings } from '../config/load.ts'
+import { refusedFeatures } from '../config/later.ts'
+import { describeProblem, type Settings } from '../config/load.ts'
 import { type AppOptions, hubApp } from '../http/app.ts'
 import type { Transport } from '../hub/transport.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -224,7 +225,7 @@ function openTransport(settings: Settings, startWriter: () => Worker): Transport
     case 'sqlite':
       return new SqliteTransport({ ...sqlite, retention: keep, clock: monotonic, startWriter })
     case 'redis':
-      throw new Error('transport: redis is not part of this version')
+      throw new Error(refusedFeatures(settings).map(describeProblem).join('\n'))
     default:
       return transport satisfies never
   }
