@@ -3,7 +3,6 @@ import { refuseCommand, runHelp, serveHelp } from './cli/help.ts'
 import { type CommandIo, type ExitCode, messageOf, randomText } from './command/command.ts'
 import { missingFeatures, refusedFeatures } from './config/later.ts'
 import { type Configuration, describeProblem, exitCode, load, type Refusal } from './config/load.ts'
-import { startProblems } from './serve/problems.ts'
 import type { Server } from './serve/server.ts'
 import { Log } from './telemetry/log.ts'
 
@@ -190,7 +189,6 @@ function processIo(name: string): CommandIo {
     readFile: (path) => readFileSync(path, 'utf8'),
     random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
     legacyTokens: () => null,
-    startProblems,
     isTerminal: process.stdout.isTTY,
   }
 }

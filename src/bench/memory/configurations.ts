@@ -3,6 +3,7 @@ import { type CommandIo, randomText, UsageError } from '../../command/command.ts
 import { describeProblem, load } from '../../config/load.ts'
 import { numbered } from '../../config/names.ts'
 import { readFlags } from '../../config/sources.ts'
+import { startProblems } from '../../serve/problems.ts'
 
 /** A hub to measure. */
 export interface HubConfiguration {
@@ -73,7 +74,7 @@ export function problemsOf(configuration: HubConfiguration, argv: readonly strin
   const env = environmentOf(configuration, io)
   const devKeys = { publisher: randomText(32, io), subscriber: randomText(32, io) }
   const loaded = load({ argv, env, readFile, isTerminal, devKeys })
-  const problems = loaded.ok ? io.startProblems(loaded.settings) : loaded.problems.map(describeProblem)
+  const problems = loaded.ok ? startProblems(loaded.settings) : loaded.problems.map(describeProblem)
   return problems.map((problem) => `${configuration.name}: ${problem}`)
 }
 
