@@ -9,6 +9,8 @@ export interface Import {
   readonly to: string
   /** Whether types alone are taken. */
   readonly isType: boolean
+  /** Whether it is evaluated when the file that imports it is. */
+  readonly isAtOnce: boolean
 }
 
 /** The TypeScript files below a folder, in order. */
@@ -27,6 +29,7 @@ export async function importsOf(folder: string, files: readonly string[]): Promi
         from: file,
         to: isOurs ? relative(folder, join(folder, dirname(file), to)) : to,
         isType: type !== undefined,
+        isAtOnce: specifier !== undefined && type === undefined,
       }
     })
   })

@@ -120,6 +120,15 @@ describe('the house', () => {
     expect(files.filter((file) => !reached.has(file))).toEqual([])
   })
 
+  test('a start evaluates no command', () => {
+    const evaluated = new Set<string>(['main.ts'])
+    for (const file of evaluated) {
+      for (const { from, to, isAtOnce } of imports) if (from === file && isAtOnce) evaluated.add(to)
+    }
+    expect(evaluated.has('config/schema.ts')).toBe(true)
+    expect([...evaluated].filter((file) => isBelow(file, 'cli/'))).toEqual(['cli/commands.ts'])
+  })
+
   test('protocol and hub read no clock, no chance and no environment', async () => {
     const pure = files.filter((file) => /^(protocol|hub)\//.test(file))
     const found: string[] = []
