@@ -1,5 +1,5 @@
 import type { Database } from 'bun:sqlite'
-import { keyOf, readState } from '../transport/sqlite/schema.ts'
+import { INSERT_ENTRY, keyOf, readState } from '../transport/sqlite/schema.ts'
 import { modelBytes } from '../transport/sqlite/size.ts'
 import { owning, writing } from './file.ts'
 import type { StoredEntry } from './pages.ts'
@@ -45,9 +45,7 @@ class Appending implements Importing {
   }
 
   #store(batch: readonly NewEntry[]): void {
-    const insert = this.#database.query(
-      'INSERT INTO entry (seq, at, bytes, key, id, private, topics, frame) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
-    )
+    const insert = this.#database.query(INSERT_ENTRY)
     let { head, headId, headAt, count, bytes } = readState(this.#database)
     let before = this.newestAt
     for (const { at, id, frame, ...entry } of batch) {

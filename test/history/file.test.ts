@@ -179,6 +179,27 @@ describe('a tool refuses', () => {
     }
   })
 
+  test('a file in the same words as a hub that starts on it', async () => {
+    for (const make of [
+      (path: string) => new Database(path).run('CREATE TABLE other (value INTEGER)'),
+      (path: string) => Bun.write(path, 'no database, '.repeat(1000)),
+      async (path: string) => {
+        const { transport } = await filled(path, 100)
+        await transport.close()
+        // Every page behind the header: nothing of the log can be read.
+        const bytes = await Bun.file(path).bytes()
+        await Bun.write(path, bytes.fill(0x5a, 100))
+      },
+    ]) {
+      const path = historyPath()
+      await make(path)
+      const refusals = [await refusal(open(path)), await refusal(pruneHistory(path, everything))]
+      const [ofHub, ofTool] = refusals.map((error) => (error instanceof Error ? error.message : 'no error'))
+      expect(ofHub).toContain(path)
+      expect(ofTool).toBe(ofHub ?? '')
+    }
+  })
+
   test('to import while a hub is running, and to export after an id that is not there', async () => {
     const path = historyPath()
     await filled(path, 3)
