@@ -31,8 +31,6 @@ export interface Contract {
   create(options: LogOptions): Log
   /** Whether entries outlive `close`. */
   readonly durable: boolean
-  /** Whether several transports may have the same log open. */
-  readonly shared: boolean
   /** The stored bytes of an entry that belongs to a rule or to none, as retention counts them. */
   sizeOf(envelope: Envelope, isRuled: boolean): number
   /** Parts that do not apply, for example `history` to a log that is live only. */

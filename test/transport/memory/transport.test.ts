@@ -21,12 +21,11 @@ function memory(options: LogOptions): Log {
   }
 }
 
-transportContract('memory', { create: memory, durable: false, shared: false, sizeOf: memoryBytes })
+transportContract('memory', { create: memory, durable: false, sizeOf: memoryBytes })
 
 transportContract('local', {
   create: ({ retention, clock }) => memory({ retention: { ...retention, maxCount: 0 }, clock }),
   durable: false,
-  shared: false,
   sizeOf: memoryBytes,
   skip: ['history'],
 })

@@ -19,7 +19,7 @@ import {
 } from '../contract.ts'
 import { type SqliteLog, sqliteLog, sqliteLogAt, startWriter, temporaryFolder } from './log.ts'
 
-transportContract('sqlite', { create: sqliteLog, durable: true, shared: false, sizeOf: storedBytes })
+transportContract('sqlite', { create: sqliteLog, durable: true, sizeOf: storedBytes })
 
 const cleanup: (() => void | Promise<void>)[] = []
 
