@@ -258,7 +258,7 @@ export function refusal(path: string, code: string): string | null {
     case 'SQLITE_CANTOPEN':
     case 'SQLITE_READONLY':
     case 'SQLITE_PERM':
-      return `the history file ${path} cannot be opened: its directory must exist, and this user must be able to write both`
+      return `the history file ${path} cannot be opened: its directory must exist and be writable for this user, like the file itself`
     case 'SQLITE_NOTADB':
       return foreign(path)
     case 'SQLITE_CORRUPT':
