@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { HubGauges } from '../hub/event.ts'
 import type { TransportStats } from '../hub/transport.ts'
-import { type Counters, type Durations, durationBounds } from '../telemetry/log.ts'
+import { type Counters, type Durations, durationBounds } from '../telemetry/counters.ts'
 
 /** Where the figures come from. They are asked for when somebody reads the metrics, and only then. */
 export interface MetricSources {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { type MetricSources, Metrics, type Snapshot } from '../../src/admin/metrics.ts'
-import { Counters } from '../../src/telemetry/log.ts'
+import { Counters } from '../../src/telemetry/counters.ts'
 
 const history = { rows: 10, dropped: 15, bytes: 1000, oldestAt: 5000, fileBytes: 8192 }
 
