@@ -10,7 +10,7 @@ import type { SubscriberCount, SubscriberLimits } from '../http/subscriber-count
 import { Turn } from '../http/turn.ts'
 import type { Hub } from '../hub/hub.ts'
 import type { HubLocation } from '../protocol/topic.ts'
-import type { OpenStreams } from '../stream/event-stream.ts'
+import type { OpenStreams } from '../stream/open-streams.ts'
 import { inLaterTurn, processLoop } from './loop.ts'
 
 /** What the edge stands on. It outlives a reload, apart from the authenticator and the rate. */

@@ -11,7 +11,7 @@ import { SLICE_MS } from '../hub/loop.ts'
 import { LocalPresence } from '../hub/presence.ts'
 import type { Transport } from '../hub/transport.ts'
 import { type HubLocation, hubLocation } from '../protocol/topic.ts'
-import { OpenStreams } from '../stream/event-stream.ts'
+import { OpenStreams } from '../stream/open-streams.ts'
 import { Counters } from '../telemetry/counters.ts'
 import { EventLog, type Log } from '../telemetry/log.ts'
 import { type Inside, subscriberLimits } from './edge.ts'
@@ -96,11 +96,6 @@ function authenticatorOpener(
 /** An empty table of buckets. */
 export function publishRate({ limits }: Settings): PublishRate {
   return new PublishRate(limits.publishRate, () => performance.now())
-}
-
-/** One timer writes the heartbeats of all streams. */
-export function startBeat(streams: OpenStreams): ReturnType<typeof setInterval> {
-  return setInterval(() => streams.beat(), streams.beatMs)
 }
 
 /** Identities of verified tokens that are remembered: about 2 KB each. */

@@ -11,7 +11,7 @@ import { type Certificate, readCertificate, watchCertificate } from './certifica
 import { drain } from './drain.ts'
 import { edge, type Inside, subscriberLimits } from './edge.ts'
 import { Listener, type Transfer } from './listener.ts'
-import { monotonic, openParts, type Parts, publishRate, startBeat } from './parts.ts'
+import { monotonic, openParts, type Parts, publishRate } from './parts.ts'
 import { planReload } from './reload.ts'
 import { retention } from './rules.ts'
 import { Sweep } from './sweep.ts'
@@ -30,7 +30,6 @@ export class Server {
   #edge: AppOptions
   #certificate: Certificate | null
   #unwatch: () => void = () => {}
-  #beat: ReturnType<typeof setInterval>
   readonly #watch: ReturnType<typeof setInterval>
   #isClosing = false
 
@@ -41,7 +40,7 @@ export class Server {
     this.#inside = parts.inside
     this.#edge = edge(settings, parts.inside)
     this.#certificate = certificate
-    this.#beat = startBeat(parts.inside.streams)
+    parts.inside.streams.start()
     const sweep = new Sweep(() => Bun.gc(true))
     this.#watch = setInterval(() => {
       const { hub } = parts.inside
@@ -109,7 +108,7 @@ export class Server {
     for (const listener of this.#allListeners) listener.stop(false)
     await drain(hub, drainMs)
     await hub.close()
-    clearInterval(this.#beat)
+    this.#inside.streams.stop()
     clearInterval(this.#watch)
     for (const listener of this.#allListeners) listener.stop(true)
     this.#inside.authenticator.close()
@@ -157,8 +156,6 @@ export class Server {
     this.#edge = edge(settings, this.#inside)
     before.counts.limits = subscriberLimits(settings)
     before.streams.heartbeatMs = settings.hub.heartbeat
-    clearInterval(this.#beat)
-    this.#beat = startBeat(before.streams)
     this.#limitConnections()
     this.#log.level = settings.log.level
   }
