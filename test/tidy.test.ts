@@ -76,7 +76,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   elysia: ['http/app.ts', 'admin/app.ts'],
   '@elysiajs/stream': ['stream/event-stream.ts'],
   'node:crypto': ['auth/keys.ts', 'serve/certificate.ts'],
-  'bun:ffi': ['serve/connection-limits.ts'],
+  'bun:ffi': ['serve/libc.ts'],
   re2js: ['protocol/url-pattern/regexp.ts'],
 }
 
