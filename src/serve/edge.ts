@@ -1,8 +1,8 @@
 import type { Authenticator } from '../auth/authenticate.ts'
 import type { Settings } from '../config/load.ts'
-import type { AppOptions } from '../http/app.ts'
 import { Cors } from '../http/cors.ts'
 import { currentDialect } from '../http/dialect.ts'
+import type { EdgeOptions } from '../http/edge.ts'
 import { parseOrigins } from '../http/origin.ts'
 import { Proxies } from '../http/proxy.ts'
 import type { PublishRate } from '../http/rate.ts'
@@ -21,12 +21,12 @@ export interface Inside {
   readonly counts: SubscriberCount
   readonly rate: PublishRate
   readonly authenticator: Authenticator
-  readonly health: AppOptions['health']
-  readonly onUnexpected: AppOptions['onUnexpected']
+  readonly health: EdgeOptions['health']
+  readonly onUnexpected: EdgeOptions['onUnexpected']
 }
 
 /** The edge as the settings want it. Made again at each reload; open streams keep the one they began with. */
-export function edge(settings: Settings, inside: Inside): AppOptions {
+export function edge(settings: Settings, inside: Inside): EdgeOptions {
   const { location, hub, streams, counts, rate, authenticator, health, onUnexpected } = inside
   const { limits, hub: own } = settings
   const cors = new Cors(parseOrigins(own.corsOrigins), own.corsOrigins.length > 0)
@@ -48,7 +48,7 @@ export function edge(settings: Settings, inside: Inside): AppOptions {
       cookieName: own.cookieName,
       hasSubscriptions: own.subscriptions,
     },
-    authenticate: (token, role, audience) => authenticator.authenticate(token, role, audience),
+    authenticator,
     canPublish,
     canSubscribe: canRead || own.anonymous,
     subscriptions: own.subscriptions ? { hub, location, loop: processLoop } : null,

@@ -2,7 +2,8 @@ import { adminApp } from '../admin/app.ts'
 import type { Authenticator } from '../auth/authenticate.ts'
 import { refusedFeatures } from '../config/later.ts'
 import { describeProblem, type Settings } from '../config/load.ts'
-import { type AppOptions, hubApp } from '../http/app.ts'
+import { hubApp } from '../http/app.ts'
+import type { EdgeOptions } from '../http/edge.ts'
 import type { Transport } from '../hub/transport.ts'
 import type { Log } from '../telemetry/log.ts'
 import { MemoryTransport } from '../transport/memory/transport.ts'
@@ -27,7 +28,7 @@ export class Server {
   #admin: Listener | null = null
   #settings: Settings
   #inside: Inside
-  #edge: AppOptions
+  #edge: EdgeOptions
   #certificate: Certificate | null
   #unwatch: () => void = () => {}
   readonly #watch: ReturnType<typeof setInterval>
