@@ -26,3 +26,8 @@ export const processLoop: Loop = { now: () => performance.now(), later: inLaterT
 export function inLaterTurn(run: () => void): void {
   setImmediate(run)
 }
+
+/** Milliseconds that follow the wall at the start and never step afterwards. */
+export function monotonic(): number {
+  return performance.timeOrigin + performance.now()
+}

@@ -1,4 +1,4 @@
-import type { HubEvent } from '../hub/hub.ts'
+import type { HubEvent } from '../hub/event.ts'
 
 /** Totals since the start, fed by what the hub reports. */
 export class Counters {

@@ -5,7 +5,7 @@ import { currentDialect } from '../http/dialect.ts'
 import type { EdgeOptions } from '../http/edge.ts'
 import { parseOrigins } from '../http/origin.ts'
 import { Proxies } from '../http/proxy.ts'
-import type { PublishRate } from '../http/rate.ts'
+import { PublishRate } from '../http/rate.ts'
 import type { SubscriberCount, SubscriberLimits } from '../http/subscriber-count.ts'
 import { Turn } from '../http/turn.ts'
 import type { Hub } from '../hub/hub.ts'
@@ -13,8 +13,8 @@ import type { HubLocation } from '../protocol/topic.ts'
 import type { OpenStreams } from '../stream/open-streams.ts'
 import { inLaterTurn, processLoop } from './loop.ts'
 
-/** What the edge stands on. It outlives a reload, apart from the authenticator and the rate. */
-export interface Inside {
+/** The parts that the edge stands on. A reload exchanges the authenticator and the rate, and nothing else. */
+export interface EdgeParts {
   readonly location: HubLocation
   readonly hub: Hub
   readonly streams: OpenStreams
@@ -26,8 +26,8 @@ export interface Inside {
 }
 
 /** The edge as the settings want it. Made again at each reload; open streams keep the one they began with. */
-export function edge(settings: Settings, inside: Inside): EdgeOptions {
-  const { location, hub, streams, counts, rate, authenticator, health, onUnexpected } = inside
+export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
+  const { location, hub, streams, counts, rate, authenticator, health, onUnexpected } = parts
   const { limits, hub: own } = settings
   const cors = new Cors(parseOrigins(own.corsOrigins), own.corsOrigins.length > 0)
   const turn = new Turn(inLaterTurn)
@@ -78,4 +78,9 @@ export function subscriberLimits({ limits }: Settings): SubscriberLimits {
     perAddress: limits.subscribersPerIp,
     perHolder: limits.subscribersPerToken,
   }
+}
+
+/** An empty table of buckets. */
+export function publishRate({ limits }: Settings): PublishRate {
+  return new PublishRate(limits.publishRate, () => performance.now())
 }
