@@ -33,6 +33,7 @@ export class Metrics {
   readonly #totals: readonly (readonly [counter: Counter, read: Total])[]
   readonly #levels: readonly (readonly [gauge: Gauge, read: Level])[]
   readonly #tokenFailures: Counter
+  readonly #answers: Counter
 
   constructor(sources: MetricSources) {
     const registers = [this.#registry]
@@ -43,6 +44,12 @@ export class Metrics {
       name: 'cinnabar_token_failures_total',
       help: 'Tokens that were refused, by reason',
       labelNames: ['reason'],
+      registers,
+    })
+    this.#answers = new Counter({
+      name: 'cinnabar_http_responses_total',
+      help: 'Answers of the hub listener, by route and status',
+      labelNames: ['route', 'status'],
       registers,
     })
     for (const histogram of latencies(sources.counters)) this.#registry.registerMetric(histogram)
@@ -66,6 +73,10 @@ export class Metrics {
     }
     this.#tokenFailures.reset()
     for (const [reason, count] of counters.tokenFailures) this.#tokenFailures.inc({ reason }, count)
+    this.#answers.reset()
+    for (const [route, byStatus] of counters.answers) {
+      for (const [status, count] of byStatus) this.#answers.inc({ route, status }, count)
+    }
     for (const [gauge, read] of this.#levels) {
       const level = read(snapshot)
       if (level === null) gauge.remove()

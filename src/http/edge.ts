@@ -1,5 +1,6 @@
 import { ProtocolError } from '../protocol/error.ts'
 import type { HubLocation } from '../protocol/topic.ts'
+import type { EventStream } from '../stream/event-stream.ts'
 import type { Cors } from './cors.ts'
 import { type MetadataOptions, metadataDocument, metadataPath } from './discovery.ts'
 import { errorResponse, hardening, type UnexpectedError } from './error.ts'
@@ -23,7 +24,19 @@ export interface EdgeOptions extends ExchangeOptions {
   readonly subscriptions: SubscriptionsOptions | null
   readonly subscribing: SubscribeOptions
   readonly onUnexpected: UnexpectedError
+  /**
+   * Told of every answer, refusals included: its status, and the milliseconds from the request to the answer. A stream
+   * is answered when it begins.
+   */
+  readonly onAnswer: (route: Route, status: number, ms: number) => void
+  /** Milliseconds that never go back. */
+  readonly clock: () => number
 }
+
+/** By which way a request was answered: a closed set, fit for labels. What is served nowhere else is `other`. */
+export type Route = 'subscribe' | 'publish' | 'subscriptions' | 'metadata' | 'health' | 'other'
+
+type Answer = Response | EventStream
 
 /**
  * From a request to its exchange, and from an outcome to its response. A request meets the options of the moment at
@@ -38,7 +51,7 @@ export class Edge {
 
   /** GET and QUERY on the hub URL. */
   subscribe(request: Request, connection: Connection | null) {
-    return this.#answer(request, connection, async (exchange, options) => {
+    return this.#answer('subscribe', request, connection, async (exchange, options) => {
       if (!options.canSubscribe) return refuseMethod(exchange, options, hubMethods(options))
       return await subscribe(exchange, options.subscribing, corsFields(exchange, options))
     })
@@ -46,7 +59,7 @@ export class Edge {
 
   /** HEAD on the hub URL. */
   subscribeHead(request: Request, connection: Connection | null) {
-    return this.#answer(request, connection, async (exchange, options) => {
+    return this.#answer('subscribe', request, connection, async (exchange, options) => {
       if (!options.canSubscribe) return refuseMethod(exchange, options, hubMethods(options))
       return await subscribeHead(exchange, options.subscribing, corsFields(exchange, options))
     })
@@ -54,7 +67,7 @@ export class Edge {
 
   /** POST on the hub URL. */
   publish(request: Request, connection: Connection | null) {
-    return this.#answer(request, connection, (exchange, options) =>
+    return this.#answer('publish', request, connection, (exchange, options) =>
       options.canPublish
         ? publish(exchange, options.publishing)
         : refuseMethod(exchange, options, hubMethods(options)),
@@ -63,7 +76,7 @@ export class Edge {
 
   /** The subscription API: read-only, and not there at all where the feature is off (ACT-01). */
   subscriptions(request: Request, connection: Connection | null) {
-    return this.#answer(request, connection, async (exchange, options) => {
+    return this.#answer('subscriptions', request, connection, async (exchange, options) => {
       if (options.subscriptions === null) throw notFound()
       if (request.method !== 'GET' && request.method !== 'HEAD') return other(exchange, options, readMethods)
       const response = await subscriptions(exchange, options.subscriptions)
@@ -74,7 +87,7 @@ export class Edge {
 
   /** GET and HEAD on the URL of the protected resource metadata. */
   metadata(request: Request, connection: Connection | null) {
-    return this.#answer(request, connection, (exchange, options) => {
+    return this.#answer('metadata', request, connection, (exchange, options) => {
       const document = metadataDocument(exchange.resource(), options.metadata)
       if (document === null) throw notFound()
       const response = Response.json(document, { headers: hardening })
@@ -85,14 +98,16 @@ export class Edge {
 
   /** Every other method on the hub URL. */
   otherOnHub(request: Request, connection: Connection | null) {
-    return this.#answer(request, connection, (exchange, options) =>
+    return this.#answer('other', request, connection, (exchange, options) =>
       other(exchange, options, hubMethods(options)),
     )
   }
 
   /** Every other method on the URL of the metadata. */
   otherOnMetadata(request: Request, connection: Connection | null) {
-    return this.#answer(request, connection, (exchange, options) => other(exchange, options, readMethods))
+    return this.#answer('other', request, connection, (exchange, options) =>
+      other(exchange, options, readMethods),
+    )
   }
 
   /** No path of the hub. */
@@ -103,31 +118,50 @@ export class Edge {
   /** A request that the framework could not bring to its route. */
   failed(request: Request, connection: Connection | null, error: unknown): Response {
     const options = this.#current()
-    return refuse(new Exchange(request, connection, options), options, error)
+    const since = options.clock()
+    return report(options, 'other', since, refuse(new Exchange(request, connection, options), options, error))
   }
 
   alive(): Response {
-    return this.#current().health.alive()
+    const options = this.#current()
+    return report(options, 'health', options.clock(), options.health.alive())
   }
 
-  ready(): Promise<Response> {
-    return this.#current().health.ready()
+  async ready(): Promise<Response> {
+    const options = this.#current()
+    const since = options.clock()
+    return report(options, 'health', since, await options.health.ready())
   }
 
-  async #answer<Outcome>(
+  async #answer<Outcome extends Answer>(
+    route: Route,
     request: Request,
     connection: Connection | null,
     run: (exchange: Exchange, options: EdgeOptions) => Outcome | Promise<Outcome>,
   ): Promise<Outcome | Response> {
     const options = this.#current()
+    const since = options.clock()
     const exchange = new Exchange(request, connection, options)
+    let answer: Outcome | Response
     try {
       checkPublicOrigin(exchange, options)
-      return await run(exchange, options)
+      answer = await run(exchange, options)
     } catch (error) {
-      return refuse(exchange, options, error)
+      answer = refuse(exchange, options, error)
     }
+    return report(options, route, since, answer)
   }
+}
+
+/** The one place that every answer passes. */
+function report<Outcome extends Answer>(
+  { onAnswer, clock }: EdgeOptions,
+  route: Route,
+  since: number,
+  answer: Outcome,
+): Outcome {
+  onAnswer(route, answer instanceof Response ? answer.status : 200, clock() - since)
+  return answer
 }
 
 const readMethods = 'GET, HEAD, OPTIONS'

@@ -23,11 +23,12 @@ export interface EdgeParts {
   readonly authenticator: Authenticator
   readonly health: EdgeOptions['health']
   readonly onUnexpected: EdgeOptions['onUnexpected']
+  readonly onAnswer: EdgeOptions['onAnswer']
 }
 
 /** The edge as the settings want it. Made again at each reload; open streams keep the one they began with. */
 export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
-  const { location, hub, streams, counts, rate, authenticator, health, onUnexpected } = parts
+  const { location, hub, streams, counts, rate, authenticator, health, onUnexpected, onAnswer } = parts
   const { limits, hub: own } = settings
   const cors = new Cors(parseOrigins(own.corsOrigins), own.corsOrigins.length > 0)
   const turn = new Turn(inLaterTurn)
@@ -36,6 +37,8 @@ export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
   return {
     health,
     onUnexpected,
+    onAnswer,
+    clock: () => performance.now(),
     location,
     dialect: currentDialect({ location, cookieName: own.cookieName, limits }),
     cors,

@@ -81,6 +81,7 @@ export class Server {
       rate: publishRate(settings),
       health: health(() => hub.check()),
       onUnexpected: (error) => log.error('unexpected error', { error: String(error), stack: stackOf(error) }),
+      onAnswer: (route, status) => counters.answered(route, status),
     }
     const server = new Server(settings, parts, new Listeners(settings, certificate, log), counters, log)
     try {

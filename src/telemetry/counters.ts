@@ -14,6 +14,8 @@ export class Counters {
   readonly publishTimes = new Durations()
   readonly deliveryTimes = new Durations()
   readonly tokenFailures = new Map<string, number>()
+  /** By route, then by status. */
+  readonly answers = new Map<string, Map<number, number>>()
 
   observe(event: HubEvent): void {
     switch (event.kind) {
@@ -54,6 +56,16 @@ export class Counters {
   /** The reasons are a closed set, so the map stays small. */
   tokenRefused(reason: string): void {
     this.tokenFailures.set(reason, (this.tokenFailures.get(reason) ?? 0) + 1)
+  }
+
+  /** Routes and statuses are closed sets too. Nothing is made for an answer like one before. */
+  answered(route: string, status: number): void {
+    let byStatus = this.answers.get(route)
+    if (byStatus === undefined) {
+      byStatus = new Map()
+      this.answers.set(route, byStatus)
+    }
+    byStatus.set(status, (byStatus.get(status) ?? 0) + 1)
   }
 }
 

@@ -76,6 +76,8 @@ describe('what operators watch', () => {
     expect(page).toContain('cinnabar_deliveries_total 7\n')
     expect(page).toContain('cinnabar_slow_readers_total 1\n')
     expect(page).toContain('cinnabar_token_failures_total{reason="expired"} 1\n')
+    expect(page).toContain('cinnabar_http_responses_total{route="publish",status="200"} 1\n')
+    expect(page).toContain('cinnabar_http_responses_total{route="publish",status="429"} 2\n')
     expect(page).toContain('cinnabar_publish_seconds_bucket{le="0.001"} 0\n')
     expect(page).toContain('cinnabar_publish_seconds_bucket{le="0.0025"} 1\n')
     expect(page).toContain('cinnabar_delivery_seconds_count 1\n')
