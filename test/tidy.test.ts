@@ -33,7 +33,7 @@ const rooms: Readonly<Record<string, Room>> = {
   'config/': { own: ['config/', 'protocol/matcher.ts'], outside: ['valibot'] },
   'command/': { own: ['command/', 'config/', 'types:auth/'], outside: [] },
   'bench/': {
-    own: ['bench/', 'command/', 'config/', 'auth/', 'history/', 'serve/problems.ts'],
+    own: ['bench/', 'command/', 'config/', 'auth/', 'history/'],
     outside: ['node:fs', 'node:path'],
   },
   'cli/': {
