@@ -186,6 +186,13 @@ const probes: Readonly<Record<string, Probe>> = {
     was: 200,
     is: 400,
   },
+  'limits.announcement': {
+    before: ['--hub-subscriptions'],
+    after: ['--limits-announcement', '10'],
+    ask: (hub) => hub.status('GET'),
+    was: 200,
+    is: 400,
+  },
   'limits.details': {
     after: ['--limits-details', '1'],
     ask: async (hub) => hub.status('GET', await bearer({ subscribe: ['a', 'b'] })),
