@@ -2,7 +2,7 @@ import type { Authenticator } from '../auth/authenticate.ts'
 import type { Role } from '../auth/keys.ts'
 import type { Identity } from '../protocol/grant.ts'
 import type { HubLocation } from '../protocol/topic.ts'
-import type { Dialect } from './dialect.ts'
+import { type Dialect, dialectOf } from './dialect.ts'
 import type { Proxies } from './proxy.ts'
 
 /** The connection that a request came on, as far as Bun knows it. */
@@ -14,7 +14,8 @@ export interface Connection {
 /** What is known about every request before it comes. */
 export interface ExchangeOptions {
   readonly location: HubLocation
-  readonly dialect: Dialect
+  /** In the order in which they are asked; see `dialectOf`. */
+  readonly dialects: readonly Dialect[]
   readonly proxies: Proxies
   /** The configured resource identifier; null derives it from each request (AUT-40). */
   readonly resourceIdentifier: string | null
@@ -29,17 +30,15 @@ export interface ExchangeOptions {
  */
 export class Exchange {
   readonly request: Request
+  readonly dialect: Dialect
   readonly #connection: Connection | null
   readonly #options: ExchangeOptions
 
   constructor(request: Request, connection: Connection | null, options: ExchangeOptions) {
     this.request = request
+    this.dialect = dialectOf(request, options.dialects)
     this.#connection = connection
     this.#options = options
-  }
-
-  get dialect(): Dialect {
-    return this.#options.dialect
   }
 
   /** The origin under which the client reached the hub, as far as it can be told. */

@@ -40,7 +40,7 @@ export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
     onAnswer,
     clock: () => performance.now(),
     location,
-    dialect: currentDialect({ location, cookieName: own.cookieName, limits }),
+    dialects: [currentDialect({ location, cookieName: own.cookieName, limits })],
     cors,
     proxies: new Proxies(settings.proxy.trusted),
     publicOrigins: own.publicUrls,

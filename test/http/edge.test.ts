@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { openAuthenticator } from '../../src/auth/authenticate.ts'
+import type { Dialect } from '../../src/http/dialect.ts'
 import { Edge, type EdgeOptions } from '../../src/http/edge.ts'
 import { SubscriberCount } from '../../src/http/subscriber-count.ts'
 import { type EdgeParts, edgeOptions, publishRate, subscriberLimits } from '../../src/serve/edge-options.ts'
@@ -115,4 +116,42 @@ test('a request meets the options of its beginning, whatever is reloaded before 
   if (!(response instanceof Response)) return
   const allowed = response.headers.get('access-control-allow-origin')
   expect([response.status, allowed]).toEqual([401, 'https://old.example'])
+})
+
+describe('the dialect of a request', () => {
+  /** An edge where a dialect of its own, which names its cursor field otherwise, is asked before that of 1.0. */
+  async function bilingual() {
+    const { edge, current, answers } = await arrange()
+    const [own] = current.options.dialects
+    if (own === undefined) throw new Error('no dialect')
+    let asked = 0
+    const earlier: Dialect = {
+      ...own,
+      recognizes: ({ url }) => {
+        asked++
+        return url.includes('earlier')
+      },
+      cursorFields: () => ({ 'Earlier-Last-Event-ID': 'x' }),
+    }
+    current.options = { ...current.options, dialects: [earlier, own] }
+    const fields = async (query: string) => {
+      const head = new Request(`${location.url}?${query}`, { method: 'HEAD' })
+      const { headers } = await edge.subscribeHead(head, null)
+      return ['earlier-last-event-id', 'mercure-last-event-id'].map((name) => headers.get(name))
+    }
+    return { fields, answers, askedTimes: () => asked }
+  }
+
+  test('is the first that recognizes it, and 1.0 when no other does', async () => {
+    const { fields } = await bilingual()
+    expect(await fields('match=earlier&last_event_id=earliest')).toEqual(['x', null])
+    expect(await fields('match=a&last_event_id=earliest')).toEqual([null, 'earliest'])
+  })
+
+  test('is chosen once for each request', async () => {
+    const { fields, askedTimes, answers } = await bilingual()
+    await fields('match=a')
+    await fields('match=earlier')
+    expect([askedTimes(), answers.length]).toEqual([2, 2])
+  })
 })
