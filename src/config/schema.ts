@@ -119,6 +119,11 @@ export const schema = v.object({
       '20s',
       'a comment line after this silence; common clients give up after 45 s; 0 = never',
     ),
+    vanishedAfter: setting(
+      duration({ zero: true, example: '60s' }),
+      '60s',
+      'a reader that acknowledges nothing for so long is given up; 0 = as long as the kernel tries',
+    ),
     retry: setting(
       duration({ zero: true, example: '2s' }),
       '0',

@@ -22,9 +22,7 @@ export interface ConnectionLimits {
 export function limitConnections(port: number, { silenceMs, unsentBytes }: ConnectionLimits): boolean {
   try {
     const libc = openLibc()
-    const sockets = readdirSync('/proc/self/fd')
-      .map(Number)
-      .filter((fd) => isListening(libc, fd) && portOf(libc, fd) === port)
+    const sockets = ownDescriptors().filter((fd) => isListening(libc, fd) && portOf(libc, fd) === port)
     const set = (fd: number, option: number, value: number) =>
       libc.setsockopt(fd, IPPROTO_TCP, option, new Int32Array([Math.min(value, INT_MAX)]), 4) === 0
     return (
@@ -34,6 +32,28 @@ export function limitConnections(port: number, { silenceMs, unsentBytes }: Conne
   } catch {
     return false
   }
+}
+
+/**
+ * Makes the queues of all listening sockets of this process as long as the system allows (net.core.somaxconn): Bun
+ * 1.4.5 asks for 512, and of a crowd that comes back at once the others are told nothing and try again after seconds.
+ * Answers whether it could.
+ */
+export function widenQueues(): boolean {
+  try {
+    const libc = openLibc()
+    const sockets = ownDescriptors().filter((fd) => isListening(libc, fd))
+    return sockets.length > 0 && sockets.every((fd) => libc.listen(fd, QUEUE_MAX) === 0)
+  } catch {
+    return false
+  }
+}
+
+/** The kernel takes less of it. */
+const QUEUE_MAX = 65_535
+
+function ownDescriptors(): readonly number[] {
+  return readdirSync('/proc/self/fd').map(Number)
 }
 
 /** The port of a `sockaddr_in` or `sockaddr_in6`, in whose bytes it has one place; null for other families. */

@@ -4,6 +4,7 @@ import type { Hub } from '../hub/hub.ts'
 import type { OpenStreams } from '../stream/open-streams.ts'
 import type { Counters } from '../telemetry/counters.ts'
 import { monotonic } from './loop.ts'
+import type { ResidentMemory } from './resident.ts'
 import type { Store } from './store.ts'
 
 /** Where the metrics of the admin listener are read from. */
@@ -13,6 +14,7 @@ export function metricSources(
   hub: Hub,
   streams: OpenStreams,
   counters: Counters,
+  resident: ResidentMemory,
 ): MetricSources {
   return {
     counters,
@@ -22,7 +24,7 @@ export function metricSources(
       hub: hub.gauges,
       now: monotonic(),
       waitingBytes: streams.waitingBytes,
-      residentBytes: process.memoryUsage.rss(),
+      residentBytes: resident.bytes,
       memoryLimitBytes: limits.memory,
       loopLagSeconds: streams.lagMs / 1000,
     }),

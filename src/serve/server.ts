@@ -12,14 +12,16 @@ import { OpenStreams } from '../stream/open-streams.ts'
 import { Counters } from '../telemetry/counters.ts'
 import { EventLog, type Log } from '../telemetry/log.ts'
 import { readCertificate } from './certificate.ts'
+import { descriptorLimit, descriptorWarning, openDescriptors, streamsThatFit } from './descriptors.ts'
 import { drain } from './drain.ts'
 import { type EdgeParts, edgeOptions, publishRate, subscriberLimits } from './edge-options.ts'
 import { makeHub } from './hub.ts'
 import { haveSameKeys, openKeys } from './keys.ts'
 import { Listeners } from './listeners.ts'
-import { after, inLaterTurn, monotonic } from './loop.ts'
+import { processLoop } from './loop.ts'
 import { metricSources } from './metric-sources.ts'
 import { planReload } from './reload.ts'
+import { ResidentMemory } from './resident.ts'
 import { makeStore } from './store.ts'
 import { Sweep } from './sweep.ts'
 
@@ -35,6 +37,8 @@ export class Server {
   #settings: Settings
   #parts: EdgeParts
   #edge: EdgeOptions
+  /** As many as the process has descriptors for. */
+  #streamsMax = Number.POSITIVE_INFINITY
   #isClosing = false
 
   private constructor(
@@ -42,6 +46,7 @@ export class Server {
     parts: EdgeParts,
     listeners: Listeners,
     counters: Counters,
+    resident: ResidentMemory,
     log: Log,
   ) {
     this.#settings = settings
@@ -51,7 +56,7 @@ export class Server {
     this.#counters = counters
     this.#log = log
     parts.streams.start()
-    this.#watch = watchMemory(parts.hub, counters)
+    this.#watch = watchMemory(parts.hub, counters, resident)
   }
 
   /**
@@ -71,7 +76,7 @@ export class Server {
       events.observe(event)
     })
     const heartbeatMs = settings.hub.heartbeat
-    const streams = new OpenStreams({ clock: monotonic, heartbeatMs, schedule: inLaterTurn, after })
+    const streams = new OpenStreams({ loop: processLoop, wall: Date.now, heartbeatMs })
     const parts: EdgeParts = {
       location,
       hub,
@@ -83,17 +88,27 @@ export class Server {
       onUnexpected: (error) => log.error('unexpected error', { error: String(error), stack: stackOf(error) }),
       onAnswer: (route, status) => counters.answered(route, status),
     }
-    const server = new Server(settings, parts, new Listeners(settings, certificate, log), counters, log)
+    const resident = new ResidentMemory()
+    const server = new Server(
+      settings,
+      parts,
+      new Listeners(settings, certificate, log),
+      counters,
+      resident,
+      log,
+    )
     try {
       // The writer of the log starts on another core while the first app is made here.
       const opened = hub.open()
       // Whoever awaits it hears of its failure.
       opened.catch(() => {})
-      const sources = metricSources(settings, store, hub, streams, counters)
+      const sources = metricSources(settings, store, hub, streams, counters, resident)
       await server.#listeners.open(
         { hub: () => hubApp(() => server.#edge), admin: () => adminApp(parts.health, sources) },
         opened,
       )
+      server.#streamsMax = streamsThatFit(descriptorLimit(), openDescriptors())
+      server.#fitDescriptors()
     } catch (error) {
       await server.close(0)
       throw error
@@ -144,6 +159,14 @@ export class Server {
     this.#parts.authenticator.close()
   }
 
+  /** The limits on streams hold as the settings say, as far as the process may have that many connections. */
+  #fitDescriptors(): void {
+    const limits = subscriberLimits(this.#settings)
+    this.#parts.counts.limits = { ...limits, subscribers: Math.min(limits.subscribers, this.#streamsMax) }
+    const warning = descriptorWarning(limits.subscribers, this.#streamsMax)
+    if (warning !== null) this.#log.warn(warning)
+  }
+
   /** The same issuers keep their authenticator, with the keys it has loaded and what it has verified. */
   async #reloadKeys(settings: Settings): Promise<Authenticator> {
     const { authenticator, location } = this.#parts
@@ -163,17 +186,17 @@ export class Server {
     this.#parts = parts
     this.#settings = settings
     if (before.authenticator !== authenticator) before.authenticator.close()
-    before.counts.limits = subscriberLimits(settings)
+    this.#fitDescriptors()
     before.streams.heartbeatMs = settings.hub.heartbeat
     this.#log.level = settings.log.level
   }
 }
 
 /** Looks at the memory of the process now and then: for its budget, and for what a crowd has left behind. */
-function watchMemory(hub: Hub, counters: Counters): ReturnType<typeof setInterval> {
+function watchMemory(hub: Hub, counters: Counters, resident: ResidentMemory): ReturnType<typeof setInterval> {
   const sweep = new Sweep(() => Bun.gc(true))
   return setInterval(() => {
-    hub.look(process.memoryUsage.rss())
+    hub.look(resident.bytes)
     sweep.look(counters.subscribers - hub.subscriberCount, hub.subscriberCount)
   }, WATCH_MS)
 }

@@ -31,6 +31,8 @@ export interface HubOptions {
   readonly hasIssuers?: boolean
   /** A folder to go on in, as after a restart. By default a new one. */
   readonly directory?: string
+  /** A program with its arguments that runs the hub, such as `prlimit --nofile=64`. */
+  readonly wrapper?: readonly string[]
 }
 
 const executable = new URL('../../dist/cinnabar', import.meta.url).pathname
@@ -52,7 +54,7 @@ export async function startHub(options: HubOptions = {}): Promise<RunningHub> {
     ...(options.hasIssuers === false ? [] : ['--issuers', JSON.stringify(issuers())]),
     ...['--hub-resource-identifier', audience, '--log-format', 'json', ...(options.flags ?? [])],
   ]
-  const child = Bun.spawn([binaryPath(), 'serve', ...flags], {
+  const child = Bun.spawn([...(options.wrapper ?? []), binaryPath(), 'serve', ...flags], {
     cwd: directory,
     env: { PATH: process.env['PATH'] ?? '', ...options.env },
     stdio: ['ignore', 'ignore', 'pipe'],

@@ -16,6 +16,8 @@ export class StreamClient {
   status = 0
   headers = new Headers()
   isClosed = false
+  /** Whether the answer is over: its last chunk has come, or the connection has ended. */
+  hasEnded = false
 
   /** Resolves when the headers are there. Rejects when the connection ends before. */
   static async open(
@@ -107,6 +109,7 @@ export class StreamClient {
       const size = Number.parseInt(this.#buffer.subarray(0, line).toString('latin1'), 16)
       const end = line + 2 + size
       if (this.#buffer.length < end + 2) return
+      if (size === 0) this.hasEnded = true
       this.#reader.push(this.#decoder.decode(this.#buffer.subarray(line + 2, end), { stream: true }))
       this.#buffer = this.#buffer.subarray(end + 2)
     }
@@ -114,6 +117,7 @@ export class StreamClient {
 
   #end(): void {
     this.isClosed = true
+    this.hasEnded = true
     this.#opened.reject(new Error('the connection ended before an answer'))
     this.#opened.promise.catch(() => {})
     this.#closed.resolve()
