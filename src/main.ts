@@ -168,7 +168,7 @@ function processIo(command: Command | null): CommandIo {
     interrupted: interruptionOf(command),
     readFile: (path) => readFileSync(path, 'utf8'),
     random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
-    legacyTokens: () => null,
+    legacyTokens: () => [],
     isTerminal: process.stdout.isTTY,
   }
 }

@@ -57,7 +57,7 @@ function open(settings: Settings, io: CommandIo): Promise<Authenticator> {
     limits: { details: limits.details, pattern: limits.pattern },
     clock: io.clock,
     cacheEntries: 0,
-    legacy: io.legacyTokens(settings) ?? undefined,
+    legacy: io.legacyTokens(settings),
     fetch: (url, init) => io.fetch(url, init),
   }).catch((error) => {
     throw new CommandFailure(messageOf(error))

@@ -1,4 +1,4 @@
-import type { LegacyTokens } from '../auth/authenticate.ts'
+import type { TokenProfile } from '../auth/token-profile.ts'
 import { type Configuration, describeProblem, exitCode, load, type Settings } from '../config/load.ts'
 import { type Arguments, type CommandLine, helpOf, parseArguments } from './arguments.ts'
 
@@ -19,8 +19,8 @@ export interface CommandIo {
   /** Throws when the file cannot be read. */
   readonly readFile: (path: string) => string
   readonly random: (bytes: number) => Uint8Array
-  /** How 0.x tokens are read with these settings; null: they are not accepted. */
-  readonly legacyTokens: (settings: Settings) => LegacyTokens | null
+  /** The rules for 0.x tokens with these settings; none: they are not accepted. */
+  readonly legacyTokens: (settings: Settings) => readonly TokenProfile[]
   /** Whether the standard output is a terminal. */
   readonly isTerminal: boolean
 }

@@ -36,7 +36,7 @@ export function commandIo(parts: Partial<CommandIo> = {}): Recorded {
     },
     random: (bytes) => new Uint8Array(bytes).fill(7),
     isTerminal: false,
-    legacyTokens: () => null,
+    legacyTokens: () => [],
     ...parts,
   }
   return { io, out: () => out, err: () => err, slept }
