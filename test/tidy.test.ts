@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { builtinModules } from 'node:module'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { filesOf, type Import, importsOf } from '../scripts/imports.ts'
 
 /**
@@ -127,6 +127,12 @@ describe('the house', () => {
     }
     expect(evaluated.has('config/schema.ts')).toBe(true)
     expect([...evaluated].filter((file) => isBelow(file, 'cli/'))).toEqual(['cli/commands.ts'])
+  })
+
+  test('a folder has at most 20 files: with more it holds a second noun', () => {
+    const sizes = new Map<string, number>()
+    for (const file of files) sizes.set(dirname(file), (sizes.get(dirname(file)) ?? 0) + 1)
+    expect([...sizes].filter(([, size]) => size > 20)).toEqual([])
   })
 
   test('protocol and hub read no clock, no chance and no environment', async () => {
