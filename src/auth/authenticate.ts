@@ -34,11 +34,11 @@ export interface Authenticator {
   hasKeys(role: Role): boolean
   /** Fetches every key set again, whatever is due. */
   refresh(): void
-  /** Stops fetching key sets. What is loaded can still be used. */
+  /** Stops fetching key sets. Keys that are loaded can still be used. */
   close(): void
 }
 
-/** What the authenticator works with. */
+/** The keys and limits of the configuration, and all that comes in from outside. */
 export interface AuthenticatorOptions {
   readonly issuers: readonly IssuerSettings[]
   readonly hub: HubLocation

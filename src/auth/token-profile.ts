@@ -11,11 +11,11 @@ export interface TokenProfile {
   readonly checks: readonly ClaimCheck[]
   /** Id of the issuer whose keys verify tokens that name no trusted issuer (LEG-14), or null: they are refused. */
   readonly implicitIssuer: string | null
-  /** What the claims grant. Throws `invalid-token`. */
+  /** Reads what the claims grant. Throws `invalid-token`. */
   rights(claims: Claims): Rights
 }
 
-/** What a token grants. */
+/** All that a token grants. */
 export interface Rights {
   readonly grants: readonly Grant[]
   /** Only of the 0.x generation. */
@@ -23,9 +23,9 @@ export interface Rights {
 }
 
 /**
- * The rules that the token is held to. A token of the 1.0 generation is always held to those, whatever the request looks
- * like and whatever `earlier` would recognize: otherwise asking in an old way would lift the checks of a new token. The
- * others are held to those of the first that recognizes them, and to those of 1.0 when none does.
+ * The rules that the token is held to. A token of the 1.0 generation is always held to those, whatever the request
+ * looks like and whatever `earlier` would recognize: otherwise asking in an old way would lift the checks of a new
+ * token. The others are held to those of the first that recognizes them, and to those of 1.0 when none does.
  */
 export function profileOf(
   token: Token,

@@ -12,7 +12,7 @@ export interface Case {
   readonly profile: TokenProfile
 }
 
-/** What one check found. */
+/** The outcome of one check. */
 export interface Finding {
   /** The header parameter or claim, or `structure`, `role`, `signature`. */
   readonly check: string
@@ -26,7 +26,7 @@ export interface Explanation {
   readonly findings: readonly Finding[]
   /** Whether the hub accepts the token: every finding is ok. */
   readonly accepted: boolean
-  /** What the token grants, or would grant if it were accepted. */
+  /** Granted by the token, or by the same token if it were accepted. */
   readonly grants: readonly Grant[]
 }
 
@@ -75,7 +75,7 @@ export async function explain(opened: Case | null): Promise<Explanation> {
   return { findings, accepted: findings.every(({ ok }) => ok), grants }
 }
 
-/** What is wrong with the validity of a verified identity at the time, or null (AUT-29, AUT-30). */
+/** Why a verified identity does not hold at the time, or null (AUT-29, AUT-30). */
 export function timeProblem(identity: Identity, now: number): TokenFailure | null {
   if (identity.expiresAt !== null && now >= identity.expiresAt) return 'expired'
   return identity.notBefore !== null && now < identity.notBefore ? 'not-yet-valid' : null

@@ -10,7 +10,7 @@ import { type PublishOptions, publish } from './publish.ts'
 import { type SubscribeOptions, subscribe, subscribeHead } from './subscribe.ts'
 import { type SubscriptionsOptions, subscriptions } from './subscriptions.ts'
 
-/** What the edge is made of; `serve/edge-options.ts` makes it of the settings. */
+/** All that the edge needs to answer; `serve/edge-options.ts` makes it of the settings. */
 export interface EdgeOptions extends ExchangeOptions {
   readonly health: { alive(): Response; ready(): Promise<Response> }
   readonly cors: Cors
@@ -33,7 +33,7 @@ export interface EdgeOptions extends ExchangeOptions {
   readonly loop: Loop
 }
 
-/** By which way a request was answered: a closed set, fit for labels. What is served nowhere else is `other`. */
+/** By which way a request was answered: a closed set, fit for labels. Unknown paths and methods are `other`. */
 export type Route = 'subscribe' | 'publish' | 'subscriptions' | 'metadata' | 'health' | 'other'
 
 type Answer = Response | EventStream

@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { type Libc, openLibc } from './libc.ts'
 
-/** What the kernel may do for one connection. Zero leaves it to the kernel. */
+/** Bounds of what the kernel does for one connection. Zero leaves it to the kernel. */
 export interface ConnectionLimits {
   /** Milliseconds in which a peer that is sent something must acknowledge or take some of it. */
   readonly silenceMs: number
@@ -12,7 +12,8 @@ export interface ConnectionLimits {
 /**
  * Limits every connection of the port that is accepted from now on: a peer that vanished without a word is
  * given up, where the kernel alone would retry for about 15 minutes, and for one that reads nothing the kernel holds
- * no more than `unsentBytes`. What was sent and not acknowledged does not count, so a reader far away is no slower.
+ * no more than `unsentBytes`. Bytes that were sent and not acknowledged do not count, so a reader far away is no
+ * slower.
  *
  * Bun 1.4.5 has no way to say this, and its own idle timeout ends streams that are written to, so this asks the
  * kernel directly. Connections inherit the options from the socket that accepts them: a few calls per listener,

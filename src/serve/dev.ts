@@ -1,7 +1,7 @@
 import { mint } from '../auth/mint.ts'
 import type { Settings } from '../config/load.ts'
 
-/** What `serve --dev` prints: the hub, tokens for this run, and two lines to paste, each on its own. */
+/** The text that `serve --dev` prints: the hub, tokens for this run, and two lines to paste, each on its own. */
 export async function devLines(settings: Settings, address: string): Promise<string> {
   const url = `${address}${settings.hub.path}`
   const audience = settings.hub.resourceIdentifier ?? url

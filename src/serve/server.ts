@@ -100,7 +100,7 @@ export class Server {
     try {
       // The writer of the log starts on another core while the first app is made here.
       const opened = hub.open()
-      // Whoever awaits it hears of its failure.
+      // The listeners await it and hear of its failure.
       opened.catch(() => {})
       const sources = metricSources(settings, store, hub, streams, counters, resident)
       await server.#listeners.open(
