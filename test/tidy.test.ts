@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { builtinModules } from 'node:module'
-import { dirname, join } from 'node:path'
+import { dirname, join, sep } from 'node:path'
 import { filesOf, type Import, importsOf } from '../scripts/imports.ts'
 
 /**
@@ -100,6 +100,32 @@ function isAllowed({ from, to, isType }: Import): boolean {
   })
 }
 
+const ours = imports.filter(({ to }) => files.includes(to))
+
+interface Arrow {
+  readonly from: string
+  readonly to: string
+}
+
+/** The arrows in a circle, or from one to another: arrows from or to a dead end are taken away until none is left. */
+function circles(arrows: readonly Arrow[]): readonly string[] {
+  const begins = new Set(arrows.map(({ from }) => from))
+  const ends = new Set(arrows.map(({ to }) => to))
+  const rest = arrows.filter(({ from, to }) => ends.has(from) && begins.has(to))
+  if (rest.length < arrows.length) return circles(rest)
+  return [...new Set(arrows.map(({ from, to }) => `${from} imports ${to}`))]
+}
+
+/** The imports between places that are named by a function of the file, without those that stay in one place. */
+function between(
+  place: (file: string) => string,
+  isOnePlace: (one: string, other: string) => boolean,
+): Arrow[] {
+  return ours
+    .map(({ from, to }) => ({ from: place(from), to: place(to) }))
+    .filter(({ from, to }) => !isOnePlace(from, to))
+}
+
 describe('the house', () => {
   test('every file stands in a room and imports only what its room may', () => {
     expect(imports.length).toBeGreaterThan(50)
@@ -133,6 +159,28 @@ describe('the house', () => {
     const sizes = new Map<string, number>()
     for (const file of files) sizes.set(dirname(file), (sizes.get(dirname(file)) ?? 0) + 1)
     expect([...sizes].filter(([, size]) => size > 20)).toEqual([])
+  })
+
+  // Types count: who reads one file of a circle has to read all of them.
+  test('no files import each other in a circle', () => {
+    expect(circles(ours)).toEqual([])
+  })
+
+  test('no rooms import each other in a circle, and no folders in them', () => {
+    const room = (file: string) => file.split(sep)[0] ?? file
+    expect(circles(between(room, (one, other) => one === other))).toEqual([])
+    // A folder belongs to the one that holds it, as `url-pattern/` to `protocol/`.
+    const isWithin = (one: string, other: string) => other === '.' || `${one}/`.startsWith(`${other}/`)
+    const isOne = (one: string, other: string) => isWithin(one, other) || isWithin(other, one)
+    expect(circles(between(dirname, isOne))).toEqual([])
+  })
+
+  test('a circle is found, however long it is and wherever it hangs', () => {
+    const arrow = (text: string): Arrow => ({ from: text.charAt(0), to: text.charAt(1) })
+    expect(circles(['ab', 'bc', 'ac', 'cd'].map(arrow))).toEqual([])
+    expect(circles(['ab', 'bc', 'cb', 'cd'].map(arrow))).toEqual(['b imports c', 'c imports b'])
+    expect(circles(['ab', 'bc', 'cd', 'da'].map(arrow)).length).toBe(4)
+    expect(circles([arrow('aa')])).toEqual(['a imports a'])
   })
 
   test('protocol and hub read no clock, no chance and no environment', async () => {
