@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { type Command, findCommand } from './cli/commands.ts'
+import { type Command, commands, findCommand } from './cli/commands.ts'
 import { type CommandIo, type ExitCode, messageOf, randomText } from './command/command.ts'
 import { missingFeatures, refusedFeatures } from './config/later.ts'
 import { type Configuration, describeProblem, exitCode, load, type Refusal } from './config/load.ts'
@@ -146,7 +146,7 @@ class Signals {
 
 async function refuse(name: string, io: CommandIo): Promise<ExitCode> {
   const { refuseCommand } = await import('./cli/help.ts')
-  return refuseCommand(name, io)
+  return refuseCommand(name, commands, io)
 }
 
 /** Aborted by the first SIGINT where a command ends by itself; the second one just ends the process. */

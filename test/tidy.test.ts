@@ -75,7 +75,7 @@ const rooms: Readonly<Record<string, Room>> = {
 const doors: Readonly<Record<string, readonly string[]>> = {
   elysia: ['http/app.ts', 'admin/app.ts'],
   '@elysiajs/stream': ['stream/event-stream.ts'],
-  'node:crypto': ['auth/keys.ts', 'serve/certificate.ts'],
+  'node:crypto': ['auth/keys.ts', 'serve/listen/certificate.ts'],
   'bun:ffi': ['serve/libc.ts'],
   re2js: ['protocol/url-pattern/regexp.ts'],
 }

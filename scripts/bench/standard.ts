@@ -23,7 +23,7 @@ import {
   type Timing,
 } from './standard-set.ts'
 
-const folder = new URL('../../docs/bench/', import.meta.url)
+const folder = new URL('../../docs/bench', import.meta.url)
 const page = new URL('../../docs/performance.md', import.meta.url)
 const baseline = new URL('baseline.json', folder)
 const measured = new URL('performance.json', folder)

@@ -62,7 +62,7 @@ export const commands: Readonly<Record<string, Command>> = {
   },
   help: {
     help: 'shows this text',
-    load: async () => (await import('./help.ts')).runHelp,
+    load: async () => (await import('./help.ts')).helpOn(commands),
   },
 }
 

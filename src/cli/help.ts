@@ -1,10 +1,12 @@
 import type { CommandIo, ExitCode } from '../command/command.ts'
 import { settingsHelp } from '../config/describe.ts'
 import { nearest } from '../config/names.ts'
-import { commands } from './commands.ts'
+
+/** The commands by their names, as far as the help is concerned. */
+type Table = Readonly<Record<string, { readonly help: string }>>
 
 /** The help of the program. */
-export function programHelp(): string {
+export function programHelp(commands: Table): string {
   const rows = Object.entries(commands).map(([name, { help }]) => `  ${name.padEnd(11)}${help}`)
   return `Usage: cinnabar COMMAND [options]
 
@@ -34,16 +36,16 @@ ${settingsHelp()}
 `
 }
 
-/** `cinnabar help`, and the answer to a command that does not exist. */
-export async function runHelp(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
-  const [wanted] = argv
-  if (wanted === 'serve') io.stdout(serveHelp())
-  else io.stdout(programHelp())
-  return 0
+/** `cinnabar help`, with these commands. */
+export function helpOn(commands: Table) {
+  return async ([wanted]: readonly string[], io: CommandIo): Promise<ExitCode> => {
+    io.stdout(wanted === 'serve' ? serveHelp() : programHelp(commands))
+    return 0
+  }
 }
 
 /** Refuses a command that does not exist, with the nearest one. */
-export function refuseCommand(name: string, io: CommandIo): ExitCode {
+export function refuseCommand(name: string, commands: Table, io: CommandIo): ExitCode {
   const near = nearest(name, Object.keys(commands))
   io.stderr(`cinnabar: ${name} is not a command${near === null ? '' : `; did you mean ${near}?`}\n`)
   io.stderr('Try: cinnabar help\n')

@@ -1,7 +1,7 @@
 import { refusedFeatures } from '../config/later.ts'
 import { describeProblem, type Settings } from '../config/load.ts'
-import { readCertificate } from './certificate.ts'
 import { descriptorLimit, descriptorWarning, streamsThatFit } from './descriptors.ts'
+import { readCertificate } from './listen/certificate.ts'
 import { retention } from './rules.ts'
 
 /**

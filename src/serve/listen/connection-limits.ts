@@ -1,5 +1,5 @@
 import { readdirSync } from 'node:fs'
-import { type Libc, openLibc } from './libc.ts'
+import { type Libc, openLibc } from '../libc.ts'
 
 /** Bounds of what the kernel does for one connection. Zero leaves it to the kernel. */
 export interface ConnectionLimits {
