@@ -97,6 +97,11 @@ export const redisUrl: Kind<string> = kind('URL', (raw) => {
   return string(raw)
 })
 
+/** The text without the user names and passwords of the URLs in it. */
+export function withoutPasswords(text: string): string {
+  return text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^/?#\s"]*@/gi, '$1***@')
+}
+
 /** An entry of an origin allow-list (SUB-102). Matching it against requests is the edge's work. */
 export const originPattern: Kind<string> = kind('origin pattern', (raw) => {
   const pattern = string(raw)

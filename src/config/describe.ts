@@ -1,4 +1,4 @@
-import { formatAddress, type ListenAddress } from './addresses.ts'
+import { formatAddress, type ListenAddress, withoutPasswords } from './addresses.ts'
 import type { Settings } from './checks.ts'
 import type { Origin } from './given.ts'
 import { item, members, type Name, type Node, names, snakeCase } from './names.ts'
@@ -25,7 +25,7 @@ export function settingsReference(): string {
   return `${introduction}\n${tables.join('\n')}`
 }
 
-/** What is in effect, a line for each setting: `name = value  # origin`. Secrets are masked. */
+/** What is in effect, a line for each setting: `name = value  # origin`. Secrets and passwords in URLs are masked. */
 export function settingsInEffect(
   settings: Settings,
   origins: ReadonlyMap<string, Origin>,
@@ -137,7 +137,7 @@ function format(value: unknown, form: string): string {
   if (isAddress(value)) return formatAddress(value)
   if (typeof value === 'number' && form.startsWith('duration')) return formatDuration(value)
   if (typeof value === 'number' && form.startsWith('size')) return formatSize(value)
-  return String(value)
+  return withoutPasswords(String(value))
 }
 
 function isAddress(value: unknown): value is ListenAddress {

@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { type ListenAddress, listenAddress } from './addresses.ts'
+import { type ListenAddress, listenAddress, withoutPasswords } from './addresses.ts'
 import { checkSettings, type Settings, warnAbout } from './checks.ts'
 import { readContainerNames } from './container.ts'
 import { type DevKeys, devValues } from './dev.ts'
@@ -181,7 +181,7 @@ function explain(issue: Issue, givens: Merged['givens']): Problem {
 }
 
 function shown(raw: unknown): string {
-  const text = JSON.stringify(raw) ?? String(raw)
+  const text = withoutPasswords(JSON.stringify(raw) ?? String(raw))
   return text.length > 80 ? `${text.slice(0, 80)}…` : text
 }
 

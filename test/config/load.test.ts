@@ -148,6 +148,36 @@ describe('SEC-18 what is unknown is refused', () => {
     expect(problemsOf({ argv: ['--config=none.toml'] })).toEqual(['none.toml: cannot be read: ENOENT'])
     expect(problemsOf(toml('a = = b'))[0]).toStartWith('hub.toml: is not TOML')
   })
+
+  test.each([
+    ['[[issuers]]\nid = "a"\nkey = hunter2\n', 'line 3: a text stands without quotes'],
+    ['[redis]\r\nurl = redis://:hunter2@host\r\n', 'line 2: a text stands without quotes'],
+    ['publisher = {\n  key = hunter2,\n}\n[hub]\n', 'line 2: a text stands without quotes'],
+    ['listen = [\n  "a:1",\n  hunter2,\n]\n[hub]\npath = "/x"\n', 'line 3: a text stands without quotes'],
+    ['[hub]\npath = "hunter2\n[log]\n', 'line 2: a quote at the end of a text is missing'],
+    ["a = '''\nb\n'''\n[hub]\npath = '''hunter2\n[log]\n", 'line 5: a quote at the end of a text is missing'],
+    ['[hub]\npath = "hunter2\\q"\n', 'line 2: a text holds a backslash that begins no escape sequence'],
+    ['"hunter2" = 1\n\n"hunter2" = 2\n', 'line 3: a key or a table is there twice'],
+    ['hunter2\n', 'line 1: a key has no = after it'],
+    ["a = '''\nb\n'''\n\nlisten = [\n  'a:1',\n", 'line 5: an array is not closed'],
+    ['[hub]\n\na = {b = "hunter2", ', 'line 3: an inline table is not closed'],
+    ['a = 12hunter2', 'line 1'],
+  ])('S15 %j is refused by line and kind, without a word of it', (text, message) => {
+    expect(problemsOf(toml(text))).toEqual([`hub.toml: is not TOML in ${message}`])
+  })
+
+  test('S15 the line of a mistake is found in a long file as well', () => {
+    const long = `[hub]\n${'# and so on\n'.repeat(20_000)}`
+    expect(problemsOf(toml(`${long}retry = hunter2\n`))[0]).toContain('in line 20002: ')
+    expect(problemsOf(toml(`${long}retry = '''\n${'x\n'.repeat(1000)}`))).toEqual([
+      'hub.toml: is not TOML: a quote at the end of a text is missing',
+    ])
+  })
+
+  test('S15 a refused value is shown without the password in it', () => {
+    const [problem] = problemsOf({ argv: ['--listen', 'redis://me:hunter2@host/0'] })
+    expect(problem).toStartWith('--listen: ["redis://***@host/0"] is not host:port')
+  })
 })
 
 test('whatever is given is accepted or refused, never thrown', () => {
