@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { refuseCommand, runHelp, serveHelp } from './cli/help.ts'
 import { type CommandIo, type ExitCode, messageOf, randomText } from './command/command.ts'
 import { type Configuration, describeProblem, exitCode, load, type Refusal } from './config/load.ts'
@@ -52,6 +52,7 @@ async function serve(argv: readonly string[], io: CommandIo): Promise<ExitCode> 
   }
   const { settings } = configuration
   const log = new Log({ ...settings.log, write: io.stderr, clock: () => new Date() })
+  if (configuration.file !== null) log.info('configuration read', { file: absolute(configuration.file) })
   for (const warning of configuration.warnings) log.warn(describeProblem(warning))
   if (settings.admin.console && !configuration.isDev) {
     log.warn('admin.console: the console is not part of this version')
@@ -103,10 +104,25 @@ function compileAsUsual(): void {
   Bun.unsafe.setJITPolicy(1)
 }
 
-/** Reads all places anew at each call. The keys of `--dev` are made once: they are for the whole run. */
+/**
+ * Reads all places anew at each call. The keys of `--dev` are made once: they are for the whole run. A file that was
+ * found is named from then on: should it be away when the hub reads again, that is a mistake and no configuration.
+ */
 function reader(argv: readonly string[], io: CommandIo): () => Configuration | Refusal {
   const devKeys = { publisher: randomText(32, io), subscriber: randomText(32, io) }
-  return () => load({ argv, env: io.env, readFile: io.readFile, isTerminal: io.isTerminal, devKeys })
+  const { readFile, exists, isTerminal } = io
+  let found: string | null = null
+  return () => {
+    const env = found === null ? io.env : { ...io.env, CINNABAR_CONFIG: found }
+    const loaded = load({ argv, env, readFile, exists, isTerminal, devKeys })
+    if (loaded.ok) found = loaded.file
+    return loaded
+  }
+}
+
+/** For the log, which is read elsewhere. */
+function absolute(path: string): string {
+  return path.startsWith('/') ? path : `${process.cwd()}/${path}`
 }
 
 function problemsOf(configuration: Configuration | Refusal): readonly string[] {
@@ -187,6 +203,7 @@ function processIo(name: string): CommandIo {
     sleep: (ms, signal) => sleep(ms, signal),
     interrupted: interruptionOf(name),
     readFile: (path) => readFileSync(path, 'utf8'),
+    exists: existsSync,
     random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
     legacyTokens: () => null,
     startProblems,

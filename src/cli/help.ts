@@ -37,7 +37,8 @@ export function serveHelp(): string {
 
 Runs the hub until SIGTERM or SIGINT. SIGHUP reads configuration, keys and certificates again.
 
-  --config FILE  settings in TOML; also CINNABAR_CONFIG
+  --config FILE  settings in TOML; also CINNABAR_CONFIG; default: cinnabar.toml in this folder, else
+                 /etc/cinnabar/cinnabar.toml, when it is there; empty: no file
   --dev          for one developer: loopback only, keys made for this run, anonymous subscribers, the console
   --help         shows this text
 

@@ -18,6 +18,8 @@ export interface CommandIo {
   readonly interrupted: AbortSignal
   /** Throws when the file cannot be read. */
   readonly readFile: (path: string) => string
+  /** Whether there is something at the path. */
+  readonly exists: (path: string) => boolean
   readonly random: (bytes: number) => Uint8Array
   /** What else would keep a hub with these settings from starting, a line each. */
   readonly startProblems: (settings: Settings) => readonly string[]
@@ -65,9 +67,9 @@ export async function runCommand(
 
 /** The configuration that the hub would have with these flags; what is wrong with it goes to stderr. */
 export function configure(argv: readonly string[], io: CommandIo): Configuration | ExitCode {
-  const { env, readFile, isTerminal } = io
+  const { env, readFile, exists, isTerminal } = io
   const devKeys = { publisher: randomText(32, io), subscriber: randomText(32, io) }
-  const loaded = load({ argv, env, readFile, isTerminal, devKeys })
+  const loaded = load({ argv, env, readFile, exists, isTerminal, devKeys })
   if (loaded.ok) return loaded
   for (const problem of loaded.problems) io.stderr(`${describeProblem(problem)}\n`)
   return exitCode(loaded.problems)

@@ -6,6 +6,18 @@ import { expandDocument } from './tables.ts'
 /** Reads a file by its path. Throws when it cannot be read. */
 export type ReadFile = (path: string) => string
 
+/** Whether there is something at the path. */
+export type Exists = (path: string) => boolean
+
+/** Where a configuration is looked for when none is named: the first that is there is read. */
+export const usualFiles: readonly string[] = ['cinnabar.toml', '/etc/cinnabar/cinnabar.toml']
+
+/** The file to read, or null. An empty name stands for no file at all. */
+export function findConfigFile(named: string | undefined, exists: Exists = () => false): string | null {
+  if (named !== undefined) return named === '' ? null : named
+  return usualFiles.find(exists) ?? null
+}
+
 /** Reads the file. What is wrong with it is a problem, by key and line. */
 export function readConfigFile(path: string, readFile: ReadFile): Source {
   const text = attempt(() => readFile(path))

@@ -3,7 +3,7 @@ import { type ListenAddress, listenAddress, withoutPasswords } from './addresses
 import { checkSettings, type Settings, warnAbout } from './checks.ts'
 import { readContainerNames } from './container.ts'
 import { type DevKeys, devValues } from './dev.ts'
-import { attempt, type ReadFile, readConfigFile } from './file.ts'
+import { attempt, type Exists, findConfigFile, type ReadFile, readConfigFile } from './file.ts'
 import { type Origin, type Problem, problem, type Source } from './given.ts'
 import { type Merged, merge, readSecrets } from './merge.ts'
 import { findKey, item, members, type Node, snakeCase } from './names.ts'
@@ -20,6 +20,8 @@ export interface Places {
   readonly argv: readonly string[]
   readonly env: Readonly<Record<string, string | undefined>>
   readonly readFile: ReadFile
+  /** Whether there is something at the path. Without it only a file that is named is read. */
+  readonly exists?: Exists
   /** The keys that `--dev` uses, made for this run; 32 characters or more. */
   readonly devKeys: DevKeys
   /** Whether the log goes to a terminal. */
@@ -47,7 +49,7 @@ export interface Refusal {
 /** Reads all places, flag over environment over file over default. Never throws on wrong input. */
 export function load(places: Places): Configuration | Refusal {
   const flags = readFlags(places.argv)
-  const file = flags.configFile ?? (places.env['CINNABAR_CONFIG'] || null)
+  const file = findConfigFile(flags.configFile ?? places.env['CINNABAR_CONFIG'], places.exists)
   const merged = readSecrets(mergePlaces(places, flags, file), places.readFile)
   const other = places.isTerminal ? onTerminal : nothingElse
   const { settings, issues } = read(merged.givens, other)

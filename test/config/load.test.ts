@@ -91,6 +91,28 @@ describe('precedence', () => {
     expect(settings.history.maxCount).toBe(1)
   })
 
+  test('the file in the working folder is read when none is named, else that of the system', () => {
+    const files = { 'cinnabar.toml': 'http3 = 1\n', '/etc/cinnabar/cinnabar.toml': 'http2 = false\n' }
+    const exists = (path: string) => Object.hasOwn(files, path)
+    expect(problemsOf({ files, exists })).toEqual(['http3 (cinnabar.toml:1): 1 is neither true nor false'])
+    const system = accepted({ files, exists: (path) => path.startsWith('/etc/') })
+    expect([system.settings.http2, system.file]).toEqual([false, '/etc/cinnabar/cinnabar.toml'])
+    expect(accepted({ ...file, exists }).file).toBe('hub.toml')
+    expect(problemsOf({ files: {}, exists })).toEqual(['cinnabar.toml: cannot be read: ENOENT'])
+  })
+
+  test('an empty name stands for no file at all', () => {
+    const files = { 'cinnabar.toml': 'http2 = false\n' }
+    for (const parts of [
+      { argv: ['--config', ''] },
+      { argv: ['--config='] },
+      { env: { CINNABAR_CONFIG: '' } },
+    ]) {
+      const { settings, file: read } = accepted({ ...parts, files, exists: () => true })
+      expect([settings.http2, read]).toEqual([true, null])
+    }
+  })
+
   test('the last of a repeated flag counts, and a repeated list grows', () => {
     const argv = ['--hub-path=/a', '--hub-path=/b', '--listen', ':1', '--listen', ':2,:3']
     const { settings } = accepted({ argv })

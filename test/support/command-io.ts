@@ -34,6 +34,7 @@ export function commandIo(parts: Partial<CommandIo> = {}): Recorded {
     readFile: (path) => {
       throw new Error(`no file ${path} in this test`)
     },
+    exists: () => false,
     random: (bytes) => new Uint8Array(bytes).fill(7),
     isTerminal: false,
     legacyTokens: () => null,

@@ -15,7 +15,7 @@ export async function refusedHub(
   const common = ['--admin-listen', '', '--hub-anonymous', '--transport', 'memory']
   const child = Bun.spawn([binaryPath(), 'serve', ...common, ...flags], {
     stdio: ['ignore', 'ignore', 'pipe'],
-    env,
+    env: { CINNABAR_CONFIG: '', ...env },
   })
   const [code, output] = await Promise.all([child.exited, new Response(child.stderr).text()])
   return { code, message: output.replace(/^\{.*\n/gm, '') }

@@ -94,6 +94,8 @@ export function serveFlags(configuration: HubConfiguration, folder: HistoryFolde
   const { id, audience, keyFile } = issuer
   const role = { key_file: keyFile, algorithm: 'HS256' }
   return [
+    // The file in this folder is yours, and nobody else's.
+    ...(configuration.readsEnvironment ? [] : ['--config', '']),
     ...configuration.flags,
     ...['--listen', '127.0.0.1:0', '--admin-listen', '127.0.0.1:0', '--hub-path', HUB_PATH],
     ...['--issuers', JSON.stringify([{ id, publisher: role, subscriber: role }])],
