@@ -8,6 +8,7 @@ import {
   UsageError,
 } from '../command/command.ts'
 import { authorization, explainRefusal, hubOptions, hubUrl } from '../command/hub-request.ts'
+import { printable } from '../command/printable.ts'
 import { parseDuration, WrongValue } from '../config/values.ts'
 
 const line: CommandLine = {
@@ -40,7 +41,8 @@ export function runPublish(argv: readonly string[], io: CommandIo): Promise<Exit
       throw new CommandFailure(`${url.origin} does not answer: ${messageOf(error)}`)
     })
     if (response.status !== 200) throw new CommandFailure(explainRefusal(response))
-    io.stdout(`${await response.text()}\n`)
+    const id = await response.text()
+    io.stdout(`${io.isTerminal ? printable(id) : id}\n`)
     return 0
   })
 }

@@ -8,13 +8,15 @@ import {
   UsageError,
 } from '../command/command.ts'
 import { authorization, explainRefusal, hubOptions, hubUrl } from '../command/hub-request.ts'
+import { printable, printableJson } from '../command/printable.ts'
 import { EventStreamParser, type ReceivedEvent } from '../protocol/event-reader.ts'
 
 const line: CommandLine = {
   name: 'subscribe',
   usage: '[MATCHER…] [--urlpattern PATTERN]… [--last-event-id ID] [--json] [--limit N]',
   summary: `Prints events as they arrive, and reconnects by itself. A MATCHER is an exact topic, or * for all,
-which is what none stands for.`,
+which is what none stands for. On a terminal control characters in events are shown as \\u001b and the like; a pipe
+gets them as they are.`,
   options: [
     { name: 'urlpattern', takes: 'PATTERN', help: 'topics that match this URL Pattern; repeatable' },
     { name: 'last-event-id', takes: 'ID', help: 'what comes after this event; earliest: all that is kept' },
@@ -121,7 +123,9 @@ class Reader {
   }
 
   #print(event: ReceivedEvent): void {
-    this.#io.stdout(this.#isJson ? `${JSON.stringify(event)}\n` : asText(event))
+    const { stdout, isTerminal } = this.#io
+    if (this.#isJson) stdout(`${printableJson(event)}\n`)
+    else stdout(isTerminal ? printable(asText(event)) : asText(event))
   }
 }
 

@@ -11,6 +11,7 @@ import {
   runCommand,
   UsageError,
 } from '../command/command.ts'
+import { printable } from '../command/printable.ts'
 import type { Settings } from '../config/load.ts'
 import { hubUrl } from '../config/location.ts'
 import type { Grant } from '../protocol/grant.ts'
@@ -79,7 +80,8 @@ async function explain(of: Authenticator, token: string, audience: string, io: C
     }
     const explanation = await of.explain(token, role, audience)
     if (explanation.accepted) code = 0
-    io.stdout(`${purpose}: ${explanation.accepted ? 'accepted' : 'refused'}\n${describe(explanation, role)}`)
+    const verdict = explanation.accepted ? 'accepted' : 'refused'
+    io.stdout(printable(`${purpose}: ${verdict}\n${describe(explanation, role)}`))
   }
   return code
 }

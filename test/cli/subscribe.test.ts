@@ -42,6 +42,32 @@ test('with --json an event is one object on a line', async () => {
   expect(out()).toBe('{"id":"1","type":"message","data":"a\\nb"}\n')
 })
 
+describe('S16 control characters in events', () => {
+  const event = 'id: 1\x9b\nevent: \x1b[2J\ndata: \x1b]0;t\x07\u202e\tx\n\n'
+
+  test('are shown on a terminal and not sent', async () => {
+    const { fetch } = hub(stream(event), failed(204))
+    const { io, out } = commandIo({ fetch, isTerminal: true })
+    expect(await runSubscribe(['x'], io)).toBe(0)
+    expect(out()).toBe('id: 1\\u009b\nevent: \\u001b[2J\ndata: \\u001b]0;t\\u0007\\u202e\tx\n\n')
+  })
+
+  test('go through a pipe as they are', async () => {
+    const { fetch } = hub(stream(event), failed(204))
+    const { io, out } = commandIo({ fetch })
+    expect(await runSubscribe(['x'], io)).toBe(0)
+    expect(out()).toBe(event)
+  })
+
+  test.each([true, false])('are escaped with --json, on a terminal: %p', async (isTerminal) => {
+    const { fetch } = hub(stream(event), failed(204))
+    const { io, out } = commandIo({ fetch, isTerminal })
+    expect(await runSubscribe(['x', '--json'], io)).toBe(0)
+    expect(JSON.parse(out())).toEqual({ id: '1\x9b', type: '\x1b[2J', data: '\x1b]0;t\x07\u202e\tx' })
+    expect(out()).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/)
+  })
+})
+
 test('the limit ends it', async () => {
   const { urls, fetch } = hub(stream('id: 1\ndata: a\n\nid: 2\ndata: b\n\nid: 3\ndata: c\n\n'))
   const { io, out } = commandIo({ fetch })
