@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { refuseCommand, runHelp, serveHelp } from './cli/help.ts'
-import { type CommandIo, type ExitCode, messageOf, randomText } from './command/command.ts'
+import { type CommandIo, type ExitCode, randomText } from './command/command.ts'
+import { codeOf, messageOf, reasonOf, unexpectedText } from './command/failure.ts'
 import { type Configuration, describeProblem, exitCode, load, type Refusal } from './config/load.ts'
 import { startProblems, unsupported } from './serve/problems.ts'
 import type { Server } from './serve/server.ts'
@@ -43,24 +44,27 @@ async function serve(argv: readonly string[], io: CommandIo): Promise<ExitCode> 
   const read = reader(argv, io)
   const configuration = read()
   const problems = problemsOf(configuration)
-  for (const problem of problems) io.stderr(`${problem}\n`)
-  if (!configuration.ok) return exitCode(configuration.problems)
-  if (problems.length > 0) return 78
-  if (isActivated(io)) {
-    io.stderr('LISTEN_FDS: socket activation is not supported; listen on unix:/path instead\n')
-    return 78
+  if (!configuration.ok) {
+    refuse(problems, configuration.logFormat, io)
+    return exitCode(configuration.problems)
   }
   const { settings } = configuration
+  if (isActivated(io))
+    problems.push('LISTEN_FDS: socket activation is not supported; listen on unix:/path instead')
+  if (problems.length > 0) {
+    refuse(problems, settings.log.format, io)
+    return 78
+  }
   const log = new Log({ ...settings.log, write: io.stderr, clock: () => new Date() })
   if (configuration.file !== null) log.info('configuration read', { file: absolute(configuration.file) })
   for (const warning of configuration.warnings) log.warn(describeProblem(warning))
   if (settings.admin.console && !configuration.isDev) {
     log.warn('admin.console: the console is not part of this version')
   }
-  return await run(configuration, read, log, signals, io)
+  return await serveUntilSignal(configuration, read, log, signals, io)
 }
 
-async function run(
+async function serveUntilSignal(
   { settings, isDev }: Configuration,
   read: () => Configuration | Refusal,
   log: Log,
@@ -72,11 +76,13 @@ async function run(
     const { Server } = await import('./serve/server.ts')
     server = await Server.open(settings, log, startWriter)
   } catch (error) {
-    io.stderr(`cinnabar: ${messageOf(error)}\n`)
+    const reason = codeOf(error) === null ? messageOf(error) : `the hub cannot start: ${reasonOf(error)}`
+    refuse(reason.split('\n'), settings.log.format, io)
     return 1
   }
   compileAsUsual()
-  process.on('unhandledRejection', (error) => log.error('unhandled rejection', { error: String(error) }))
+  isServing = true
+  report = (what, error) => log.error(what, { error: String(error) })
   signals.onHangup(() => reload(server, read(), log))
   log.info('listening', {
     addresses: server.addresses.join(' '),
@@ -125,8 +131,19 @@ function absolute(path: string): string {
   return path.startsWith('/') ? path : `${process.cwd()}/${path}`
 }
 
-function problemsOf(configuration: Configuration | Refusal): readonly string[] {
-  return configuration.ok ? unsupported(configuration.settings) : configuration.problems.map(describeProblem)
+function problemsOf(configuration: Configuration | Refusal): string[] {
+  return configuration.ok
+    ? [...unsupported(configuration.settings)]
+    : configuration.problems.map(describeProblem)
+}
+
+/** Says what keeps the hub from starting: where its log is JSON to the reader of the log, else to whoever typed it. */
+function refuse(problems: readonly string[], format: 'json' | 'pretty', { stderr }: CommandIo): void {
+  const log = new Log({ format, level: 'error', write: stderr, clock: () => new Date() })
+  for (const problem of problems) {
+    if (format === 'json') log.error(problem)
+    else stderr(`${problem}\n`)
+  }
 }
 
 /** What is wrong is logged, all of it, and leaves everything as it was. Never rejects. */
@@ -182,6 +199,15 @@ class Signals {
   }
 }
 
+async function run(command: Command): Promise<ExitCode> {
+  try {
+    return await command(argv, io)
+  } catch (error) {
+    report('uncaught exception', error)
+    return 1
+  }
+}
+
 /** Commands that end by themselves when they are interrupted, and say what they know. */
 const interruptible: readonly string[] = ['subscribe', 'bench']
 
@@ -195,7 +221,7 @@ function interruptionOf(name: string): AbortSignal {
 function processIo(name: string): CommandIo {
   return {
     env: process.env,
-    stdin: () => Bun.stdin.text(),
+    stdin: async () => decoder.decode(await Bun.stdin.bytes()),
     stdout: (text) => void process.stdout.write(text),
     stderr: (text) => void process.stderr.write(text),
     fetch: (url, init) => fetch(url, init),
@@ -218,17 +244,38 @@ function sleep(ms: number, signal: AbortSignal): Promise<void> {
   return promise.finally(() => clearTimeout(timer))
 }
 
-// A reader such as `head` may leave early; then there is nothing more to say to it.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error
-  process.exit(0)
+// Data with a byte order mark is published with it.
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** Says what nobody foresaw in one line. A hub that runs says it in its log. */
+let report = (_what: string, error: unknown): void =>
+  io.stderr(`cinnabar ${name}: ${unexpectedText(error)}\n`)
+
+/** A hub goes on when nobody takes what it prints, or waits for a promise; any other command ends. */
+let isServing = false
+
+process.on('uncaughtException', (error) => {
+  report('uncaught exception', error)
+  process.exit(1)
+})
+process.on('unhandledRejection', (error) => {
+  report('unhandled rejection', error)
+  if (!isServing) process.exit(1)
+})
+process.stderr.on('error', () => {})
+process.stdout.on('error', (error) => {
+  if (isServing) return
+  // A reader such as `head` may leave early; then there is nothing more to say to it.
+  if (codeOf(error) === 'EPIPE') process.exit(0)
+  io.stderr(`cinnabar ${name}: the standard output cannot be written: ${reasonOf(error)}\n`)
+  process.exit(1)
 })
 
 const [name = 'help', ...argv] = process.argv.slice(2)
 const io = processIo(name)
 if (name !== 'serve') compileAsUsual()
 const command = Object.hasOwn(commands, name) ? await commands[name]?.() : undefined
-const code = command === undefined ? refuseCommand(name, io) : await command(argv, io)
+const code = command === undefined ? refuseCommand(name, io) : await run(command)
 // Standard output may be a pipe that is still being written to: leave by the natural end where there is one.
 process.exitCode = code
 if (name === 'serve') process.exit(code)

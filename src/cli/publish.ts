@@ -3,10 +3,11 @@ import {
   CommandFailure,
   type CommandIo,
   type ExitCode,
-  messageOf,
+  readInput,
   runCommand,
   UsageError,
 } from '../command/command.ts'
+import { reasonOf } from '../command/failure.ts'
 import { authorization, explainRefusal, hubOptions, hubUrl } from '../command/hub-request.ts'
 import { printable } from '../command/printable.ts'
 import { parseDuration, WrongValue } from '../config/values.ts'
@@ -38,7 +39,7 @@ export function runPublish(argv: readonly string[], io: CommandIo): Promise<Exit
     const body = await form(args, io)
     const init = { method: 'POST', body, headers: authorization(args, io), redirect: 'manual' as const }
     const response = await io.fetch(url.href, { ...init, signal: io.interrupted }).catch((error) => {
-      throw new CommandFailure(`${url.origin} does not answer: ${messageOf(error)}`)
+      throw new CommandFailure(`${url.origin} does not answer: ${reasonOf(error)}`)
     })
     if (response.status !== 200) throw new CommandFailure(explainRefusal(response))
     const id = await response.text()
@@ -50,7 +51,7 @@ export function runPublish(argv: readonly string[], io: CommandIo): Promise<Exit
 async function form(args: Arguments, io: CommandIo): Promise<URLSearchParams> {
   const fields = new URLSearchParams(args.positionals.map((topic) => ['topic', topic]))
   const data = args.value('data')
-  if (data !== null) fields.set('data', data === '-' ? await io.stdin() : data)
+  if (data !== null) fields.set('data', data === '-' ? await readInput(io) : data)
   if (args.has('private')) fields.set('private', 'on')
   for (const name of ['id', 'type']) {
     const value = args.value(name)

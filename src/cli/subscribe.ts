@@ -1,12 +1,6 @@
 import type { Arguments, CommandLine } from '../command/arguments.ts'
-import {
-  CommandFailure,
-  type CommandIo,
-  type ExitCode,
-  messageOf,
-  runCommand,
-  UsageError,
-} from '../command/command.ts'
+import { CommandFailure, type CommandIo, type ExitCode, runCommand, UsageError } from '../command/command.ts'
+import { reasonOf } from '../command/failure.ts'
 import { authorization, explainRefusal, hubOptions, hubUrl } from '../command/hub-request.ts'
 import { printable, printableJson } from '../command/printable.ts'
 import { EventStreamParser, type ReceivedEvent } from '../protocol/event-reader.ts'
@@ -93,7 +87,7 @@ class Reader {
     } catch (error) {
       if (this.#signal.aborted) return 'over'
       if (error instanceof CommandFailure) throw error
-      return `${url.origin} does not answer: ${messageOf(error)}`
+      return `${url.origin} does not answer: ${reasonOf(error)}`
     }
   }
 

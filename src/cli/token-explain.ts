@@ -7,10 +7,11 @@ import {
   type CommandIo,
   configure,
   type ExitCode,
-  messageOf,
+  readInput,
   runCommand,
   UsageError,
 } from '../command/command.ts'
+import { messageOf } from '../command/failure.ts'
 import { printable } from '../command/printable.ts'
 import type { Settings } from '../config/load.ts'
 import { hubUrl } from '../config/location.ts'
@@ -40,7 +41,7 @@ export function runTokenExplain(argv: readonly string[], io: CommandIo): Promise
     const audience = args.value('aud') ?? settings.hub.resourceIdentifier
     if (audience === null) throw new UsageError(AUDIENCE_NEEDED)
     const [written = ''] = args.positionals
-    const token = (written === '-' ? await io.stdin() : written).trim()
+    const token = (written === '-' ? await readInput(io) : written).trim()
     const authenticator = await open(settings, io)
     try {
       return await explain(authenticator, token, audience, io)

@@ -6,11 +6,11 @@ import {
   type CommandIo,
   configure,
   type ExitCode,
-  messageOf,
   randomText,
   runCommand,
   UsageError,
 } from '../command/command.ts'
+import { messageOf, reasonOf } from '../command/failure.ts'
 import type { Configuration } from '../config/load.ts'
 import { parseDuration, parseJson, WrongValue } from '../config/values.ts'
 import type { JsonObject } from '../protocol/grant.ts'
@@ -144,7 +144,7 @@ function keyFrom(file: string | null, io: CommandIo): string | null {
   try {
     return io.readFile(file).replace(/\r?\n$/, '')
   } catch (error) {
-    throw new CommandFailure(`${file} cannot be read: ${messageOf(error)}`)
+    throw new CommandFailure(`--key-file cannot be read: ${reasonOf(error)}`)
   }
 }
 

@@ -1,11 +1,12 @@
 import type { LegacyTokens } from '../auth/authenticate.ts'
 import { type Configuration, describeProblem, exitCode, load, type Settings } from '../config/load.ts'
 import { type Arguments, type CommandLine, helpOf, parseArguments } from './arguments.ts'
+import { reasonOf } from './failure.ts'
 
 /** What a command may touch of the world. The process gives it the real things, a test its own. */
 export interface CommandIo {
   readonly env: Readonly<Record<string, string | undefined>>
-  /** All of the standard input. */
+  /** All of the standard input. Rejects when it cannot be read, or is no UTF-8 text. */
   readonly stdin: () => Promise<string>
   readonly stdout: (text: string) => void
   readonly stderr: (text: string) => void
@@ -80,9 +81,11 @@ export function randomText(bytes: number, io: CommandIo): string {
   return io.random(bytes).toBase64({ alphabet: 'base64url', omitPadding: true })
 }
 
-/** The message of whatever was thrown. */
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+/** All of the standard input. Rejects with a `CommandFailure`. */
+export async function readInput({ stdin }: CommandIo): Promise<string> {
+  return await stdin().catch((error) => {
+    throw new CommandFailure(`the standard input cannot be read: ${reasonOf(error)}`)
+  })
 }
 
 function misused(line: CommandLine, problems: readonly string[], io: CommandIo): ExitCode {
@@ -94,6 +97,6 @@ function misused(line: CommandLine, problems: readonly string[], io: CommandIo):
 /** Writes a file that was asked for. Rejects with a `CommandFailure`. */
 export async function writeResult(file: string, content: string): Promise<void> {
   await Bun.write(file, content).catch((error) => {
-    throw new CommandFailure(`${file} cannot be written: ${messageOf(error)}`)
+    throw new CommandFailure(`${file} cannot be written: ${reasonOf(error)}`)
   })
 }

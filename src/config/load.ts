@@ -44,6 +44,8 @@ export interface Configuration {
 export interface Refusal {
   readonly ok: false
   readonly problems: readonly Problem[]
+  /** How the log would be written, as far as that is known. */
+  readonly logFormat: 'json' | 'pretty'
 }
 
 /** Reads all places, flag over environment over file over default. Never throws on wrong input. */
@@ -60,7 +62,10 @@ export function load(places: Places): Configuration | Refusal {
     ...issues.map((issue) => explain(issue, merged.givens)),
     ...(settings === null ? [] : checkSettings(settings, written, flags.isDev, broken)),
   ]
-  if (settings === null || problems.length > 0) return { ok: false, problems }
+  if (settings === null || problems.length > 0) {
+    const format = textOf(merged.givens, 'log.format') ?? other.get('log.format')
+    return { ok: false, problems, logFormat: format === 'pretty' ? format : 'json' }
+  }
   const origins = new Map([...merged.givens].map(([key, { origin }]) => [key, origin]))
   return { ok: true, settings, origins, warnings: warnAbout(settings, written), isDev: flags.isDev, file }
 }

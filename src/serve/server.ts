@@ -124,14 +124,16 @@ export class Server {
     // The writer of the log starts on another core while the first app is made here.
     const { opened, sources } = this.#parts
     const makeHub = () => hubApp(() => this.#edge)
-    for (const address of listen) this.#listeners.push(await Listener.open(makeHub, address, secure, opened))
+    for (const address of listen) {
+      this.#listeners.push(await Listener.open('listen', makeHub, address, secure, opened))
+    }
     await opened
     this.#limitConnections()
     if (tls.certFile !== null) this.#watchCertificate()
     if (admin.listen === null) return
     const makeAdmin = () => adminApp(this.#inside.health, sources)
     const plain: Transfer = { certificate: null, http2: false, http3: false }
-    this.#admin = await Listener.open(makeAdmin, admin.listen, plain, opened)
+    this.#admin = await Listener.open('admin.listen', makeAdmin, admin.listen, plain, opened)
   }
 
   /** The same issuers keep their authenticator, with the keys it has loaded and what it has verified. */

@@ -64,7 +64,7 @@ export class BenchHub {
   }
 
   #take(line: string): void {
-    if (line !== '') this.#lastLine = line.slice(0, LINE_MAX)
+    if (line !== '') this.#lastLine = messageIn(line).slice(0, LINE_MAX)
     const [, hub, admin] =
       /"message":"listening","addresses":"([^" ]+)[^"]*","admin":"([^"]+)"/.exec(line) ?? []
     if (hub !== undefined && admin !== undefined) this.#listening.resolve({ hub, admin })
@@ -73,6 +73,12 @@ export class BenchHub {
   async #startFailure(): Promise<string> {
     return `it did not start, ended by ${await this.#child.exited}: ${this.#lastLine}`
   }
+}
+
+/** What a line of the log says, or the line where it is none. */
+function messageIn(line: string): string {
+  const quoted = /"message":("(?:[^"\\]|\\.)*")/.exec(line)?.[1]
+  return quoted === undefined ? line : String(JSON.parse(quoted))
 }
 
 /** Origins of a hub. */
