@@ -22,10 +22,10 @@ export interface DevHub {
 
 /** The values, to be used where nothing else is given. */
 export function devValues(hub: DevHub, keys: DevKeys): readonly Given[] {
-  const local = 'http://localhost:*,http://127.0.0.1:*'
+  const local = 'http://localhost:*,http://127.0.0.1:*,http://[::1]:*'
   const origin = originOf(hub)
   const values: (readonly [key: string, raw: unknown])[] = [
-    ['listen', '127.0.0.1:3000'],
+    ['listen', 'localhost:3000'],
     ['admin.console', true],
     ['hub.anonymous', true],
     ['hub.subscriptions', true],
@@ -54,7 +54,8 @@ function originOf(hub: DevHub): string {
   return `${hub.hasTls ? 'https' : 'http'}://${authority}`
 }
 
-const standard: ListenAddress = { kind: 'tcp', host: '127.0.0.1', port: 3000 }
+// A cookie that was set on localhost is not sent to 127.0.0.1: there is one name for pages and the hub.
+const standard: ListenAddress = { kind: 'tcp', host: 'localhost', port: 3000 }
 
 function given(key: string, raw: unknown): Given {
   const name = findKey(key)

@@ -2,9 +2,12 @@ import { mint } from '../auth/mint.ts'
 import type { Settings } from '../config/load.ts'
 import { resourceIdentifier } from './edge.ts'
 
-/** What `serve --dev` prints: the hub, tokens for this run, and two lines to paste, each on its own. */
+/**
+ * What `serve --dev` prints: the hub, tokens for this run, and two lines to paste, each on its own. `address` is the
+ * first one that the hub listens on.
+ */
 export async function devLines(settings: Settings, address: string): Promise<string> {
-  const url = `${address}${settings.hub.path}`
+  const { url, curl } = clientView(settings, address)
   const audience = resourceIdentifier(settings) ?? url
   const publisher = await devToken(settings, 'publisher', audience)
   const subscriber = await devToken(settings, 'subscriber', audience)
@@ -17,12 +20,21 @@ Subscriber token:  ${subscriber}
 
 Subscribe, then publish from another terminal:
 
-curl -sN '${url}?match=${topic}'${reader}
-curl -s '${url}' -H 'Authorization: Bearer ${publisher}' -d 'topic=${topic}' -d 'data=hello'
+${curl} -sN '${url}?match=${topic}'${reader}
+${curl} -s '${url}' -H 'Authorization: Bearer ${publisher}' -d 'topic=${topic}' -d 'data=hello'
 
 `
 }
 
+/** The URL of the hub for a client on this machine: by the name `localhost` where it listens on that. */
+function clientView({ listen: [first], hub }: Settings, address: string): { url: string; curl: string } {
+  if (first?.kind === 'unix') {
+    return { url: `http://localhost${hub.path}`, curl: `curl --unix-socket '${first.path}'` }
+  }
+  const isNamed = first?.host === 'localhost'
+  const origin = isNamed ? address.replace('//127.0.0.1:', '//localhost:') : address
+  return { url: `${origin}${hub.path}`, curl: 'curl' }
+}
 /** A token for everything, for a day. Empty where the first issuer has no key that could sign one. */
 async function devToken(
   settings: Settings,

@@ -10,6 +10,7 @@ import { type Certificate, readCertificate, watchCertificate } from './certifica
 import { drain } from './drain.ts'
 import { edge, type Inside, subscriberLimits } from './edge.ts'
 import { Listener, type Transfer } from './listener.ts'
+import { openListeners } from './localhost.ts'
 import { monotonic, openParts, type Parts, publishRate, startBeat } from './parts.ts'
 import { planReload } from './reload.ts'
 import { retention } from './rules.ts'
@@ -124,8 +125,10 @@ export class Server {
     // The writer of the log starts on another core while the first app is made here.
     const { opened, sources } = this.#parts
     const makeHub = () => hubApp(() => this.#edge)
+    const open = (address: Settings['listen'][number]) =>
+      Listener.open('listen', makeHub, address, secure, opened)
     for (const address of listen) {
-      this.#listeners.push(await Listener.open('listen', makeHub, address, secure, opened))
+      await openListeners(address, open, (listener) => this.#listeners.push(listener))
     }
     await opened
     this.#limitConnections()

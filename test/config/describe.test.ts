@@ -43,7 +43,7 @@ test('what is in effect is shown with its origin, and secrets are masked', () =>
   if (!loaded.ok) return expect.unreachable()
   const lines = settingsInEffect(loaded.settings, loaded.origins)
   for (const line of [
-    'listen = ["127.0.0.1:3000"]  # --dev',
+    'listen = ["localhost:3000"]  # --dev',
     'admin.listen = 127.0.0.1:3001  # default',
     'hub.anonymous = true  # --dev',
     'hub.retry = 3s  # file (hub.retry (hub.toml:2))',

@@ -292,6 +292,8 @@ describe('settings that go together', () => {
     [['--http3'], '--http3: needs tls.cert_file and tls.key_file'],
     [['--transport=redis'], 'redis.url: is needed with --transport redis'],
     [['--admin-listen=0.0.0.0:3000'], '--admin-listen: 0.0.0.0:3000 is given twice'],
+    [['--listen=localhost:3001'], 'admin.listen: 127.0.0.1:3001 is given twice'],
+    [['--listen=[::1]:1,localhost:1'], '--listen: localhost:1 is given twice'],
     [['--listen='], '--listen: is empty: the hub would listen nowhere'],
     [
       ['--history-rules=[{"match":"a"}]'],
@@ -473,19 +475,19 @@ describe('--dev', () => {
   test('is a hub for one developer on one machine', () => {
     const { settings, isDev, warnings } = accepted({ argv: ['--dev'] })
     expect(settings).toMatchObject({
-      listen: [{ kind: 'tcp', host: '127.0.0.1', port: 3000 }],
+      listen: [{ kind: 'tcp', host: 'localhost', port: 3000 }],
       admin: { console: true },
       hub: {
         anonymous: true,
         subscriptions: true,
         cookieName: 'mercure_access_token',
-        corsOrigins: ['http://localhost:*', 'http://127.0.0.1:*'],
-        publishOrigins: ['http://localhost:*', 'http://127.0.0.1:*'],
-        resourceIdentifier: 'http://127.0.0.1:3000/.well-known/mercure',
+        corsOrigins: ['http://localhost:*', 'http://127.0.0.1:*', 'http://[::1]:*'],
+        publishOrigins: ['http://localhost:*', 'http://127.0.0.1:*', 'http://[::1]:*'],
+        resourceIdentifier: 'http://localhost:3000/.well-known/mercure',
       },
       issuers: [
         {
-          id: 'http://127.0.0.1:3000',
+          id: 'http://localhost:3000',
           publisher: { key: devKeys.publisher, algorithm: 'HS256' },
           subscriber: { key: devKeys.subscriber, algorithm: 'HS256' },
         },
