@@ -2,7 +2,9 @@ import { existsSync, readFileSync } from 'node:fs'
 import { refuseCommand, runHelp, serveHelp } from './cli/help.ts'
 import { type CommandIo, type ExitCode, randomText } from './command/command.ts'
 import { codeOf, messageOf, reasonOf, unexpectedText } from './command/failure.ts'
+import type { DevKeys, KnownHub } from './config/dev.ts'
 import { type Configuration, describeProblem, exitCode, load, type Refusal } from './config/load.ts'
+import { DevFile } from './serve/dev-file.ts'
 import { startProblems, unsupported } from './serve/problems.ts'
 import type { Server } from './serve/server.ts'
 import { Log } from './telemetry/log.ts'
@@ -41,7 +43,8 @@ async function serve(argv: readonly string[], io: CommandIo): Promise<ExitCode> 
   }
   // Unhandled, either of them would end the process before it has drained, or at all.
   const signals = new Signals()
-  const read = reader(argv, io)
+  const dev = new DevRun()
+  const read = reader(argv, io, dev)
   const configuration = read()
   const problems = problemsOf(configuration)
   if (!configuration.ok) {
@@ -61,15 +64,17 @@ async function serve(argv: readonly string[], io: CommandIo): Promise<ExitCode> 
   if (settings.admin.console && !configuration.isDev) {
     log.warn('admin.console: the console is not part of this version')
   }
-  return await serveUntilSignal(configuration, read, log, signals, io)
+  if (dev.problem !== null) log.warn(`--dev: the keys are for this run: ${dev.problem}`)
+  return await serveUntilSignal(configuration, read, log, signals, io, dev)
 }
 
 async function serveUntilSignal(
-  { settings, isDev }: Configuration,
+  { settings, isDev, origins }: Configuration,
   read: () => Configuration | Refusal,
   log: Log,
   signals: Signals,
   io: CommandIo,
+  dev: DevRun,
 ): Promise<ExitCode> {
   let server: Server
   try {
@@ -90,8 +95,11 @@ async function serveUntilSignal(
     transport: settings.transport,
   })
   if (isDev) {
-    const { devLines } = await import('./serve/dev.ts')
-    io.stdout(await devLines(settings, server.addresses[0] ?? ''))
+    const { devHub, devLines } = await import('./serve/dev.ts')
+    const address = server.addresses[0] ?? ''
+    const isOwn = origins.get('issuers[0].id')?.kind === 'dev'
+    const isKept = isOwn && dev.record(devHub(settings, address))
+    io.stdout(await devLines(settings, address, isKept ? 'kept' : isOwn ? 'of this run' : 'configured'))
   }
   const signal = await signals.first
   log.info('draining', { signal, subscribers: server.subscriberCount })
@@ -111,11 +119,11 @@ function compileAsUsual(): void {
 }
 
 /**
- * Reads all places anew at each call. The keys of `--dev` are made once: they are for the whole run. A file that was
+ * Reads all places anew at each call. The keys of `--dev` are taken once: they are for the whole run. A file that was
  * found is named from then on: should it be away when the hub reads again, that is a mistake and no configuration.
  */
-function reader(argv: readonly string[], io: CommandIo): () => Configuration | Refusal {
-  const devKeys = { publisher: randomText(32, io), subscriber: randomText(32, io) }
+function reader(argv: readonly string[], io: CommandIo, dev: DevRun): () => Configuration | Refusal {
+  const devKeys = () => dev.keys()
   const { readFile, exists, isTerminal } = io
   let found: string | null = null
   return () => {
@@ -125,6 +133,29 @@ function reader(argv: readonly string[], io: CommandIo): () => Configuration | R
     return loaded
   }
 }
+
+/** The keys of `--dev` while a hub runs: those of its folder, or new ones where it can keep none. */
+class DevRun {
+  /** Why the folder keeps none, or null. */
+  problem: string | null = null
+  #keys: DevKeys | null = null
+
+  keys(): DevKeys {
+    if (this.#keys !== null) return this.#keys
+    const { keys, problem } = devFile.openForRun()
+    this.problem = problem
+    this.#keys = keys
+    return keys
+  }
+
+  /** Remembers where the hub is for other commands. Answers whether the folder keeps the keys. */
+  record(hub: KnownHub): boolean {
+    return this.problem === null && devFile.record(hub)
+  }
+}
+
+/** In the working folder, beside the history. */
+const devFile = new DevFile('.cinnabar-dev.json', () => randomText(32, io))
 
 /** For the log, which is read elsewhere. */
 function absolute(path: string): string {
@@ -230,6 +261,7 @@ function processIo(name: string): CommandIo {
     interrupted: interruptionOf(name),
     readFile: (path) => readFileSync(path, 'utf8'),
     exists: existsSync,
+    devKeys: () => devFile.read(),
     random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
     legacyTokens: () => null,
     startProblems,

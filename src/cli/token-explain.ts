@@ -35,7 +35,7 @@ const AUDIENCE_NEEDED = '--aud is needed: neither hub.resource_identifier nor hu
 /** `cinnabar token explain TOKEN`. */
 export function runTokenExplain(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
   return runCommand(line, argv, io, async (args) => {
-    const loaded = configure(args.settings, io)
+    const loaded = configure(args.settings, io, io.devKeys)
     if (typeof loaded === 'number') return loaded
     const { settings } = loaded
     const audience = args.value('aud') ?? settings.hub.resourceIdentifier

@@ -1,4 +1,5 @@
 import type { LegacyTokens } from '../auth/authenticate.ts'
+import type { DevKeys } from '../config/dev.ts'
 import { type Configuration, describeProblem, exitCode, load, type Settings } from '../config/load.ts'
 import { type Arguments, type CommandLine, helpOf, parseArguments } from './arguments.ts'
 import { reasonOf } from './failure.ts'
@@ -21,6 +22,8 @@ export interface CommandIo {
   readonly readFile: (path: string) => string
   /** Whether there is something at the path. */
   readonly exists: (path: string) => boolean
+  /** What the `--dev` hub of this folder has left. Throws a plain Error that says why there is nothing. */
+  readonly devKeys: () => DevKeys
   readonly random: (bytes: number) => Uint8Array
   /** What else would keep a hub with these settings from starting, a line each. */
   readonly startProblems: (settings: Settings) => readonly string[]
@@ -66,10 +69,16 @@ export async function runCommand(
   }
 }
 
-/** The configuration that the hub would have with these flags; what is wrong with it goes to stderr. */
-export function configure(argv: readonly string[], io: CommandIo): Configuration | ExitCode {
+/**
+ * The configuration that the hub would have with these flags; what is wrong with it goes to stderr. A command to which
+ * the keys of `--dev` matter says where they come from.
+ */
+export function configure(
+  argv: readonly string[],
+  io: CommandIo,
+  devKeys: () => DevKeys = () => ({ publisher: randomText(32, io), subscriber: randomText(32, io) }),
+): Configuration | ExitCode {
   const { env, readFile, exists, isTerminal } = io
-  const devKeys = { publisher: randomText(32, io), subscriber: randomText(32, io) }
   const loaded = load({ argv, env, readFile, exists, isTerminal, devKeys })
   if (loaded.ok) return loaded
   for (const problem of loaded.problems) io.stderr(`${describeProblem(problem)}\n`)

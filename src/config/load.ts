@@ -22,8 +22,11 @@ export interface Places {
   readonly readFile: ReadFile
   /** Whether there is something at the path. Without it only a file that is named is read. */
   readonly exists?: Exists
-  /** The keys that `--dev` uses, made for this run; 32 characters or more. */
-  readonly devKeys: DevKeys
+  /**
+   * The keys that `--dev` uses, of 32 characters or more, or how to get them when they are needed, which throws a plain
+   * Error that says why there are none.
+   */
+  readonly devKeys: DevKeys | (() => DevKeys)
   /** Whether the log goes to a terminal. */
   readonly isTerminal: boolean
 }
@@ -98,17 +101,22 @@ function mergePlaces(places: Places, flags: ReturnType<typeof readFlags>, path: 
 const nothing: Source = { givens: [], whole: [], problems: [] }
 
 /** `--dev` depends on where the hub listens, whoever said so. */
-function devSource(sources: readonly Source[], keys: DevKeys): Source {
+function devSource(sources: readonly Source[], devKeys: Places['devKeys']): Source {
   const { givens } = merge(sources)
   const issuers = [...givens.keys()].some((key) => key.startsWith('issuers['))
+  const hasIssuers = issuers || sources.some(({ whole }) => whole.includes('issuers'))
+  const keys = typeof devKeys === 'object' || hasIssuers ? devKeys : attempt(devKeys)
   const hub = {
     listen: firstListen(givens.get('listen')?.raw),
     path: textOf(givens, 'hub.path') ?? findKey('hub.path')?.meaning.fallback ?? '',
     hasTls: givens.has('tls.cert_file'),
     hasPublicUrls: givens.has('hub.public_urls'),
-    hasIssuers: issuers || sources.some(({ whole }) => whole.includes('issuers')),
+    hasIssuers,
   }
-  return { ...nothing, givens: devValues(hub, keys) }
+  if (keys instanceof Error) {
+    return { ...nothing, givens: devValues(hub, null), problems: [problem('--dev', keys.message)] }
+  }
+  return { ...nothing, givens: devValues(hub, typeof keys === 'object' ? keys : null) }
 }
 
 function firstListen(raw: unknown): ListenAddress | null {

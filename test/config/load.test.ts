@@ -503,6 +503,28 @@ describe('--dev', () => {
     expect<unknown>(settings.issuers).toEqual([issuer])
   })
 
+  test('M14 asks for keys only when it makes an issuer of them, and says why there are none', () => {
+    const none = () => {
+      throw new Error('there are none')
+    }
+    expect(problemsOf({ argv: ['--dev'], devKeys: none })).toEqual(['--dev: there are none'])
+    expect(problemsOf({ argv: ['--dev', ...issuerFlags], devKeys: none })).toEqual([])
+    expect(problemsOf({ devKeys: none })).toEqual([])
+  })
+
+  test('M14 a command speaks of the hub that has the keys, unless it is told where the hub is', () => {
+    const hub = { url: 'http://localhost:8080/hub', issuer: 'http://localhost:0', audience: 'urn:x' }
+    const keys = () => ({ ...devKeys, hub })
+    for (const argv of [['--dev'], ['--dev', '--listen=localhost:0']]) {
+      const { settings } = accepted({ argv, devKeys: keys })
+      expect(settings.hub).toMatchObject({ path: '/hub', resourceIdentifier: 'urn:x' })
+      expect(settings.issuers[0]?.id).toBe('http://localhost:0')
+    }
+    const { settings } = accepted({ argv: ['--dev', '--listen=[::1]:9'], devKeys: keys })
+    expect(settings.hub.resourceIdentifier).toBe('http://[::1]:9/.well-known/mercure')
+    expect(settings.issuers[0]?.id).toBe('http://[::1]:9')
+  })
+
   test('follows a public URL', () => {
     const { settings } = accepted({ argv: ['--dev', '--hub-public-urls=http://hub.localhost'] })
     expect(settings.hub.resourceIdentifier).toBe('http://hub.localhost/.well-known/mercure')

@@ -245,7 +245,7 @@ test('the keys of --dev stay the same', async () => {
   void read(child.stderr, (text) => (log += text))
   await until('the paste lines', () => output.includes('data=hello'))
   const url = /Hub: +(\S+)/.exec(output)?.[1] ?? ''
-  const token = /Publisher token: +(\S+)/.exec(output)?.[1] ?? ''
+  const token = /Token: +(\S+)/.exec(output)?.[1] ?? ''
   await publish(url, { topic: 'a' }, token)
   child.kill('SIGHUP')
   await until('the reload', () => log.includes('configuration reloaded'))

@@ -35,6 +35,9 @@ export function commandIo(parts: Partial<CommandIo> = {}): Recorded {
       throw new Error(`no file ${path} in this test`)
     },
     exists: () => false,
+    devKeys: () => {
+      throw new Error('no keys in this test')
+    },
     random: (bytes) => new Uint8Array(bytes).fill(7),
     isTerminal: false,
     legacyTokens: () => null,
