@@ -253,6 +253,7 @@ function processIo(name: string): CommandIo {
   return {
     env: process.env,
     stdin: async () => decoder.decode(await Bun.stdin.bytes()),
+    isInputTerminal: () => process.stdin.isTTY === true,
     stdout: (text) => void process.stdout.write(text),
     stderr: (text) => void process.stderr.write(text),
     fetch: (url, init) => fetch(url, init),

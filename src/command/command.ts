@@ -9,6 +9,8 @@ export interface CommandIo {
   readonly env: Readonly<Record<string, string | undefined>>
   /** All of the standard input. Rejects when it cannot be read, or is no UTF-8 text. */
   readonly stdin: () => Promise<string>
+  /** Whether the standard input is a terminal. */
+  readonly isInputTerminal: () => boolean
   readonly stdout: (text: string) => void
   readonly stderr: (text: string) => void
   readonly fetch: (url: string, init?: BunFetchRequestInit) => Promise<Response>

@@ -53,6 +53,46 @@ test('a dash reads the data, and the environment may hold the token', async () =
   expect(String(sent[0]?.init.body)).toBe('topic=t&data=from+stdin%0A')
 })
 
+describe('M13 the data', () => {
+  const publishing = async (argv: readonly string[], parts: Parameters<typeof commandIo>[0] = {}) => {
+    const { sent, fetch } = hub(() => new Response('x'))
+    const recorded = commandIo({
+      fetch,
+      isInputTerminal: () => false,
+      stdin: async () => 'piped\n',
+      ...parts,
+    })
+    expect(await runPublish(['t', ...argv], recorded.io)).toBe(0)
+    return { body: String(sent[0]?.init.body), err: recorded.err() }
+  }
+
+  test('is what comes through a pipe when none is given', async () => {
+    expect((await publishing([])).body).toBe('topic=t&data=piped%0A')
+    expect((await publishing(['--data', '-'])).body).toBe('topic=t&data=piped%0A')
+  })
+
+  test('is what is given, whatever the standard input is', async () => {
+    const stdin = () => Promise.reject(new Error('it must not be read'))
+    expect((await publishing(['--data', 'a'], { stdin })).body).toBe('topic=t&data=a')
+    expect((await publishing(['--data', ''], { stdin })).body).toBe('topic=t&data=')
+  })
+
+  test('is none on a terminal, which is read only when it is asked for', async () => {
+    const isInputTerminal = () => true
+    expect((await publishing([], { isInputTerminal })).body).toBe('topic=t')
+    expect((await publishing(['--data=-'], { isInputTerminal })).body).toBe('topic=t&data=piped%0A')
+  })
+
+  test('is waited for, and that is said after a moment', async () => {
+    const input = Promise.withResolvers<string>()
+    const reminded = Promise.withResolvers<void>()
+    const slow = publishing([], { stdin: () => input.promise, stderr: () => reminded.resolve() })
+    await reminded.promise
+    input.resolve('late')
+    expect((await slow).body).toBe('topic=t&data=late')
+  })
+})
+
 describe('fails', () => {
   const challenge = { 'WWW-Authenticate': 'Bearer error="insufficient_scope"' }
 

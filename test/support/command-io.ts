@@ -17,6 +17,7 @@ export function commandIo(parts: Partial<CommandIo> = {}): Recorded {
   const io: CommandIo = {
     env: {},
     stdin: async () => '',
+    isInputTerminal: () => true,
     stdout: (text) => {
       out += text
     },
