@@ -124,7 +124,7 @@ function compileAsUsual(): void {
  */
 function reader(argv: readonly string[], io: CommandIo, dev: DevRun): () => Configuration | Refusal {
   const devKeys = () => dev.keys()
-  const { readFile, exists, isTerminal } = io
+  const { readFile, exists, isErrorTerminal: isTerminal } = io
   let found: string | null = null
   return () => {
     const env = found === null ? io.env : { ...io.env, CINNABAR_CONFIG: found }
@@ -267,6 +267,7 @@ function processIo(name: string): CommandIo {
     legacyTokens: () => null,
     startProblems,
     isTerminal: process.stdout.isTTY,
+    isErrorTerminal: process.stderr.isTTY,
   }
 }
 

@@ -8,7 +8,7 @@ import {
   UsageError,
 } from '../command/command.ts'
 import { reasonOf } from '../command/failure.ts'
-import { authorization, explainRefusal, hubOptions, hubUrl } from '../command/hub-request.ts'
+import { authorization, explainAnswer, hasToken, hubOptions, hubUrl } from '../command/hub-request.ts'
 import { printable } from '../command/printable.ts'
 import { parseDuration, WrongValue } from '../config/values.ts'
 
@@ -44,7 +44,9 @@ export function runPublish(argv: readonly string[], io: CommandIo): Promise<Exit
     const response = await io.fetch(url.href, { ...init, signal: io.interrupted }).catch((error) => {
       throw new CommandFailure(`${url.origin} does not answer: ${reasonOf(error)}`)
     })
-    if (response.status !== 200) throw new CommandFailure(explainRefusal(response))
+    if (response.status !== 200) {
+      throw new CommandFailure(await explainAnswer(response, hasToken(args, io)))
+    }
     const id = await response.text()
     io.stdout(`${io.isTerminal ? printable(id) : id}\n`)
     return 0

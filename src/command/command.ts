@@ -33,6 +33,8 @@ export interface CommandIo {
   readonly legacyTokens: (settings: Settings) => LegacyTokens | null
   /** Whether the standard output is a terminal. */
   readonly isTerminal: boolean
+  /** Whether the standard error is a terminal: there messages and the log go. */
+  readonly isErrorTerminal: boolean
 }
 
 /** What every command answers with: 0 ok, 1 failure, 2 usage, 78 configuration. */
@@ -80,7 +82,7 @@ export function configure(
   io: CommandIo,
   devKeys: () => DevKeys = () => ({ publisher: randomText(32, io), subscriber: randomText(32, io) }),
 ): Configuration | ExitCode {
-  const { env, readFile, exists, isTerminal } = io
+  const { env, readFile, exists, isErrorTerminal: isTerminal } = io
   const loaded = load({ argv, env, readFile, exists, isTerminal, devKeys })
   if (loaded.ok) return loaded
   for (const problem of loaded.problems) io.stderr(`${describeProblem(problem)}\n`)

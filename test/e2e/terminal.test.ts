@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { metric, type RunningHub, startHub, until } from '../support/binary.ts'
 import { publish } from '../support/publisher.ts'
-import { bareEnv, runCommand } from '../support/run-command.ts'
+import { bareEnv, runCommand, startCommand } from '../support/run-command.ts'
 import { openTerminal } from '../support/terminal.ts'
+import { tokenFor } from '../support/tokens.ts'
 
 /** The commands on a terminal, with a person in front of it. */
 
@@ -84,4 +85,60 @@ describe('S16 escape sequences in published data', () => {
     expect(await terminal.exited).toBe(0)
     expect(terminal.screen()).toBe('\\u001b[2Jid\\u009b\r\n')
   })
+})
+
+describe('subscribe', () => {
+  const line = () => `"$C" subscribe --hub ${hub.url}`
+
+  test('says on a terminal that it is connected, and nothing of it in a pipe', async () => {
+    await using terminal = openTerminal(line())
+    await until('the line', () => terminal.screen().includes(`connected to ${hub.url}`))
+    const connected = await metric(hub, 'mercure_subscribers_total')
+    await using quiet = openTerminal(`${line()} 2>/tmp/quiet.$$; cat /tmp/quiet.$$; rm /tmp/quiet.$$`)
+    await until('the subscriber', async () => (await metric(hub, 'mercure_subscribers_total')) > connected)
+    expect(quiet.screen()).toBe('')
+  })
+
+  test('says that its id is unknown, wherever its errors go', async () => {
+    const running = startCommand(['subscribe', '--hub', hub.url, '--last-event-id', 'urn:nobody'], '/tmp')
+    await until('the line', () => running.err().includes('\n'))
+    expect(running.err()).toBe(
+      'cinnabar subscribe: the hub does not know the event "urn:nobody": updates may be missing\n',
+    )
+    expect(await running.stop('SIGINT')).toBe(0)
+  })
+
+  test('and publish give the reason of the hub', async () => {
+    const stranger = await tokenFor({ publish: ['*'], issuer: 'https://stranger.example' })
+    const refused = async (words: readonly string[]) =>
+      (await runCommand([...words, '--hub', hub.url], '/tmp')).err.replace(/^cinnabar \w+: /, '')
+    expect(await refused(['subscribe', '{', '--urlpattern', '{'])).toBe(
+      'the hub answers 400: a matcher is not valid\n',
+    )
+    expect(await refused(['publish', 't', '--data', 'x'])).toStartWith(
+      'the hub answers 401: a token is required; give one with --token or CINNABAR_TOKEN',
+    )
+    expect(await refused(['publish', 't', '--data', 'x', '--token', stranger])).toBe(
+      'the hub answers 401 invalid_token: the token was not accepted; cinnabar token explain TOKEN says what is wrong with one\n',
+    )
+    const elsewhere = ['publish', 't', '--data', 'x', '--hub', `${hub.origin}/elsewhere`]
+    expect((await runCommand(elsewhere, '/tmp')).err).toContain(
+      '404: not found; give the URL of the hub with --hub',
+    )
+  })
+})
+
+test('the log of a hub is for people on a terminal, and JSON in a file though it was started on one', async () => {
+  const serve = '"$C" serve --hub-anonymous --listen nowhere.invalid:0 --transport memory --admin-listen ""'
+  const onTerminal = openTerminal(serve)
+  expect(await onTerminal.exited).toBe(1)
+  expect(onTerminal.screen()).toContain('\nlisten: there is no host nowhere.invalid\r\n')
+  const inFile = openTerminal(`L=$(mktemp); ${serve} 2>$L; cat $L; rm $L`)
+  expect(await inFile.exited).toBe(0)
+  const [, last = ''] = inFile.screen().split('\r\n')
+  expect(JSON.parse(last)).toMatchObject({
+    level: 'error',
+    message: 'listen: there is no host nowhere.invalid',
+  })
+  for (const terminal of [onTerminal, inFile]) await terminal[Symbol.asyncDispose]()
 })
