@@ -1,6 +1,7 @@
 import { checkIssuers } from '../auth/issuers.ts'
 import type { CommandLine } from '../command/arguments.ts'
 import { type CommandIo, configure, type ExitCode, runCommand } from '../command/command.ts'
+import { usualFiles } from '../config/file.ts'
 import { describeProblem } from '../config/load.ts'
 import { startProblems, startWarnings } from '../serve/problems.ts'
 
@@ -28,6 +29,7 @@ export function runCheck(argv: readonly string[], io: CommandIo): Promise<ExitCo
     for (const warning of warnings) io.stderr(`warning: ${warning}\n`)
     if (problems.length > 0) return 78
     io.stdout('The configuration is valid.\n')
+    if (usualFiles.some((path) => path === loaded.file)) io.stdout(`It was read from ${loaded.file}.\n`)
     return 0
   })
 }

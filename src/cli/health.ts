@@ -4,10 +4,10 @@ import {
   type CommandIo,
   configure,
   type ExitCode,
-  messageOf,
   runCommand,
   UsageError,
 } from '../command/command.ts'
+import { reasonOf } from '../command/failure.ts'
 import type { ListenAddress } from '../config/addresses.ts'
 import { formatAddress } from '../config/addresses.ts'
 import type { Settings } from '../config/load.ts'
@@ -40,7 +40,7 @@ export function runHealth(argv: readonly string[], io: CommandIo): Promise<ExitC
 async function ask(url: string, init: BunFetchRequestInit, io: CommandIo): Promise<ExitCode> {
   const signal = AbortSignal.any([io.interrupted, AbortSignal.timeout(TIMEOUT_MS)])
   const response = await io.fetch(url, { ...init, redirect: 'manual', signal }).catch((error) => {
-    throw new CommandFailure(`${url} does not answer: ${messageOf(error)}`)
+    throw new CommandFailure(`${url} does not answer: ${reasonOf(error)}`)
   })
   if (response.status !== 200) throw new CommandFailure(`${url} answers ${response.status}`)
   io.stdout('ready\n')

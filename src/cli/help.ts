@@ -25,8 +25,10 @@ export function serveHelp(): string {
 
 Runs the hub until SIGTERM or SIGINT. SIGHUP reads configuration, keys and certificates again.
 
-  --config FILE  settings in TOML; also CINNABAR_CONFIG
-  --dev          for one developer: loopback only, keys made for this run, anonymous subscribers, the console
+  --config FILE  settings in TOML; also CINNABAR_CONFIG; default: cinnabar.toml in this folder, else
+                 /etc/cinnabar/cinnabar.toml, when it is there; empty: no file
+  --dev          for one developer: loopback only, anonymous subscribers, the console, and a key of its own, which
+                 stays in .cinnabar-dev.json of this folder
   --help         shows this text
 
 A setting is a flag, an environment name (--history-max-age is CINNABAR_HISTORY_MAX_AGE) and a key of the file

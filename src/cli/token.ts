@@ -6,11 +6,11 @@ import {
   type CommandIo,
   configure,
   type ExitCode,
-  messageOf,
   randomText,
   runCommand,
   UsageError,
 } from '../command/command.ts'
+import { messageOf, reasonOf } from '../command/failure.ts'
 import type { Configuration } from '../config/load.ts'
 import { parseDuration, parseJson, WrongValue } from '../config/values.ts'
 import type { JsonObject } from '../protocol/grant.ts'
@@ -20,7 +20,8 @@ const line: CommandLine = {
   name: 'token',
   usage: '[--publish TOPIC]… [--subscribe TOPIC]… [--ttl TIME] | explain TOKEN',
   summary: `Mints a token and prints it. TOPIC is an exact topic, or * for all of them.
-With this hub's configuration, the key, issuer and audience are those of its first issuer.
+With this hub's configuration, the key, issuer and audience are those of its first issuer. With --dev they are those
+of the hub that cinnabar serve --dev runs in this folder, or ran there last.
 cinnabar token explain TOKEN says what a token is worth here.`,
   options: [
     { name: 'publish', takes: 'TOPIC', help: 'grants publishing on the topic; repeatable' },
@@ -47,7 +48,7 @@ export function runToken(argv: readonly string[], io: CommandIo): Promise<ExitCo
   return runCommand(line, argv, io, async (args) => {
     const rights = rightsOf(args)
     const ttlMs = ttlOf(args)
-    const loaded = configure(args.settings, io)
+    const loaded = configure(args.settings, io, io.devKeys)
     if (typeof loaded === 'number') return loaded
     const options = { ...claimsOf(args, loaded, ttlMs, io), ...signerOf(args, loaded, io), rights }
     const token = await mint(options).catch((error) => {
@@ -144,7 +145,7 @@ function keyFrom(file: string | null, io: CommandIo): string | null {
   try {
     return io.readFile(file).replace(/\r?\n$/, '')
   } catch (error) {
-    throw new CommandFailure(`${file} cannot be read: ${messageOf(error)}`)
+    throw new CommandFailure(`--key-file cannot be read: ${reasonOf(error)}`)
   }
 }
 

@@ -61,7 +61,7 @@ export function helpOf(line: CommandLine): string {
 const helpOption: Option = { name: 'help', takes: null, help: 'shows this text' }
 
 const settingOptions: readonly Option[] = [
-  { name: 'config', takes: 'FILE', help: 'reads settings from this TOML file' },
+  { name: 'config', takes: 'FILE', help: 'reads settings from this TOML file; default: cinnabar.toml' },
   { name: 'dev', takes: null, help: 'settings for one developer on this machine' },
 ]
 

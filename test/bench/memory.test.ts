@@ -4,13 +4,21 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { terminalChart } from '../../src/bench/chart.ts'
 import { processMemory } from '../../src/bench/client/process.ts'
-import { environmentOf, parseConfiguration, settingsOf } from '../../src/bench/memory/configurations.ts'
+import {
+  configurationsOf,
+  environmentOf,
+  parseConfiguration,
+  settingsOf,
+} from '../../src/bench/memory/configurations.ts'
 import { Course, type MemorySample, metricOf, trendOf } from '../../src/bench/memory/course.ts'
+import { HistoryFolder } from '../../src/bench/memory/folder.ts'
+import { serveFlags } from '../../src/bench/memory/hub.ts'
 import { LiveChart, liveLines } from '../../src/bench/memory/live.ts'
 import { shareOf, sizeOf } from '../../src/bench/memory/load.ts'
 import { type MemoryReport, memoryJson, memoryPlot, memoryTable } from '../../src/bench/memory/report.ts'
 import { runBench } from '../../src/cli/bench/command.ts'
 import { runBenchMemory, startsItsHubs } from '../../src/cli/bench/memory.ts'
+import { parseArguments } from '../../src/command/arguments.ts'
 import { commandIo } from '../support/command-io.ts'
 
 const MIB = 1024 ** 2
@@ -69,6 +77,29 @@ describe('arguments', () => {
     expect(settings).toMatchObject({ config: 'hub.toml', 'history.max_count': '5' })
     expect(JSON.stringify(settings)).not.toContain('secret')
   })
+})
+
+test('the file that cinnabar serve would find is yours, and no other hub of a run reads it', () => {
+  const line = {
+    name: '',
+    usage: '',
+    summary: '',
+    options: [],
+    hasSettings: true,
+    positionals: { min: 0, max: 0 },
+  }
+  const configurations = (exists: boolean, env = {}) =>
+    configurationsOf(parseArguments([], line), commandIo({ exists: () => exists, env }).io)
+  expect(configurations(true).map(({ name }) => name)).toContain('yours')
+  expect(configurations(false).map(({ name }) => name)).not.toContain('yours')
+  expect(configurations(true, { CINNABAR_CONFIG: '' }).map(({ name }) => name)).not.toContain('yours')
+  const folder = new HistoryFolder(tmpdir())
+  const issuer = { id: 'a', audience: 'b', keyFile: 'c' }
+  for (const each of configurations(true)) {
+    const isFound = !serveFlags(each, folder, issuer).includes('--config')
+    expect(isFound).toBe(each.name === 'yours')
+  }
+  folder.remove()
 })
 
 test('settings in the environment are for yours, and names that say where a hub listens for nobody', () => {

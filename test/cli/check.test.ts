@@ -15,6 +15,12 @@ describe('cinnabar check', () => {
     expect([out(), err()]).toEqual(['The configuration is valid.\n', ''])
   })
 
+  test('a file that was found and not named is told', async () => {
+    const { io, out } = commandIo({ env, exists: () => true, readFile: () => 'http2 = false\n' })
+    expect(await runCheck([], io)).toBe(0)
+    expect(out()).toBe('The configuration is valid.\nIt was read from cinnabar.toml.\n')
+  })
+
   test('every problem is told at once, with 78', async () => {
     const { io, out, err } = commandIo({ env: { ...env, CINNABAR_HUB_HEARTBEAT: 'x' } })
     expect(await runCheck(['--history-max-age', '0', '--tls-key-file=k'], io)).toBe(78)

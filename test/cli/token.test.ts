@@ -129,6 +129,14 @@ describe('cinnabar token explain', () => {
     expect(out()).toMatch(finding)
   })
 
+  test('S16 what a terminal would obey is shown', async () => {
+    const { token } = await minted(['--subscribe=a', '--payload={"n":"\x9b\x7f\u202e"}', '--sub=\x9b'])
+    const { io, out } = commandIo({ env: env() })
+    expect(await runToken(['explain', token], io)).toBe(0)
+    expect(out()).toContain('grants exact a, with the payload {"n":"\\u009b\\u007f\\u202e"}')
+    expect(out()).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/)
+  })
+
   test('AUT-29 an expired token is refused', async () => {
     const { token } = await minted(['--publish=a', '--ttl=1m'])
     const { io, out } = commandIo({ env: env(), clock: () => Date.UTC(2030, 0, 2) })

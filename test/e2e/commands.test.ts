@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'bun:test'
 import { binaryPath, metric, startHub, until } from '../support/binary.ts'
 import { publish } from '../support/publisher.ts'
+import { bareEnv } from '../support/run-command.ts'
 
 /** Runs a line of the shell with `$C` as the executable. */
 async function shell(line: string) {
   const child = Bun.spawn(['sh', '-c', line], {
-    env: { C: binaryPath(), PATH: process.env['PATH'] ?? '' },
+    env: { ...bareEnv, C: binaryPath() },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const [stdout, stderr] = await Promise.all([

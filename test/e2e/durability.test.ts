@@ -7,6 +7,7 @@ import { binaryPath, type RunningHub, startHub, until } from '../support/binary.
 import { catchUp } from '../support/catch-up.ts'
 import type { ReceivedEvent } from '../support/event-stream.ts'
 import { publish, publisherToken } from '../support/publisher.ts'
+import { bareEnv } from '../support/run-command.ts'
 import { StreamClient } from '../support/stream-client.ts'
 
 const topic = 'https://example.com/accounts/1'
@@ -152,6 +153,7 @@ async function serve(directory: string): Promise<{ code: number; errors: string 
   const listen = ['--listen', '127.0.0.1:0', '--admin-listen', '127.0.0.1:0']
   const child = Bun.spawn([binaryPath(), 'serve', ...listen, '--hub-anonymous'], {
     cwd: directory,
+    env: bareEnv,
     stdio: ['ignore', 'ignore', 'pipe'],
     timeout: 10_000,
   })

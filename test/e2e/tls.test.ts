@@ -88,7 +88,7 @@ describe('certificates that cannot be used', () => {
     const missing = join(folder.path, 'missing.crt')
     const { code, message } = await refusals(missing, other.keyFile)
     expect(code).toBe(1)
-    expect(message).toBe(`cinnabar: tls.cert_file: ${missing} cannot be read (ENOENT)\n`)
+    expect(message).toBe(`tls.cert_file: ${missing} cannot be read (ENOENT)\n`)
   })
 
   test('a key of another certificate is refused', async () => {

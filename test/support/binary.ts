@@ -59,7 +59,8 @@ export async function startHub(options: HubOptions = {}): Promise<RunningHub> {
   const program = options.executable ?? binaryPath()
   const child = Bun.spawn([...(options.wrapper ?? []), program, 'serve', ...flags], {
     cwd: directory,
-    env: { PATH: process.env['PATH'] ?? '', ...options.env },
+    // A file that happens to be in a usual place is not part of a test.
+    env: { PATH: process.env['PATH'] ?? '', CINNABAR_CONFIG: '', ...options.env },
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   let log = ''

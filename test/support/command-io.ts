@@ -17,6 +17,7 @@ export function commandIo(parts: Partial<CommandIo> = {}): Recorded {
   const io: CommandIo = {
     env: {},
     stdin: async () => '',
+    isInputTerminal: () => true,
     stdout: (text) => {
       out += text
     },
@@ -34,8 +35,13 @@ export function commandIo(parts: Partial<CommandIo> = {}): Recorded {
     readFile: (path) => {
       throw new Error(`no file ${path} in this test`)
     },
+    exists: () => false,
+    devKeys: () => {
+      throw new Error('no keys in this test')
+    },
     random: (bytes) => new Uint8Array(bytes).fill(7),
     isTerminal: false,
+    isErrorTerminal: false,
     legacyTokens: () => [],
     ...parts,
   }

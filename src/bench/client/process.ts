@@ -1,4 +1,5 @@
-import { messageOf, UsageError } from '../../command/command.ts'
+import { UsageError } from '../../command/command.ts'
+import { reasonOf } from '../../command/failure.ts'
 
 /** The processes of a local hub, as the kernel sees them. */
 export class LocalProcess {
@@ -12,7 +13,7 @@ export class LocalProcess {
     try {
       this.cpuUs()
     } catch (error) {
-      throw new UsageError(`--pid cannot be looked at: ${messageOf(error)}`)
+      throw new UsageError(`--pid cannot be looked at: ${reasonOf(error)}`)
     }
   }
 

@@ -1,4 +1,5 @@
-import { CommandFailure, messageOf } from '../../command/command.ts'
+import { CommandFailure } from '../../command/command.ts'
+import { reasonOf } from '../../command/failure.ts'
 import { explainRefusal } from '../../command/hub-request.ts'
 import { Latency } from './latency.ts'
 import { Publisher } from './publisher.ts'
@@ -36,7 +37,7 @@ export class Publishers {
   static async open(target: Target, count: number): Promise<Publishers> {
     const opening = Array.from({ length: count }, () => Publisher.open(target))
     const publishers = await Promise.all(opening).catch((error) => {
-      throw new CommandFailure(`${target.url.origin} does not answer: ${messageOf(error)}`)
+      throw new CommandFailure(`${target.url.origin} does not answer: ${reasonOf(error)}`)
     })
     return new Publishers(target, publishers)
   }
@@ -69,7 +70,7 @@ export class Publishers {
   async #publish(publisher: Publisher, plan: PublishPlan, number: number, sentAt: number): Promise<string> {
     const body = this.#target.publication(plan.topic(number), stamped(sentAt, plan.dataBytes))
     const { status, body: id } = await publisher.post(body).catch((error) => {
-      throw new CommandFailure(`publishing failed: ${messageOf(error)}`)
+      throw new CommandFailure(`publishing failed: ${reasonOf(error)}`)
     })
     if (status < 200 || status > 202) {
       throw new CommandFailure(`publishing: ${explainRefusal(new Response(null, { status }))}`)

@@ -1,4 +1,5 @@
-import { CommandFailure, messageOf } from '../../command/command.ts'
+import { CommandFailure } from '../../command/command.ts'
+import { reasonOf } from '../../command/failure.ts'
 import { explainRefusal } from '../../command/hub-request.ts'
 import type { Tally } from './events.ts'
 import { Reader } from './reader.ts'
@@ -38,7 +39,7 @@ async function openReader({ target, ...options }: CrowdOptions, number: number):
   const { dataBytes, tally } = options
   const { reader, status } = await Reader.open({ target, request, dataBytes, tally, isTimed }).catch(
     (error) => {
-      throw new CommandFailure(`${target.url.origin} does not answer: ${messageOf(error)}`)
+      throw new CommandFailure(`${target.url.origin} does not answer: ${reasonOf(error)}`)
     },
   )
   if (status === 200) return reader

@@ -64,7 +64,7 @@ export class BenchHub {
   }
 
   #take(line: string): void {
-    if (line !== '') this.#lastLine = line.slice(0, LINE_MAX)
+    if (line !== '') this.#lastLine = messageIn(line).slice(0, LINE_MAX)
     const [, hub, admin] =
       /"message":"listening","addresses":"([^" ]+)[^"]*","admin":"([^"]+)"/.exec(line) ?? []
     if (hub !== undefined && admin !== undefined) this.#listening.resolve({ hub, admin })
@@ -73,6 +73,12 @@ export class BenchHub {
   async #startFailure(): Promise<string> {
     return `it did not start, ended by ${await this.#child.exited}: ${this.#lastLine}`
   }
+}
+
+/** What a line of the log says, or the line where it is none. */
+function messageIn(line: string): string {
+  const quoted = /"message":("(?:[^"\\]|\\.)*")/.exec(line)?.[1]
+  return quoted === undefined ? line : String(JSON.parse(quoted))
 }
 
 /** Origins of a hub. */
@@ -94,6 +100,8 @@ export function serveFlags(configuration: HubConfiguration, folder: HistoryFolde
   const { id, audience, keyFile } = issuer
   const role = { key_file: keyFile, algorithm: 'HS256' }
   return [
+    // The file in this folder is yours, and nobody else's.
+    ...(configuration.readsEnvironment ? [] : ['--config', '']),
     ...configuration.flags,
     ...['--listen', '127.0.0.1:0', '--admin-listen', '127.0.0.1:0', '--hub-path', HUB_PATH],
     ...['--issuers', JSON.stringify([{ id, publisher: role, subscriber: role }])],

@@ -1,5 +1,6 @@
 import { mint } from '../../auth/mint.ts'
-import { CommandFailure, type CommandIo, messageOf, randomText } from '../../command/command.ts'
+import { CommandFailure, type CommandIo, randomText } from '../../command/command.ts'
+import { messageOf } from '../../command/failure.ts'
 import { HistoryProblem } from '../../history/file.ts'
 import { processMemory } from '../client/process.ts'
 import { mercureTarget } from '../client/target.ts'

@@ -18,7 +18,7 @@ const line: CommandLine = {
 resident memory, heap and disk of each over time. Configurations:
   sqlite-count, sqlite-age, sqlite-bytes   the history on disk with one small limit
   memory, local, unbounded                 in memory with a limit; none; on disk without any limit
-  yours                                    the settings given as flags, by --config or in the environment
+  yours                                    the settings given as flags, in the file or in the environment
 With --hub or --pid it watches one hub that runs already: see cinnabar bench --help.
 A verdict compares the median of the first third of a run with that of its last; it takes 20 s at least.`,
   options: [

@@ -5,6 +5,7 @@ import type { Log } from '../../telemetry/log.ts'
 import { type Certificate, readCertificate, watchCertificate } from './certificate.ts'
 import { widenQueues } from './connection-limits.ts'
 import { Listener, type Transfer } from './listener.ts'
+import { openListeners } from './localhost.ts'
 
 /** The apps behind the listeners, made once for each server. */
 export interface Apps {
@@ -51,13 +52,17 @@ export class Listeners {
   async open(apps: Apps, ready: Promise<void>): Promise<void> {
     const { listen, admin, http2, http3, tls } = this.#settings
     const secure: Transfer = { certificate: this.#certificate, http2, http3 }
-    for (const address of listen) this.#hub.push(await Listener.open(apps.hub, address, secure, ready))
+    const open = (address: Settings['listen'][number]) =>
+      Listener.open('listen', apps.hub, address, secure, ready)
+    for (const address of listen) {
+      await openListeners(address, open, (listener) => this.#hub.push(listener))
+    }
     await ready
     this.#limitConnections()
     if (tls.certFile !== null) this.#watchCertificate()
     if (admin.listen === null) return
     const plain: Transfer = { certificate: null, http2: false, http3: false }
-    this.#admin = await Listener.open(apps.admin, admin.listen, plain, ready)
+    this.#admin = await Listener.open('admin.listen', apps.admin, admin.listen, plain, ready)
     widenQueues()
   }
 
