@@ -3,7 +3,6 @@ import type { Settings } from '../config/load.ts'
 import type { Hub } from '../hub/hub.ts'
 import type { OpenStreams } from '../stream/open-streams.ts'
 import type { Counters } from '../telemetry/counters.ts'
-import { monotonic } from './loop.ts'
 import type { ResidentMemory } from './resident.ts'
 import type { Store } from './store.ts'
 
@@ -22,7 +21,6 @@ export function metricSources(
     snapshot: async () => ({
       history: await transport.stats().catch(() => null),
       hub: hub.gauges,
-      now: monotonic(),
       waitingBytes: streams.waitingBytes,
       residentBytes: resident.bytes,
       memoryLimitBytes: limits.memory,
