@@ -145,6 +145,7 @@ function format(value: unknown, form: string): string {
   if (isAddress(value)) return formatAddress(value)
   if (typeof value === 'number' && form.startsWith('duration')) return formatDuration(value)
   if (typeof value === 'number' && form.startsWith('size')) return formatSize(value)
+  if (typeof value === 'number' && form === 'percentage') return `${Math.round(100 * value)}%`
   return withoutPasswords(String(value))
 }
 

@@ -19,6 +19,7 @@ import {
   kind,
   list,
   orNone,
+  share,
   size,
   text,
   unlimited,
@@ -171,6 +172,12 @@ export const schema = v.object({
       '256MiB',
       'stored bytes kept; the file stays within 1.25 times this plus 8 MiB',
       restart,
+    ),
+    ownEvents: setting(
+      share,
+      '10%',
+      'the share of the two limits above that subscription events have to themselves; updates have the rest',
+      { restart: true },
     ),
     rules: v.array(
       v.object({
