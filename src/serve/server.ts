@@ -6,7 +6,6 @@ import { hubUrl } from '../config/location.ts'
 import { hubApp } from '../http/app.ts'
 import type { EdgeOptions } from '../http/edge.ts'
 import { SubscriberCount } from '../http/subscriber-count.ts'
-import type { Hub } from '../hub/hub.ts'
 import { hubLocation } from '../protocol/topic.ts'
 import { OpenStreams } from '../stream/open-streams.ts'
 import { Counters } from '../telemetry/counters.ts'
@@ -37,8 +36,7 @@ export class Server {
   #settings: Settings
   #parts: EdgeParts
   #edge: EdgeOptions
-  /** As many as the process has descriptors for. */
-  #streamsMax = Number.POSITIVE_INFINITY
+  readonly #sweep = new Sweep(() => Bun.gc(true))
   #isClosing = false
 
   private constructor(
@@ -56,7 +54,7 @@ export class Server {
     this.#counters = counters
     this.#log = log
     parts.streams.start()
-    this.#watch = watchMemory(parts.hub, counters, resident)
+    this.#watch = setInterval(() => this.#look(resident), WATCH_MS)
   }
 
   /**
@@ -76,13 +74,16 @@ export class Server {
       events.observe(event)
     })
     const heartbeatMs = settings.hub.heartbeat
+    const descriptors = descriptorLimit()
     const streams = new OpenStreams({ loop: processLoop, wall: Date.now, heartbeatMs })
     const parts: EdgeParts = {
       location,
       hub,
       streams,
       authenticator,
-      counts: new SubscriberCount(subscriberLimits(settings)),
+      counts: new SubscriberCount(subscriberLimits(settings), (total) =>
+        streamsThatFit(descriptors, openDescriptors(), total),
+      ),
       rate: publishRate(settings),
       health: health(() => hub.check()),
       onUnexpected: (error) => log.error('unexpected error', { error: String(error), stack: stackOf(error) }),
@@ -107,8 +108,7 @@ export class Server {
         { hub: () => hubApp(() => server.#edge), admin: () => adminApp(parts.health, sources) },
         opened,
       )
-      server.#streamsMax = streamsThatFit(descriptorLimit(), openDescriptors())
-      server.#fitDescriptors()
+      server.#warnOfDescriptors()
     } catch (error) {
       await server.close(0)
       throw error
@@ -159,11 +159,17 @@ export class Server {
     this.#parts.authenticator.close()
   }
 
-  /** The limits on streams hold as the settings say, as far as the process may have that many connections. */
-  #fitDescriptors(): void {
-    const limits = subscriberLimits(this.#settings)
-    this.#parts.counts.limits = { ...limits, subscribers: Math.min(limits.subscribers, this.#streamsMax) }
-    const warning = descriptorWarning(limits.subscribers, this.#streamsMax)
+  /** Looks at the process: at its memory, at what a crowd has left behind, and at the room for connections. */
+  #look(resident: ResidentMemory): void {
+    const { hub } = this.#parts
+    hub.look(resident.bytes)
+    this.#sweep.look(this.#counters.subscribers - hub.subscriberCount, hub.subscriberCount)
+    this.#parts.counts.refit()
+  }
+
+  #warnOfDescriptors(): void {
+    const fit = streamsThatFit(descriptorLimit(), openDescriptors())
+    const warning = descriptorWarning(this.#settings.limits.subscribers, fit)
     if (warning !== null) this.#log.warn(warning)
   }
 
@@ -186,22 +192,13 @@ export class Server {
     this.#parts = parts
     this.#settings = settings
     if (before.authenticator !== authenticator) before.authenticator.close()
-    this.#fitDescriptors()
+    before.counts.limits = subscriberLimits(settings)
     before.streams.heartbeatMs = settings.hub.heartbeat
     this.#log.level = settings.log.level
   }
 }
 
-/** Looks at the memory of the process now and then: for its budget, and for what a crowd has left behind. */
-function watchMemory(hub: Hub, counters: Counters, resident: ResidentMemory): ReturnType<typeof setInterval> {
-  const sweep = new Sweep(() => Bun.gc(true))
-  return setInterval(() => {
-    hub.look(resident.bytes)
-    sweep.look(counters.subscribers - hub.subscriberCount, hub.subscriberCount)
-  }, WATCH_MS)
-}
-
-/** Milliseconds between two looks at the memory of the process. */
+/** Milliseconds between two looks at the process. */
 const WATCH_MS = 200
 
 function stackOf(error: unknown): string | null {
