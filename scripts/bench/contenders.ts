@@ -1,6 +1,6 @@
 import { readFileSync, rmSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { cpus, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { LocalProcess } from '../../src/bench/client/process.ts'
 import {
@@ -9,7 +9,7 @@ import {
   subscriptionRequest,
   type Target,
 } from '../../src/bench/client/target.ts'
-import { type RunningHub, startHub } from '../../test/support/binary.ts'
+import { binaryPath, type RunningHub, startHub } from '../../test/support/binary.ts'
 import { publisherToken } from '../../test/support/publisher.ts'
 
 /** Something that delivers events, running on the core of the servers. */
@@ -27,9 +27,20 @@ export interface Running {
 /** Starts one. */
 export type Contender = () => Promise<Running>
 
+/** The cores that this process was given, as `taskset` names them. */
+export function usableCores(): readonly string[] {
+  const [, list = ''] = /^Cpus_allowed_list:\s+(\S+)/m.exec(processStatus) ?? []
+  return list.split(',').flatMap((range) => {
+    const [first = Number.NaN, last = first] = range.split('-').map(Number)
+    return Array.from({ length: last - first + 1 || 0 }, (_, index) => String(first + index))
+  })
+}
+
+// As it was at the start: what is pinned later was given all of them.
+const processStatus = readFileSync('/proc/self/status', 'utf8')
+
 /** Servers have this core, the client has the other. */
-export const SERVER_CORE = '0'
-const CLIENT_CORE = '1'
+export const [SERVER_CORE = '0', CLIENT_CORE = '1'] = usableCores()
 
 /** Keeps the client off the core of the servers. */
 export async function pinClient(): Promise<void> {
@@ -38,12 +49,12 @@ export async function pinClient(): Promise<void> {
 
 /** Lets the client, and what it starts from then on, use all cores again. */
 export async function freeClient(): Promise<void> {
-  await pin(process.pid, `0-${cpus().length - 1}`)
+  await pin(process.pid, usableCores().join(','))
 }
 
-/** The compiled hub, with its default settings and those of the flags. */
-export async function cinnabar(flags: readonly string[] = []): Promise<Running> {
-  return await cinnabarOf(await startHub({ flags: ['--hub-anonymous', ...flags] }))
+/** The compiled hub, or another executable of one, with its default settings and those of the flags. */
+export async function cinnabar(flags: readonly string[] = [], executable = binaryPath()): Promise<Running> {
+  return await cinnabarOf(await startHub({ executable, flags: ['--hub-anonymous', ...flags] }))
 }
 
 /** A hub that was started already. */

@@ -29,6 +29,8 @@ export interface HubOptions {
   readonly env?: Readonly<Record<string, string>>
   /** False leaves the issuers to the flags, the environment or a file. */
   readonly hasIssuers?: boolean
+  /** By default the one that was built last. */
+  readonly executable?: string
   /** A folder to go on in, as after a restart. By default a new one. */
   readonly directory?: string
 }
@@ -52,13 +54,13 @@ export async function startHub(options: HubOptions = {}): Promise<RunningHub> {
     ...(options.hasIssuers === false ? [] : ['--issuers', JSON.stringify(issuers())]),
     ...['--hub-resource-identifier', audience, '--log-format', 'json', ...(options.flags ?? [])],
   ]
-  const child = Bun.spawn([binaryPath(), 'serve', ...flags], {
+  const child = Bun.spawn([options.executable ?? binaryPath(), 'serve', ...flags], {
     cwd: directory,
     env: { PATH: process.env['PATH'] ?? '', ...options.env },
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   let log = ''
-  const listening = Promise.withResolvers<{ readonly addresses: string; readonly admin: string | null }>()
+  const listening = Promise.withResolvers<{ readonly addresses: string; readonly admin?: string | null }>()
   const reading = (async () => {
     const decoder = new TextDecoder()
     for await (const chunk of child.stderr) {
