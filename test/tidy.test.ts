@@ -80,22 +80,29 @@ interface Import {
   readonly isType: boolean
 }
 
-const imports: Import[] = []
-for (const file of files) {
-  const text = await Bun.file(join(source, file)).text()
-  // A worker and what is loaded by a call are imported too, in their own spelling.
-  const pattern =
-    /(?:^|\n)\s*(?:import|export)\s+(type\s+)?[^;'"]*?from\s+'([^']+)'|new URL\('(\.[^']+\.ts)'|\b(?:import|require|getBuiltinModule)\('([^']+)'/g
-  for (const [, type, specifier, worker, called] of text.matchAll(pattern)) {
-    const to = specifier ?? worker ?? called ?? ''
-    const isOurs = to.startsWith('.')
-    imports.push({
-      from: file,
-      to: isOurs ? relative(source, join(source, dirname(file), to)) : to,
-      isType: type !== undefined,
+/** What files of a folder import: our own files by their paths from there. */
+async function importsOf(folder: string, some: readonly string[]): Promise<Import[]> {
+  const found = some.map(async (file) => {
+    const text = await Bun.file(join(folder, file)).text()
+    return [...text.matchAll(IMPORT)].map(([, type, specifier, worker, called]) => {
+      const to = specifier ?? worker ?? called ?? ''
+      const isOurs = to.startsWith('.')
+      return {
+        from: file,
+        to: isOurs ? relative(folder, join(folder, dirname(file), to)) : to,
+        isType: type !== undefined,
+      }
     })
-  }
+  })
+  return (await Promise.all(found)).flat()
 }
+
+// A worker and what is loaded by a call are imported too, in their own spelling.
+const IMPORT =
+  /(?:^|\n)\s*(?:import|export)\s+(type\s+)?[^;'"]*?from\s+'([^']+)'|new URL\('(\.[^']+\.ts)'|\b(?:import|require|getBuiltinModule)\('([^']+)'/g
+
+const imports = await importsOf(source, files)
+const scripts = [...new Glob('scripts/**/*.ts').scanSync(root)].sort()
 
 const isBelow = (file: string, place: string) =>
   place.endsWith('/') ? file.startsWith(place) : file === place
@@ -125,8 +132,9 @@ describe('the house', () => {
     }
   })
 
-  test('no file is dead: main.ts reaches every one', () => {
-    const reached = new Set<string>(['main.ts'])
+  test('no file is dead: main.ts reaches every one, or a script does', async () => {
+    const byScripts = (await importsOf(root, scripts)).map(({ to }) => relative('src', to))
+    const reached = new Set<string>(['main.ts', ...byScripts])
     for (const file of reached) for (const { from, to } of imports) if (from === file) reached.add(to)
     expect(files.filter((file) => !reached.has(file))).toEqual([])
   })

@@ -1,8 +1,8 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Load } from '../../src/bench/client/load.ts'
 import { metric, type RunningHub, residentBytes } from '../../test/support/binary.ts'
 import { publisherToken } from '../../test/support/publisher.ts'
-import { Load } from './load.ts'
 
 /** What is true of a running hub after so many publications, seen from outside. */
 export interface Sample {

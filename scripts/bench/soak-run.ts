@@ -1,7 +1,7 @@
+import { CrowdReader, openCrowd } from '../../src/bench/client/crowd.ts'
+import { Load } from '../../src/bench/client/load.ts'
 import { metric, type RunningHub, residentBytes, until } from '../../test/support/binary.ts'
 import { publisherToken } from '../../test/support/publisher.ts'
-import { CrowdReader, openCrowd } from './crowd.ts'
-import { Load } from './load.ts'
 import { fileBytes } from './past-run.ts'
 
 /** What is true of the hub at a moment of a soak, seen from outside. */
