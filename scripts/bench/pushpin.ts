@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CrowdReader, openCrowd } from '../../src/bench/client/crowd.ts'
-import { until } from '../../test/support/binary.ts'
+import { until } from '../../src/bench/client/until.ts'
 import { type Contender, end, freePort, pin, plainTarget, processorUs, SERVER_CORE } from './contenders.ts'
 
 const internal = '/usr/lib/pushpin/internal.conf'

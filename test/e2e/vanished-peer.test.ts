@@ -31,7 +31,7 @@ test.skipIf(!isIsolated)('SUB-92 a reader that vanishes is noticed within two he
       ...['--hub-heartbeat', `${heartbeatMs}ms`],
     ],
   })
-  const [, reachable = ''] = /"addresses":"([^"]+)"/.exec(hub.log())?.[1]?.split(' ') ?? []
+  const [, reachable = ''] = hub.origins
   const connected = () => metric(hub, 'mercure_subscribers_connected')
   const near = await StreamClient.open(`${hub.url}?match=a`)
   const url = `${reachable}/.well-known/mercure?match=a`
