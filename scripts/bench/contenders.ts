@@ -2,15 +2,16 @@ import { readFileSync, rmSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { LocalProcess } from '../../src/bench/client/process.ts'
+import type { LocalHub } from '../../src/bench/client/local-hub.ts'
+import { localProcess } from '../../src/bench/client/process.ts'
 import {
   mercureTarget,
   publicationHead,
   subscriptionRequest,
   type Target,
 } from '../../src/bench/client/target.ts'
-import { binaryPath, type RunningHub, startHub } from '../../test/support/binary.ts'
-import { publisherToken } from '../../test/support/publisher.ts'
+import { until } from '../../src/bench/client/until.ts'
+import { built, hubToken, startHub } from './hub.ts'
 
 /** Something that delivers events, running on the core of the servers. */
 export interface Running {
@@ -53,16 +54,16 @@ export async function freeClient(): Promise<void> {
 }
 
 /** The compiled hub, or another executable of one, with its default settings and those of the flags. */
-export async function cinnabar(flags: readonly string[] = [], executable = binaryPath()): Promise<Running> {
+export async function cinnabar(flags: readonly string[] = [], executable = built): Promise<Running> {
   return await cinnabarOf(await startHub({ executable, flags: ['--hub-anonymous', ...flags] }))
 }
 
 /** A hub that was started already. */
-export async function cinnabarOf(hub: RunningHub): Promise<Running> {
+export async function cinnabarOf(hub: LocalHub): Promise<Running> {
   await pin(hub.pid, SERVER_CORE)
   const target = mercureTarget({
     url: new URL(hub.url),
-    publishFields: { Authorization: `Bearer ${await publisherToken()}` },
+    publishFields: { Authorization: `Bearer ${await hubToken()}` },
     subscribeFields: {},
     isLegacy: false,
   })
@@ -100,7 +101,7 @@ export async function findNchan(): Promise<Contender | null> {
     const child = Bun.spawn([nginx, '-p', folder, '-c', file], { stdio: ['ignore', 'ignore', 'ignore'] })
     await pin(child.pid, SERVER_CORE)
     const target = plainTarget(new URL(`http://127.0.0.1:${port}/`), '/subscribe', '/publish')
-    await answers(target.url)
+    await until('nchan', async () => (await fetch(target.url).catch(() => null)) !== null)
     const stop = async () => {
       await end(child)
       await rm(folder, { recursive: true, force: true })
@@ -146,7 +147,7 @@ export function plainTarget(url: URL, subscribePath: string, publishPath: string
 
 /** Processor time that processes have taken, in microseconds. */
 export function processorUs(pids: readonly string[]): number {
-  return new LocalProcess(pids, (path) => readFileSync(path, 'utf8')).cpuUs()
+  return localProcess(...pids).cpuUs()
 }
 
 /** All threads that there are now; later ones inherit it. */
@@ -172,12 +173,4 @@ export function freePort(): number {
   const { port } = listener
   listener.stop(true)
   return port
-}
-
-async function answers(url: URL): Promise<void> {
-  for (let left = 100; left > 0; left--) {
-    if ((await fetch(url).catch(() => null)) !== null) return
-    await Bun.sleep(20)
-  }
-  throw new Error(`${url.href} does not answer`)
 }

@@ -11,8 +11,8 @@ import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { messageOf } from '../../src/command/failure.ts'
-import { binaryPath } from '../../test/support/binary.ts'
 import { cinnabar, pinClient, usableCores } from './contenders.ts'
+import { built } from './hub.ts'
 import { AUTO, buildBase, findBase } from './regression/base.ts'
 import { loads } from './regression/loads.ts'
 import { run } from './regression/run.ts'
@@ -23,7 +23,7 @@ const ROUNDS_MAX = 9
 
 const checkout = new URL('../../', import.meta.url).pathname
 const before = await buildBefore(process.argv[2] ?? AUTO)
-if (before !== null) process.exitCode = (await isSlower(before, binaryPath())) ? 1 : 0
+if (before !== null) process.exitCode = (await isSlower(before, built)) ? 1 : 0
 
 /** The executable to compare with; null where nothing can be compared, after saying why. */
 async function buildBefore(asked: string): Promise<string | null> {
@@ -53,7 +53,7 @@ async function isSlower(before: string, now: string): Promise<boolean> {
   const first = await run(loads, { before, now }, ROUNDS)
   const suspects = worse(first)
   if (suspects.length === 0) return false
-  const again = loads.filter(({ figures }) => figures.some(({ title }) => suspects.includes(title)))
+  const again = loads.filter(({ title }) => suspects.includes(title))
   console.log(`once more: ${suspects.join('; ')}`)
   // In no more time than the first run took.
   const rounds = Math.min(ROUNDS_MAX, Math.floor((ROUNDS * loads.length) / again.length))

@@ -1,5 +1,4 @@
-import { readFileSync } from 'node:fs'
-import { LocalProcess } from '../../src/bench/client/process.ts'
+import { localProcess } from '../../src/bench/client/process.ts'
 import { benchConnections } from '../../src/bench/connections.ts'
 import { benchFanout } from '../../src/bench/fanout.ts'
 import { benchPublish } from '../../src/bench/publish.ts'
@@ -148,7 +147,7 @@ export function benchOf({ target, pids }: Running, options: Partial<BenchOptions
   return {
     target,
     options: { ...unused, ...options },
-    local: new LocalProcess(pids, (path) => readFileSync(path, 'utf8')),
+    local: localProcess(...pids),
     signal: new AbortController().signal,
     prefix: 'https://bench.example/standard/',
     progress: new Progress(null),

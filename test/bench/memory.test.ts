@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { terminalChart } from '../../src/bench/chart.ts'
+import { metricOf } from '../../src/bench/client/metrics.ts'
 import { processMemory } from '../../src/bench/client/process.ts'
 import {
   configurationsOf,
@@ -10,7 +11,7 @@ import {
   parseConfiguration,
   settingsOf,
 } from '../../src/bench/memory/configurations.ts'
-import { Course, type MemorySample, metricOf, trendOf } from '../../src/bench/memory/course.ts'
+import { Course, type MemorySample, trendOf } from '../../src/bench/memory/course.ts'
 import { HistoryFolder } from '../../src/bench/memory/folder.ts'
 import { serveFlags } from '../../src/bench/memory/hub.ts'
 import { LiveChart, liveLines } from '../../src/bench/memory/live.ts'
@@ -94,7 +95,7 @@ test('the file that cinnabar serve would find is yours, and no other hub of a ru
   expect(configurations(false).map(({ name }) => name)).not.toContain('yours')
   expect(configurations(true, { CINNABAR_CONFIG: '' }).map(({ name }) => name)).not.toContain('yours')
   const folder = new HistoryFolder(tmpdir())
-  const issuer = { id: 'a', audience: 'b', keyFile: 'c' }
+  const issuer = { id: 'a', audience: 'b', key: 'c' }
   for (const each of configurations(true)) {
     const isFound = !serveFlags(each, folder, issuer).includes('--config')
     expect(isFound).toBe(each.name === 'yours')

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Load, openPublisher } from '../../scripts/bench/load.ts'
+import { Load, openPublisher } from '../../src/bench/client/load.ts'
 import { binaryPath, type RunningHub, startHub, until } from '../support/binary.ts'
 import { catchUp } from '../support/catch-up.ts'
 import type { ReceivedEvent } from '../support/event-stream.ts'
@@ -141,7 +141,7 @@ describe('a history that cannot be trusted', () => {
     expect(await isReady()).toBe(true)
     const load = await Load.open(hub.url, await publisherToken(), 1)
     // Sooner or later an update needs one of the damaged pages.
-    await expect(load.publish(3000, (number) => `topic=a&data=${number}`)).rejects.toThrow('answered 500')
+    await expect(load.publish(3000, (number) => `topic=a&data=${number}`)).rejects.toThrow('answers 500')
     load.close()
     expect(await isReady()).toBe(false)
     await hub.stop('SIGTERM')

@@ -33,7 +33,7 @@ async function arrange(vanishedAfter: string) {
       ...['--hub-heartbeat', `${heartbeatMs}ms`, '--hub-vanished-after', vanishedAfter],
     ],
   })
-  const [, reachable = ''] = /"addresses":"([^"]+)"/.exec(hub.log())?.[1]?.split(' ') ?? []
+  const [, reachable = ''] = hub.origins
   const connected = () => metric(hub, 'mercure_subscribers_connected')
   const near = await StreamClient.open(`${hub.url}?match=a`)
   const far = Bun.spawn(

@@ -1,7 +1,5 @@
-/** A figure of the executable before and of the one now, as they were in each round of a run. */
+/** What something cost with the executable before and with the one now, in each round of a run. */
 export interface Compared {
-  /** Whether less of it is better. */
-  readonly isCost: boolean
   readonly before: readonly number[]
   readonly now: readonly number[]
 }
@@ -29,16 +27,16 @@ export function worse(run: Run): readonly string[] {
 }
 
 /**
- * How many times as bad as before it is: the median over the rounds, each compared with itself only, since the
+ * How many times as much as before it costs: the median over the rounds, each compared with itself only, since the
  * machine is not equally fast in all of them. Infinite where only the executable before could be measured; NaN
  * where that one could not be, so that there is nothing to compare with.
  */
-export function timesWorse({ isCost, before, now }: Compared): number {
+export function timesWorse({ before, now }: Compared): number {
   const times = before.flatMap((past, round) => {
     const value = now[round] ?? Number.NaN
     if (!isMeasured(past)) return []
     if (!isMeasured(value)) return [Number.POSITIVE_INFINITY]
-    return [isCost ? value / past : past / value]
+    return [value / past]
   })
   // Of two in the middle the better one: what is suspect is to be so in more than half of the rounds.
   return times.toSorted((left, right) => left - right)[Math.floor((times.length - 1) / 2)] ?? Number.NaN
