@@ -27,9 +27,23 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   history: async () => (await import('./cli/history/command.ts')).runHistory,
   health: async () => (await import('./cli/health.ts')).runHealth,
   version,
-  help: async () => runHelp,
-  '--help': async () => runHelp,
+  help: async () => help,
+  '--help': async () => help,
+  '-h': async () => help,
   '--version': version,
+  '-v': version,
+  '-V': version,
+}
+
+/** Of the program, or of the command that is named. */
+async function help([wanted, ...inner]: readonly string[], io: CommandIo): Promise<ExitCode> {
+  if (wanted === undefined || wanted.startsWith('-')) return await runHelp([], io)
+  const found = await find(wanted)
+  return found === null ? refuseCommand(wanted, io) : await found([...inner, '--help'], io)
+}
+
+async function find(name: string): Promise<Command | null> {
+  return Object.hasOwn(commands, name) ? ((await commands[name]?.()) ?? null) : null
 }
 
 async function version(): Promise<Command> {
@@ -37,7 +51,7 @@ async function version(): Promise<Command> {
 }
 
 async function serve(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
-  if (argv.includes('--help')) {
+  if (argv.includes('--help') || argv.includes('-h')) {
     io.stdout(serveHelp())
     return 0
   }
@@ -308,8 +322,8 @@ process.stdout.on('error', (error) => {
 const [name = 'help', ...argv] = process.argv.slice(2)
 const io = processIo(name)
 if (name !== 'serve') compileAsUsual()
-const command = Object.hasOwn(commands, name) ? await commands[name]?.() : undefined
-const code = command === undefined ? refuseCommand(name, io) : await run(command)
+const command = await find(name)
+const code = command === null ? refuseCommand(name, io) : await run(command)
 // Standard output may be a pipe that is still being written to: leave by the natural end where there is one.
 process.exitCode = code
 if (name === 'serve') process.exit(code)

@@ -1,6 +1,7 @@
 import type { CommandIo, ExitCode } from '../command/command.ts'
+import { quoted } from '../command/printable.ts'
 import { settingsHelp } from '../config/describe.ts'
-import { nearest } from '../config/names.ts'
+import { findFlag, suggestion } from '../config/names.ts'
 
 /** The commands of the program, with what they do. */
 export const commands: Readonly<Record<string, string>> = {
@@ -27,7 +28,7 @@ A Mercure hub: publish-subscribe over HTTP and Server-Sent Events.
 Commands:
 ${rows.join('\n')}
 
-Every command has --help. Exit codes: 0 ok, 1 failure, 2 usage, 78 configuration.
+Every command has --help, and cinnabar help COMMAND shows it. Exit codes: 0 ok, 1 failure, 2 usage, 78 configuration.
 `
 }
 
@@ -50,18 +51,26 @@ ${settingsHelp()}
 `
 }
 
-/** `cinnabar help`, and the answer to a command that does not exist. */
-export async function runHelp(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
-  const [wanted] = argv
-  if (wanted === 'serve') io.stdout(serveHelp())
-  else io.stdout(programHelp())
+/** `cinnabar help`. */
+export async function runHelp(_argv: readonly string[], io: CommandIo): Promise<ExitCode> {
+  io.stdout(programHelp())
   return 0
 }
 
 /** Refuses a command that does not exist, with the nearest one. */
 export function refuseCommand(name: string, io: CommandIo): ExitCode {
-  const near = nearest(name, Object.keys(commands))
-  io.stderr(`cinnabar: ${name} is not a command${near === null ? '' : `; did you mean ${near}?`}\n`)
+  // A word in the wrong place may be a token; a misspelled command is short and plain.
+  const shown = /^[\w-]{1,20}$/.test(name) ? quoted(name) : 'the first word'
+  io.stderr(`cinnabar: ${shown} is not a command${hintFor(name)}\n`)
   io.stderr('Try: cinnabar help\n')
   return 2
+}
+
+/** A command, one of its subcommands, or the flag of a hub to be run. */
+function hintFor(name: string): string {
+  const flag = name.replace(/^--/, '').replace(/=.*/s, '')
+  if (name.startsWith('--') && (['config', 'dev'].includes(flag) || findFlag(flag) !== null)) {
+    return `; did you mean cinnabar serve --${flag}?`
+  }
+  return suggestion(name, [...Object.keys(commands), '--help', '--version'])
 }

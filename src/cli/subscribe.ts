@@ -160,7 +160,8 @@ function subscriptionUrl(args: Arguments): URL {
 function limitOf(args: Arguments): number {
   const limit = args.value('limit')
   if (limit === null) return Number.POSITIVE_INFINITY
-  if (!/^[1-9][0-9]{0,14}$/.test(limit)) throw new UsageError('--limit is not a number from 1')
+  if (!/^[1-9][0-9]{0,14}$/.test(limit))
+    throw new UsageError(`--limit is not a number from 1: ${quoted(limit)}`)
   return Number(limit)
 }
 

@@ -101,7 +101,8 @@ export async function readInput({ stdin }: CommandIo): Promise<string> {
   })
 }
 
-function misused(line: CommandLine, problems: readonly string[], io: CommandIo): ExitCode {
+/** Says what is wrong with the command line and where to look. */
+export function misused(line: CommandLine, problems: readonly string[], io: CommandIo): ExitCode {
   for (const problem of problems) io.stderr(`cinnabar ${line.name}: ${problem}\n`)
   io.stderr(`Try: cinnabar ${line.name} --help\n`)
   return 2

@@ -19,6 +19,8 @@ import {
 } from '../../command/command.ts'
 import { authorization, hubOptions, hubUrl } from '../../command/hub-request.ts'
 import { countOf, durationOf } from '../../command/numbers.ts'
+import { quoted } from '../../command/printable.ts'
+import { suggestion } from '../../config/names.ts'
 import { runBenchMemory, startsItsHubs } from './memory.ts'
 
 /** A kind of run with the defaults that make sense for it. */
@@ -97,8 +99,11 @@ export function runBench(argv: readonly string[], io: CommandIo): Promise<ExitCo
   if (startsItsHubs(argv)) return runBenchMemory(argv.slice(1), io)
   return runCommand(line, argv, io, async (args) => {
     const [name = ''] = args.positionals
-    const kind = kinds[name]
-    if (kind === undefined) throw new UsageError(`it measures ${Object.keys(kinds).join(', ')}`)
+    const kind = Object.hasOwn(kinds, name) ? kinds[name] : undefined
+    if (kind === undefined) {
+      const known = Object.keys(kinds)
+      throw new UsageError(`it measures ${known.join(', ')}, not ${quoted(name)}${suggestion(name, known)}`)
+    }
     const bench = benchOf(args, kind, io)
     const report = await kind.measure(bench)
     bench.progress.clear()
