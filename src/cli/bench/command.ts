@@ -7,7 +7,7 @@ import { benchPublish } from '../../bench/publish.ts'
 import { benchReplay } from '../../bench/replay.ts'
 import { asJson, asPlot, asTable } from '../../bench/report.ts'
 import { benchMemory } from '../../bench/resident.ts'
-import { type Bench, type BenchOptions, type Measure, Progress } from '../../bench/run.ts'
+import type { Bench, BenchOptions, Measure } from '../../bench/run.ts'
 import type { Arguments, CommandLine } from '../../command/arguments.ts'
 import {
   type CommandIo,
@@ -22,6 +22,7 @@ import { countOf, durationOf } from '../../command/numbers.ts'
 import { quoted } from '../../command/printable.ts'
 import { suggestion } from '../../config/names.ts'
 import { runBenchMemory, startsItsHubs } from './memory.ts'
+import { progressOf } from './progress.ts'
 
 /** A kind of run with the defaults that make sense for it. */
 interface Kind {
@@ -117,7 +118,6 @@ export function runBench(argv: readonly string[], io: CommandIo): Promise<ExitCo
 function benchOf(args: Arguments, { defaults }: Kind, io: CommandIo): Bench {
   const publishFields = authorization(args, io)
   const pids = args.values('pid')
-  const isWatched = process.stderr.isTTY
   return {
     target: mercureTarget({
       url: hubUrl(args),
@@ -129,7 +129,7 @@ function benchOf(args: Arguments, { defaults }: Kind, io: CommandIo): Bench {
     local: pids.length === 0 ? null : new LocalProcess(pids, io.readFile),
     signal: io.interrupted,
     prefix: `https://bench.example/${randomText(9, io)}/`,
-    progress: new Progress(isWatched ? io.stderr : null),
+    progress: progressOf(io),
   }
 }
 
