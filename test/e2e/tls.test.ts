@@ -96,7 +96,7 @@ describe('certificates that cannot be used', () => {
     const { code, message } = await refusals(files.certFile, other.keyFile)
     expect(code).toBe(1)
     expect(message).toBe(
-      `cinnabar: tls.key_file: ${other.keyFile} is not the key of the certificate in ${files.certFile}\n`,
+      `tls.key_file: ${other.keyFile} is not the key of the certificate in ${files.certFile}\n`,
     )
   })
 

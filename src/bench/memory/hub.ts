@@ -75,9 +75,9 @@ export class BenchHub {
   }
 }
 
-/** What a line of the log says, or the line where it is none. */
+/** What an error in the log says; any other line as it is. */
 function messageIn(line: string): string {
-  const quoted = /"message":("(?:[^"\\]|\\.)*")/.exec(line)?.[1]
+  const quoted = /"level":"error","message":("(?:[^"\\]|\\.)*")/.exec(line)?.[1]
   return quoted === undefined ? line : String(JSON.parse(quoted))
 }
 
