@@ -39,7 +39,7 @@ export interface Bench {
 /** One way to measure. */
 export type Measure = (bench: Bench) => Promise<Report>
 
-/** What is known of a terminal. */
+/** A terminal, as far as a line on it depends on it. */
 export interface Screen {
   /** Characters in a line, at this moment. */
   columns(): number
@@ -80,7 +80,7 @@ export class Progress {
 
   #rewrite(line: string): void {
     if (!this.#screen.isDumb) this.#write?.(`\r\x1b[K${line}`)
-    // What the line before had more is written over with blanks.
+    // Blanks cover the rest of a longer line before it.
     else this.#write?.(`\r${line.padEnd(this.#length)}${line === '' ? '\r' : ''}`)
     this.#length = line.length
   }

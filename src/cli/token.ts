@@ -85,7 +85,7 @@ function rightsOf(args: Arguments): MintOptions['rights'] {
   return payload === null ? rights : { ...rights, payload }
 }
 
-/** What the hub would not accept in a token is not signed. */
+/** Throws a UsageError for rights that the hub would not accept in a token: such a token is not signed. */
 function checkRights(args: Arguments, rights: MintOptions['rights'], { hub, limits }: Settings): void {
   const location = hubLocation(hubUrl({ hub }))
   for (const option of ['publish', 'subscribe']) {

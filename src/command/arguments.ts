@@ -155,7 +155,7 @@ function optionIn(written: string): string {
   return printable(/^(--[^=]*|-.?)/s.exec(written)?.[0] ?? '')
 }
 
-/** What the usage calls the first positional argument. */
+/** The name that the usage gives the first positional argument. */
 function firstOf({ usage }: CommandLine): string {
   return usage.split(' ')[0]?.replace(/^\[|\]$/g, '') ?? ''
 }

@@ -24,7 +24,7 @@ export interface CommandIo {
   readonly readFile: (path: string) => string
   /** Whether there is something at the path. */
   readonly exists: (path: string) => boolean
-  /** What the `--dev` hub of this folder has left. Throws a plain Error that says why there is nothing. */
+  /** The keys of the `--dev` hub of this folder, and where it is. Throws a plain Error that says why there are none. */
   readonly devKeys: () => DevKeys
   readonly random: (bytes: number) => Uint8Array
   /** What else would keep a hub with these settings from starting, a line each. */

@@ -75,7 +75,7 @@ export class BenchHub {
   }
 }
 
-/** What an error in the log says; any other line as it is. */
+/** The message of an error in the log; any other line as it is. */
 function messageIn(line: string): string {
   const quoted = /"level":"error","message":("(?:[^"\\]|\\.)*")/.exec(line)?.[1]
   return quoted === undefined ? line : String(JSON.parse(quoted))
