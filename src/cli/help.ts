@@ -1,5 +1,5 @@
 import type { CommandIo, ExitCode } from '../command/command.ts'
-import { quoted } from '../command/printable.ts'
+import { quotedName } from '../command/printable.ts'
 import { settingsHelp } from '../config/describe.ts'
 import { findFlag, suggestion } from '../config/names.ts'
 
@@ -59,9 +59,7 @@ export async function runHelp(_argv: readonly string[], io: CommandIo): Promise<
 
 /** Refuses a command that does not exist, with the nearest one. */
 export function refuseCommand(name: string, io: CommandIo): ExitCode {
-  // A word in the wrong place may be a token; a misspelled command is short and plain.
-  const shown = /^[\w-]{1,20}$/.test(name) ? quoted(name) : 'the first word'
-  io.stderr(`cinnabar: ${shown} is not a command${hintFor(name)}\n`)
+  io.stderr(`cinnabar: ${quotedName(name, 'the first word')} is not a command${hintFor(name)}\n`)
   io.stderr('Try: cinnabar help\n')
   return 2
 }

@@ -19,7 +19,7 @@ import {
 } from '../../command/command.ts'
 import { authorization, hubOptions, hubUrl } from '../../command/hub-request.ts'
 import { countOf, durationOf } from '../../command/numbers.ts'
-import { quoted } from '../../command/printable.ts'
+import { quotedName } from '../../command/printable.ts'
 import { suggestion } from '../../config/names.ts'
 import { runBenchMemory, startsItsHubs } from './memory.ts'
 import { progressOf } from './progress.ts'
@@ -103,7 +103,9 @@ export function runBench(argv: readonly string[], io: CommandIo): Promise<ExitCo
     const kind = Object.hasOwn(kinds, name) ? kinds[name] : undefined
     if (kind === undefined) {
       const known = Object.keys(kinds)
-      throw new UsageError(`it measures ${known.join(', ')}, not ${quoted(name)}${suggestion(name, known)}`)
+      throw new UsageError(
+        `it measures ${known.join(', ')}, not ${quotedName(name, 'that')}${suggestion(name, known)}`,
+      )
     }
     const bench = benchOf(args, kind, io)
     const report = await kind.measure(bench)
