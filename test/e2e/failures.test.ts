@@ -152,6 +152,7 @@ describe('files', () => {
         1,
         'the standard input cannot be read: it is not UTF-8 text\n',
       ])
+      await shell(`rmdir ${folder.out.trim()}`)
     },
   )
 })
