@@ -14,7 +14,7 @@ import { Log } from './telemetry/log.ts'
  */
 
 async function serve(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
-  if (argv.includes('--help')) {
+  if (argv.includes('--help') || argv.includes('-h')) {
     const { serveHelp } = await import('./cli/help.ts')
     io.stdout(serveHelp())
     return 0

@@ -8,8 +8,9 @@ import {
   UsageError,
 } from '../command/command.ts'
 import { reasonOf } from '../command/failure.ts'
+import { quoted } from '../command/printable.ts'
 import type { ListenAddress } from '../config/addresses.ts'
-import { formatAddress } from '../config/addresses.ts'
+import { formatAddress, withoutPasswords } from '../config/addresses.ts'
 import type { Settings } from '../config/load.ts'
 
 const line: CommandLine = {
@@ -50,7 +51,7 @@ async function ask(url: string, init: BunFetchRequestInit, io: CommandIo): Promi
 /** An origin alone means its /readyz. */
 function readyUrl(written: string): string {
   const url = URL.parse(written)
-  if (url === null) throw new UsageError('--url is not an absolute URL')
+  if (url === null) throw new UsageError(`--url is not an absolute URL: ${quoted(withoutPasswords(written))}`)
   return url.pathname === '/' && !written.endsWith('/') ? `${url.origin}/readyz` : url.href
 }
 

@@ -1,16 +1,10 @@
 import type { Arguments, CommandLine } from '../command/arguments.ts'
-import {
-  CommandFailure,
-  type CommandIo,
-  type ExitCode,
-  readInput,
-  runCommand,
-  UsageError,
-} from '../command/command.ts'
+import { CommandFailure, type CommandIo, type ExitCode, readInput, runCommand } from '../command/command.ts'
 import { reasonOf } from '../command/failure.ts'
 import { authorization, explainAnswer, hasToken, hubOptions, hubUrl } from '../command/hub-request.ts'
+import { readValue } from '../command/numbers.ts'
 import { printable } from '../command/printable.ts'
-import { parseDuration, WrongValue } from '../config/values.ts'
+import { parseDuration } from '../config/values.ts'
 
 const line: CommandLine = {
   name: 'publish',
@@ -90,10 +84,5 @@ const REMINDER =
 
 function retryOf(written: string): string {
   if (/^[0-9]+$/.test(written)) return written
-  try {
-    return String(parseDuration(written))
-  } catch (error) {
-    if (error instanceof WrongValue) throw new UsageError(`--retry ${error.message}`)
-    throw error
-  }
+  return String(readValue('retry', written, parseDuration))
 }

@@ -50,7 +50,8 @@ class Reader {
   /** What a refusal asked for in its `Retry-After`. */
   #pauseMs = 0
   #failures = 0
-  #isConnected = false
+  /** Whether the next connection is news: the first one is, and one after something went wrong. */
+  #isNews = true
 
   constructor(args: Arguments, io: CommandIo) {
     this.#io = io
@@ -69,7 +70,10 @@ class Reader {
       const end = await this.#connect()
       if (this.#signal.aborted || end === 'over') return
       const delayMs = this.#delayMs()
-      if (end !== 'ended') this.#say(`${end}; trying again in ${delayMs} ms`)
+      if (end !== 'ended') {
+        this.#say(`${end}; trying again in ${delayMs} ms`)
+        this.#isNews = true
+      }
       await this.#io.sleep(delayMs, this.#signal)
     }
   }
@@ -93,7 +97,8 @@ class Reader {
     } catch (error) {
       if (this.#signal.aborted) return 'over'
       if (error instanceof CommandFailure) throw error
-      return `${url.origin} does not answer: ${reasonOf(error)}`
+      const isLost = this.#failures === 0
+      return `${url.origin} ${isLost ? 'is lost' : 'does not answer'}: ${reasonOf(error)}`
     }
   }
 
@@ -127,9 +132,8 @@ class Reader {
 
   /** Says that it is connected, to whoever looks, and that updates may be missing, to everybody. */
   #greet(headers: Headers): void {
-    const isBack = this.#isConnected && this.#failures === 1
-    if (this.#isTalkative && !isBack) this.#say(`connected to ${this.#url.origin}${this.#url.pathname}`)
-    this.#isConnected = true
+    if (this.#isTalkative && this.#isNews) this.#say(`connected to ${this.#url.origin}${this.#url.pathname}`)
+    this.#isNews = false
     const asked = this.#lastId ?? 'earliest'
     // A 0.x hub answers with the older name of the field.
     const answered = headers.get('Mercure-Last-Event-ID') ?? headers.get('Last-Event-ID')
@@ -160,7 +164,8 @@ function subscriptionUrl(args: Arguments): URL {
 function limitOf(args: Arguments): number {
   const limit = args.value('limit')
   if (limit === null) return Number.POSITIVE_INFINITY
-  if (!/^[1-9][0-9]{0,14}$/.test(limit)) throw new UsageError('--limit is not a number from 1')
+  if (!/^[1-9][0-9]{0,14}$/.test(limit))
+    throw new UsageError(`--limit is not a number from 1: ${quoted(limit)}`)
   return Number(limit)
 }
 

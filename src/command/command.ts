@@ -24,7 +24,7 @@ export interface CommandIo {
   readonly readFile: (path: string) => string
   /** Whether there is something at the path. */
   readonly exists: (path: string) => boolean
-  /** What the `--dev` hub of this folder has left. Throws a plain Error that says why there is nothing. */
+  /** The keys of the `--dev` hub of this folder, and where it is. Throws a plain Error that says why there are none. */
   readonly devKeys: () => DevKeys
   readonly random: (bytes: number) => Uint8Array
   /** The rules for 0.x tokens with these settings; none: they are not accepted. */
@@ -99,7 +99,8 @@ export async function readInput({ stdin }: CommandIo): Promise<string> {
   })
 }
 
-function misused(line: CommandLine, problems: readonly string[], io: CommandIo): ExitCode {
+/** Says what is wrong with the command line and where to look. */
+export function misused(line: CommandLine, problems: readonly string[], io: CommandIo): ExitCode {
   for (const problem of problems) io.stderr(`cinnabar ${line.name}: ${problem}\n`)
   io.stderr(`Try: cinnabar ${line.name} --help\n`)
   return 2

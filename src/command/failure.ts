@@ -1,6 +1,6 @@
 import { firstLine } from './printable.ts'
 
-/** What went wrong, in words for a user. What the runtime says may quote source, and speaks of its own options. */
+/** Failures in words for a user. The runtime's own words may quote source, and speak of its own options. */
 
 /** The message of whatever was thrown. */
 export function messageOf(error: unknown): string {
@@ -34,7 +34,7 @@ function nameOf(error: unknown): string {
 const reasons: Readonly<Record<string, string>> = {
   EAI_AGAIN: 'the name of the host cannot be looked up now',
   ECONNREFUSED: 'the connection is refused',
-  ECONNRESET: 'the connection was closed without an answer',
+  ECONNRESET: 'the connection was closed',
   EHOSTUNREACH: 'there is no way to the host',
   ENETUNREACH: 'there is no way to the network',
   ENOTFOUND: 'there is no such host',

@@ -36,7 +36,7 @@ export function hasToken(args: Arguments, io: CommandIo): boolean {
   return (args.value('token') ?? io.env['CINNABAR_TOKEN'] ?? '') !== ''
 }
 
-/** What a refusal means for whoever sent the request, in the words of the hub where it has any. Never rejects. */
+/** Says what a refusal means for the sender of the request, in the words of the hub where it has any. Never rejects. */
 export async function explainAnswer(response: Response, isWithToken: boolean): Promise<string> {
   return explain(response, await reasonIn(response), isWithToken)
 }
@@ -57,7 +57,7 @@ function explain({ status, headers }: Response, reason: string, isWithToken: boo
 interface Meaning {
   /** For a hub that says nothing. */
   readonly meaning: string
-  /** What to do about it. */
+  /** A remedy for the user. */
   readonly advice?: string
 }
 
@@ -108,7 +108,7 @@ async function reasonIn({ headers, body }: Response): Promise<string> {
     }
     await reader.cancel()
   } catch {
-    // What has come by then is said.
+    // The connection broke off: the text that had come by then is said.
   }
   clearTimeout(timer)
   return firstLine(text, REASON_MAX)

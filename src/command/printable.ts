@@ -25,6 +25,11 @@ export function quoted(word: string): string {
   return printable(JSON.stringify(word.length > QUOTED_MAX ? `${word.slice(0, QUOTED_MAX)}…` : word))
 }
 
+/** A misspelled name of a command, quoted. A word that is not as short and plain may be a token: it is not repeated. */
+export function quotedName(word: string, otherwise: string): string {
+  return /^[\w-]{1,20}$/.test(word) ? quoted(word) : otherwise
+}
+
 const QUOTED_MAX = 80
 
 function escaped(character: string): string {

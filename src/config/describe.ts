@@ -25,7 +25,7 @@ export function settingsReference(): string {
   return `${introduction}\n${tables.join('\n')}`
 }
 
-/** What is in effect, a line for each setting: `name = value  # origin`. Secrets and passwords in URLs are masked. */
+/** What is in effect, a line for each setting: `name = value  # origin`. Secrets and passwords are masked. */
 export function settingsInEffect(
   settings: Settings,
   origins: ReadonlyMap<string, Origin>,

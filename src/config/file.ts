@@ -50,7 +50,7 @@ function failed(problem: Problem): Source {
 }
 
 /**
- * What is wrong with a text that is no TOML, and in which line. The parser of Bun 1.4.5 knows no lines, and its
+ * Says what is wrong with a text that is no TOML, and in which line. The parser of Bun 1.4.5 knows no lines, and its
  * messages quote the source, which may be a secret without its quotes: only their kind is told.
  */
 function mistakeIn(text: string): string {
@@ -75,7 +75,7 @@ const mistakes: readonly (readonly [message: RegExp, kind: string])[] = [
   [/Expected a number/, 'a number has no digits'],
 ]
 
-/** What the parser says of these lines, or null when they are TOML. */
+/** The message of the parser about these lines, or null when they are TOML. */
 function refusalOf(lines: readonly string[]): string | null {
   const document = attempt(() => Bun.TOML.parse(`${lines.join('\n')}\n`))
   return document instanceof Error ? document.message : null

@@ -6,8 +6,8 @@ import type { Settings } from '../config/load.ts'
 export type DevIssuer = 'kept' | 'of this run' | 'configured'
 
 /**
- * What `serve --dev` prints: the hub, a token or one for each role where they have keys of their own, and two lines to
- * paste, each on its own. `address` is the first one that the hub listens on.
+ * The lines that `serve --dev` prints: the hub, a token or one for each role where they have keys of their own, and two
+ * lines to paste, each on its own. `address` is the first one that the hub listens on.
  */
 export async function devLines(settings: Settings, address: string, from: DevIssuer): Promise<string> {
   const { url, audience } = devHub(settings, address)

@@ -103,9 +103,9 @@ const answered = (lastEventId: string, text = '') => {
   return new Response(text, { headers })
 }
 
-describe('it says', () => {
-  const connected = 'cinnabar subscribe: connected to http://127.0.0.1:3000/.well-known/mercure\n'
+const connected = 'cinnabar subscribe: connected to http://127.0.0.1:3000/.well-known/mercure\n'
 
+describe('it says', () => {
   test.each([
     ['on a terminal', [], true],
     ['with --verbose', ['--verbose'], false],
@@ -151,6 +151,24 @@ describe('it says', () => {
       'cinnabar subscribe: the hub answers 429: too many subscribers; trying again in 2000 ms\n',
     )
   })
+})
+
+test('it says that a stream which breaks off is lost, and goes on from the last id', async () => {
+  const broken = new ReadableStream({
+    async pull(controller) {
+      controller.enqueue(new TextEncoder().encode('id: 1\ndata: a\n\n'))
+      await Promise.resolve()
+      controller.error(Object.assign(new Error('in the words of the runtime'), { code: 'ECONNRESET' }))
+    },
+  })
+  const headers = { 'Content-Type': 'text/event-stream' }
+  const { urls, fetch } = hub(new Response(broken, { headers }), stream(''), failed(204))
+  const { io, err } = commandIo({ fetch, isErrorTerminal: true })
+  expect(await runSubscribe(['x'], io)).toBe(0)
+  expect(err()).toBe(
+    `${connected}cinnabar subscribe: http://127.0.0.1:3000 is lost: the connection was closed; trying again in 1000 ms\n${connected}`,
+  )
+  expect(urls).toHaveLength(3)
 })
 
 describe('it stops with 1', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { firstLine, printable, printableJson, quoted } from '../../src/command/printable.ts'
+import { firstLine, printable, printableJson, quoted, quotedName } from '../../src/command/printable.ts'
 
 describe('S16 text from elsewhere', () => {
   test.each([
@@ -28,6 +28,12 @@ describe('S16 text from elsewhere', () => {
     expect(firstLine('\n  no such\x1b[2J topic \r\nmore', 80)).toBe('no such\\u001b[2J topic')
     expect(firstLine('x'.repeat(100), 10)).toBe(`${'x'.repeat(10)}…`)
     expect(firstLine('', 10)).toBe('')
+  })
+
+  test('is not repeated where it may be a token', () => {
+    expect(quotedName('sevre', 'that')).toBe('"sevre"')
+    for (const word of ['', 'a.b.c', 'a b', '\x1b', 'x'.repeat(21)])
+      expect(quotedName(word, 'that')).toBe('that')
   })
 
   test('is quoted in one line', () => {

@@ -3,7 +3,7 @@ import { createServer, type Socket } from 'node:net'
 import { binaryPath, startHub, until } from '../support/binary.ts'
 import { bareEnv, runCommand } from '../support/run-command.ts'
 
-/** What a user reads when something outside of the program goes wrong: one line, in words, and no source. */
+/** Something outside of the program goes wrong, and the user reads one line of words and no source. */
 
 const source = /\$bunfs|\bat \w|=>|Bun v|verbose|\bundefined\b|Is the computer/
 
@@ -152,6 +152,7 @@ describe('files', () => {
         1,
         'the standard input cannot be read: it is not UTF-8 text\n',
       ])
+      await shell(`rmdir ${folder.out.trim()}`)
     },
   )
 })

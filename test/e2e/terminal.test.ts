@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { metric, type RunningHub, startHub, until } from '../support/binary.ts'
-import { publish } from '../support/publisher.ts'
+import { publish, publisherToken } from '../support/publisher.ts'
 import { bareEnv, runCommand, startCommand } from '../support/run-command.ts'
 import { openTerminal } from '../support/terminal.ts'
 import { tokenFor } from '../support/tokens.ts'
@@ -125,6 +125,30 @@ describe('subscribe', () => {
     expect((await runCommand(elsewhere, '/tmp')).err).toContain(
       '404: not found; give the URL of the hub with --hub',
     )
+  })
+})
+
+describe('a progress bar stays on one line', () => {
+  test.each([
+    [40, 'xterm'],
+    [25, 'xterm'],
+    [10, 'xterm'],
+    [200, 'xterm'],
+    [40, 'dumb'],
+    [10, 'dumb'],
+  ])('of %d columns under TERM=%s', async (columns, TERM) => {
+    const env = { CINNABAR_TOKEN: await publisherToken(), TERM }
+    const run = `"$C" bench publish --publishers 1 --duration 300ms --warmup 0 --hub ${hub.url} >/dev/null`
+    await using terminal = openTerminal(run, { columns, env })
+    expect(await terminal.exited).toBe(0)
+    const shown = terminal.screen()
+    expect(shown).not.toContain('\n')
+    if (TERM === 'dumb') expect(shown).not.toMatch(/[^\r -~]/)
+    const pieces = shown.split(/\r(?:\x1b\[K)?/).filter((piece) => piece !== '')
+    expect(pieces.length).toBeGreaterThan(1)
+    for (const piece of pieces) expect(piece.length).toBeLessThan(columns)
+    // The bar is gone when the run is over.
+    expect(shown).toEndWith(TERM === 'dumb' ? ' \r' : '\r\x1b[K')
   })
 })
 

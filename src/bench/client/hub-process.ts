@@ -109,10 +109,10 @@ export function parseListening(line: string): Addresses | null {
   return { hub: hubs[0] ?? '', hubs, admin: typeof admin === 'string' ? admin : null }
 }
 
-/** What a line of the log says, or the line where it is none. */
+/** The message of an error in the log; any other line as it is. */
 function messageIn(line: string): string {
-  const { message } = fieldsOf(line)
-  return typeof message === 'string' ? message : line
+  const { level, message } = fieldsOf(line)
+  return level === 'error' && typeof message === 'string' ? message : line
 }
 
 function fieldsOf(line: string): Readonly<Record<string, unknown>> {

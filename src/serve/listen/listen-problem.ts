@@ -15,7 +15,7 @@ export class ListenProblem extends Error {
   }
 }
 
-/** What was thrown while an address of the setting was taken, in words. Looks names up where there is one. */
+/** Puts an error of listening on an address of the setting in words. Looks the name up where there is one. */
 export async function listenProblem(
   setting: string,
   address: Address,
