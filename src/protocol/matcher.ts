@@ -47,6 +47,6 @@ function compileExact(pattern: string): Matcher['test'] {
 }
 
 function compileUrl(pattern: string, hub: HubLocation): Matcher['test'] {
-  const test = compileUrlPattern(pattern, hub)
+  const { test } = compileUrlPattern(pattern, hub)
   return (topic, url = parseTopicUrl(topic, hub)) => url !== null && test(url)
 }

@@ -1,29 +1,42 @@
-import { translateGroup } from './group.ts'
+import { compileAutomaton } from './automaton.ts'
+import {
+  alphabet,
+  type CharacterSet,
+  characterSet,
+  type Expression,
+  one,
+  repeat,
+  sequence,
+  text,
+} from './expression.ts'
+import { readGroup } from './group.ts'
 import { type ComponentRules, type Part, parseParts } from './part.ts'
-import { compileLinear, type LinearSource, quote } from './regexp.ts'
 
 /** The test of one component of a URL. `cost` orders tests, the cheapest first. */
 export interface ComponentTest {
   readonly cost: 'free' | 'comparison' | 'walk' | 'regexp'
+  /** What it holds and costs, as `Matcher.weight` counts it. */
+  readonly weight: number
   test(text: string): boolean
 }
 
 /**
  * Compiles the pattern of one component. Most patterns are fixed text with a few groups, and plain string
- * operations test them in linear time, several times faster than the engine. Throws `invalid-matcher`.
+ * operations test them in linear time, several times faster than an automaton. Throws `invalid-matcher`, also when
+ * it would be heavier than `weightMax`.
  */
-export function compileComponent(pattern: string, rules: ComponentRules): ComponentTest {
+export function compileComponent(pattern: string, rules: ComponentRules, weightMax: number): ComponentTest {
   const parts = parseParts(pattern, rules)
   const steps = stepsOf(parts)
   if (steps !== null) {
     const [first] = steps
-    if (steps.length === 1 && first === ANY) return { cost: 'free', test: () => true }
+    if (steps.length === 1 && first === ANY) return { cost: 'free', weight: 0, test: () => true }
     if (steps.length === 0) return comparison('')
     if (steps.length === 1 && typeof first === 'string') return comparison(first)
     if (!steps.includes(SEGMENT)) return glob(steps)
     if (isWalkable(steps, rules.delimiter)) return walk(steps, rules.delimiter)
   }
-  return { cost: 'regexp', test: compileLinear(regexpOf(parts, rules.delimiter)) }
+  return regexp(parts, rules.delimiter, weightMax)
 }
 
 const SEGMENT = Symbol('one or more characters that are not the delimiter')
@@ -53,7 +66,7 @@ function addText(steps: Step[], text: string): void {
 }
 
 function comparison(expected: string): ComponentTest {
-  return { cost: 'comparison', test: (text) => text === expected }
+  return { cost: 'comparison', weight: 0, test: (text) => text === expected }
 }
 
 /** Texts with stars between. The earliest place of each text is always good enough, so nothing is retried. */
@@ -75,7 +88,7 @@ function glob(steps: readonly Step[]): ComponentTest {
     }
     return at <= end
   }
-  return { cost: 'walk', test }
+  return { cost: 'walk', weight: steps.length, test }
 }
 
 /** Whether each segment can only end at the next delimiter, and a star only stands at the end. */
@@ -98,7 +111,7 @@ function walk(steps: readonly Step[], delimiter: string): ComponentTest {
     }
     return at === text.length
   }
-  return { cost: 'walk', test }
+  return { cost: 'walk', weight: steps.length, test }
 }
 
 function segmentEnd(text: string, start: number, delimiter: string): number {
@@ -106,43 +119,64 @@ function segmentEnd(text: string, start: number, delimiter: string): number {
   return end === -1 ? text.length : end
 }
 
-/** URL Pattern standard, "generate a regular expression and name list". Captures are of no interest. */
-function regexpOf(parts: readonly Part[], delimiter: string): LinearSource {
-  let text = ''
-  let weight = 0
-  for (const part of parts) {
-    const source = partRegexp(part, delimiter)
-    text += source.text
-    weight += source.weight
+/**
+ * A pattern that needs an automaton (URL Pattern standard, "generate a regular expression and name list"; captures
+ * are of no interest). Fixed text at its ends is compared, which most topics do not get past.
+ */
+function regexp(parts: readonly Part[], delimiter: Delimiter, weightMax: number): ComponentTest {
+  const head = fixedText(parts[0])
+  const tail = fixedText(parts.at(-1))
+  const between = parts.slice(head === '' ? 0 : 1, tail === '' ? undefined : -1)
+  const expression = sequence(between.map((part) => partExpression(part, delimiter)))
+  const matches = compileAutomaton(expression, weightMax)
+  const test = (text: string): boolean => {
+    const end = text.length - tail.length
+    return (
+      end >= head.length && text.startsWith(head) && text.endsWith(tail) && matches(text, head.length, end)
+    )
   }
-  return { text, weight }
+  return { cost: 'regexp', weight: expression.weight, test }
 }
 
-function partRegexp(part: Part, delimiter: string): LinearSource {
-  const { modifier } = part
-  const { text, weight } = bodyOf(part, delimiter)
-  const prefix = quote(part.prefix)
-  const suffix = quote(part.suffix)
-  const once = prefix.weight + weight + suffix.weight
-  if (modifier === '' || modifier === '?' || part.prefix + part.suffix === '') {
-    return { text: `(?:${prefix.text}${text}${suffix.text})${modifier}`, weight: once }
-  }
-  const more = `(?:${suffix.text}${prefix.text}${text})*`
-  const optional = modifier === '*' ? '?' : ''
-  return { text: `(?:${prefix.text}${text}${more}${suffix.text})${optional}`, weight: 2 * once }
+function fixedText(part: Part | undefined): string {
+  return part?.kind === 'fixed' && part.modifier === '' ? part.value : ''
 }
 
-function bodyOf(part: Part, delimiter: string): LinearSource {
+function partExpression(part: Part, delimiter: Delimiter): Expression {
+  const once = sequence([text(part.prefix), bodyOf(part, delimiter), text(part.suffix)])
+  switch (part.modifier) {
+    case '':
+      return once
+    case '?':
+      return repeat(once, 0, 1)
+    case '*':
+      return repeat(once, 0, Number.POSITIVE_INFINITY)
+    case '+':
+      return repeat(once, 1, Number.POSITIVE_INFINITY)
+    default:
+      return part.modifier satisfies never
+  }
+}
+
+function bodyOf(part: Part, delimiter: Delimiter): Expression {
   switch (part.kind) {
     case 'fixed':
-      return quote(part.value)
+      return text(part.value)
     case 'regexp':
-      return translateGroup(part.value)
+      return readGroup(part.value)
     case 'any':
-      return { text: '(?:.*)', weight: 1 }
+      return repeat(one(allBut['']), 0, Number.POSITIVE_INFINITY)
     case 'segment':
-      return { text: delimiter === '' ? '(?:.+)' : `(?:[^${delimiter}]+)`, weight: 1 }
+      return repeat(one(allBut[delimiter]), 1, Number.POSITIVE_INFINITY)
     default:
       return part.kind satisfies never
   }
+}
+
+type Delimiter = ComponentRules['delimiter']
+
+const allBut: Readonly<Record<Delimiter, CharacterSet>> = {
+  '': characterSet(alphabet),
+  '.': characterSet(alphabet.replace('.', '')),
+  '/': characterSet(alphabet.replace('/', '')),
 }

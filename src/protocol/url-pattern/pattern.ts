@@ -6,6 +6,7 @@
 
 import { ProtocolError } from '../error.ts'
 import { type HubLocation, urlPath } from '../topic.ts'
+import { WEIGHT_MAX } from './automaton.ts'
 import { type ComponentTest, compileComponent } from './component.ts'
 import type { ComponentRules } from './part.ts'
 import { readPatternString } from './string.ts'
@@ -38,27 +39,58 @@ export function parseTopicUrl(topic: string, hub: HubLocation): TopicUrl | null 
   }
 }
 
+/** A compiled pattern. */
+export interface UrlPatternTest {
+  /** What it holds and costs, as `Matcher.weight` counts it. */
+  readonly weight: number
+  readonly test: (url: TopicUrl) => boolean
+}
+
 /**
  * Compiles a pattern to a test of topics. Throws `invalid-matcher` when it is no URL pattern, when it needs
- * more than a linear engine can do (MAT-35), or when its scheme is out of bounds.
+ * more than a linear engine can do (MAT-35), when its scheme is out of bounds, or when it would be heavier than
+ * `weightMax`.
  */
-export function compileUrlPattern(pattern: string, hub: HubLocation): (url: TopicUrl) => boolean {
+export function compileUrlPattern(pattern: string, hub: HubLocation, weightMax = WEIGHT_MAX): UrlPatternTest {
   const written = readPatternString(pattern)
   checkProtocol(written.protocol)
+  if (countGroups(pattern) > weightMax) throw refusal('has too many groups')
   const native = parseNative(pattern, hub)
-  const protocol = compileComponent(native.protocol, plain)
+  const compile = (text: string, rules: ComponentRules) => compileComponent(text, rules, weightMax)
+  const protocol = compile(native.protocol, plain)
   const isSpecial = specialSchemes.some((scheme) => protocol.test(scheme))
-  return testInOrder([
+  const components: readonly Component[] = [
     ['protocol', protocol],
-    ['hostname', compileComponent(native.hostname, hostname)],
-    ['port', compileComponent(native.port, plain)],
-    ['pathname', isSpecial ? compileComponent(native.pathname, path) : opaquePath(native, written.pathname)],
-    ['search', writtenOr(native.search, written.search, isSpecial ? encodeSpecialSearch : encodeSearch)],
-    ['hash', writtenOr(native.hash, written.hash, encodeHash)],
-    ['username', compileComponent(native.username, plain)],
-    ['password', compileComponent(native.password, plain)],
-  ])
+    ['hostname', compile(native.hostname, hostname)],
+    ['port', compile(native.port, plain)],
+    [
+      'pathname',
+      isSpecial
+        ? compile(native.pathname, path)
+        : compile(...writtenOr(native.pathname, written.pathname, encodePath)),
+    ],
+    [
+      'search',
+      compile(...writtenOr(native.search, written.search, isSpecial ? encodeSpecialSearch : encodeSearch)),
+    ],
+    ['hash', compile(...writtenOr(native.hash, written.hash, encodeHash))],
+    ['username', compile(native.username, plain)],
+    ['password', compile(native.password, plain)],
+  ]
+  const weight = components.reduce((sum, [, component]) => sum + component.weight, BASE_WEIGHT)
+  if (weight > weightMax) throw refusal('is too large')
+  return { weight, test: testInOrder(components) }
 }
+
+/** One that needs nothing but comparisons holds about a kilobyte. */
+const BASE_WEIGHT = 4
+
+/** What the native constructor takes grows with their square: 2,000 take it 10 ms. */
+function countGroups(pattern: string): number {
+  return pattern.match(/[*:({]/g)?.length ?? 0
+}
+
+type Component = readonly [keyof TopicUrl, ComponentTest]
 
 const specialSchemes = ['https', 'http', 'wss', 'ws', 'ftp', 'file']
 
@@ -99,12 +131,8 @@ function parseRelative(pattern: string, hub: HubLocation): URLPattern {
   }
 }
 
-function opaquePath(native: URLPattern, written: string | null): ComponentTest {
-  return writtenOr(native.pathname, written, encodePath)
-}
-
 /**
- * Compiles a component as it was written, if it was. What the native implementation of Bun 1.4.5 says of it is
+ * The pattern of a component as it was written, if it was, with its rules. What the native implementation of Bun 1.4.5 says of it is
  * not always right: it loses the start of an opaque path (`foo:///.well-known/x` becomes `well-known/x`), and a
  * question mark or number sign where a piece of search or hash starts with one.
  */
@@ -112,10 +140,8 @@ function writtenOr(
   native: string,
   written: string | null,
   canonical: ComponentRules['canonical'],
-): ComponentTest {
-  return written === null
-    ? compileComponent(native, plain)
-    : compileComponent(written, { ...plain, canonical })
+): [pattern: string, rules: ComponentRules] {
+  return written === null ? [native, plain] : [written, { ...plain, canonical }]
 }
 
 /**
@@ -157,9 +183,7 @@ function pathnameOf(url: URL): string {
 
 const costs: readonly ComponentTest['cost'][] = ['free', 'comparison', 'walk', 'regexp']
 
-function testInOrder(
-  components: readonly (readonly [keyof TopicUrl, ComponentTest])[],
-): (url: TopicUrl) => boolean {
+function testInOrder(components: readonly Component[]): UrlPatternTest['test'] {
   const needed = components.filter(([, { cost }]) => cost !== 'free')
   const ordered = needed.toSorted(([, a], [, b]) => costs.indexOf(a.cost) - costs.indexOf(b.cost))
   return (url) => {

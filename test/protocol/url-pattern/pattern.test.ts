@@ -7,7 +7,7 @@ const hub = hubLocation('https://hub.example.com/.well-known/mercure')
 
 function matches(pattern: string, topic: string): boolean {
   const url = parseTopicUrl(topic, hub)
-  return url !== null && compileUrlPattern(pattern, hub)(url)
+  return url !== null && compileUrlPattern(pattern, hub).test(url)
 }
 
 function isRefused(pattern: string): boolean {
@@ -201,7 +201,7 @@ describe('regexp groups mean what they mean in ECMAScript', () => {
     test(`(${group})`, () => {
       const pattern = `https://e.com/(${group})`
       const native = new URLPattern(pattern)
-      const compiled = compileUrlPattern(pattern, hub)
+      const compiled = compileUrlPattern(pattern, hub).test
       const seeds = ['a', 'b', 'abc', 'ABC', 'aB', 'Ab', '12', '2024-05', 'AF', '~-', 'aa', 'aaa', '', '$.^|']
       const examples = seeds.map((seed): [string] => [seed])
       fc.assert(
@@ -301,7 +301,7 @@ describe('differential', () => {
           const native = nativePattern(pattern)
           if (native === null) return void expect(isRefused(pattern)).toBe(true)
           if (isMisread(pattern)) return
-          const compiled = compileUrlPattern(pattern, hub)
+          const compiled = compileUrlPattern(pattern, hub).test
           for (const path of [`/${random}`, near(written, piece), near(written, random.slice(0, 3))]) {
             const topic = topicFrom + path + topicEnd
             const url = parseTopicUrl(topic, hub)
