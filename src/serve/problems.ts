@@ -1,4 +1,5 @@
-import type { Settings } from '../config/load.ts'
+import { refusedFeatures } from '../config/later.ts'
+import { describeProblem, type Settings } from '../config/load.ts'
 import { readCertificate } from './certificate.ts'
 import { retention } from './rules.ts'
 
@@ -8,16 +9,7 @@ import { retention } from './rules.ts'
  */
 export function startProblems(settings: Settings): readonly string[] {
   const attempts = [() => retention(settings), () => readCertificate(settings.tls)]
-  return [...unsupported(settings), ...attempts.flatMap(problemOf)]
-}
-
-/** Settings that this version knows and cannot carry out yet, a line each: none is ignored in silence. */
-export function unsupported({ transport, hub }: Settings): readonly string[] {
-  const later: readonly (readonly [boolean, string])[] = [
-    [transport === 'redis', 'transport: redis is not part of this version'],
-    [hub.legacy !== 'off', 'hub.legacy: the 0.x generation is not part of this version'],
-  ]
-  return later.filter(([isAsked]) => isAsked).map(([, text]) => text)
+  return [...refusedFeatures(settings).map(describeProblem), ...attempts.flatMap(problemOf)]
 }
 
 function problemOf(attempt: () => unknown): readonly string[] {
