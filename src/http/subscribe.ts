@@ -43,16 +43,17 @@ export async function subscribeHead(
   options: SubscribeOptions,
   headers: Headers,
 ): Promise<Response> {
-  await accept(exchange, options, headers)
+  const { counted } = await accept(exchange, options, headers)
+  options.counts.remove(counted)
   return new Response(null, { headers })
 }
 
-/** What was asked for and may be had. */
+/** What was asked for and may be had. It is counted: it is taken off again when nothing comes of it. */
 interface Asked {
   readonly matchers: readonly Matcher[]
   readonly identity: Identity
   readonly cursor: Cursor
-  readonly address: string | null
+  readonly counted: Counted
 }
 
 /** The checks in their order; then the fields of the answer are set. */
@@ -66,24 +67,30 @@ async function accept(exchange: Exchange, options: SubscribeOptions, headers: He
     refuseLarge(matchers, identity, options.announcementBytesMax)
   }
   const address = options.counts.needsAddress ? exchange.address() : null
-  options.counts.check(address, identity.holder)
-  const cursor = await options.hub.locate(lastEventId)
-  for (const [name, value] of Object.entries(streamFields)) headers.set(name, value)
-  for (const [name, value] of Object.entries(dialect.cursorFields(cursor.lastEventId)))
-    headers.set(name, value)
-  return { matchers, identity, cursor, address }
+  const counted = options.counts.add(address, identity.holder)
+  try {
+    const cursor = await options.hub.locate(lastEventId)
+    for (const [name, value] of Object.entries(streamFields)) headers.set(name, value)
+    for (const [name, value] of Object.entries(dialect.cursorFields(cursor.lastEventId)))
+      headers.set(name, value)
+    return { matchers, identity, cursor, counted }
+  } catch (error) {
+    options.counts.remove(counted)
+    throw error
+  }
 }
 
 /**
  * What ties a stream to the hub, from its first byte to its end: its subscriber, its place in the counts, and the
- * time at which it ends. Lives as long as the stream, so what it needed to begin is given up.
+ * time at which it ends. Lives as long as the stream, so what it needed to begin is given up. A connection that is gone
+ * before its answer ends the stream as well, which then never began.
  */
 class Registration implements StreamOwner, Due {
   readonly #exchange: Exchange
   readonly #options: SubscribeOptions
   #asked: Asked | null
   #subscriber: Subscriber | null = null
-  #counted: Counted | null = null
+  #counted: Counted | null
   #ending: 'expired' | 'lifetime' = 'lifetime'
   dueAt = Number.POSITIVE_INFINITY
   place = -1
@@ -91,6 +98,7 @@ class Registration implements StreamOwner, Due {
   constructor(exchange: Exchange, asked: Asked, options: SubscribeOptions) {
     this.#exchange = exchange
     this.#asked = asked
+    this.#counted = asked.counted
     this.#options = options
   }
 
@@ -98,10 +106,9 @@ class Registration implements StreamOwner, Due {
     const asked = this.#asked
     if (asked === null) return
     this.#asked = null
-    const { hub, counts } = this.#options
+    const { hub } = this.#options
     // The heartbeat takes its place, until the connection waits for another request.
     this.#exchange.idleTimeout(0)
-    this.#counted = counts.add(asked.address, asked.identity.holder)
     this.#subscriber = hub.subscribe(asked.matchers, asked.identity, asked.cursor, stream)
     if (!this.#subscriber.isEnded) this.#endOnTime(asked.identity)
   }

@@ -5,6 +5,7 @@ import { Edge, type EdgeOptions } from '../../src/http/edge.ts'
 import { SubscriberCount } from '../../src/http/subscriber-count.ts'
 import { type EdgeParts, edgeOptions, publishRate, subscriberLimits } from '../../src/serve/edge-options.ts'
 import { after, inLaterTurn } from '../../src/serve/loop.ts'
+import { EventStream } from '../../src/stream/event-stream.ts'
 import { OpenStreams } from '../../src/stream/open-streams.ts'
 import { MemoryTransport } from '../../src/transport/memory/transport.ts'
 import { HubFixture, location } from '../support/hub.ts'
@@ -45,7 +46,8 @@ async function arrange(flags: readonly string[] = []) {
     clock: () => now++,
   })
   const current = { options: made() }
-  return { edge: new Edge(() => current.options), answers, problems, current, made }
+  const { counts } = parts
+  return { edge: new Edge(() => current.options), answers, problems, current, made, counts, hub }
 }
 
 const get = () => new Request(`${location.url}?match=a`)
@@ -153,5 +155,19 @@ describe('the dialect of a request', () => {
     await fields('match=a')
     await fields('match=earlier')
     expect([askedTimes(), answers.length]).toEqual([2, 2])
+  })
+})
+
+describe('SUB-33 a stream is counted from the moment that it may be had', () => {
+  test('and not any more when its connection is gone before the answer', async () => {
+    const { edge, counts, hub } = await arrange(['--limits-subscribers', '1'])
+    const stream = await edge.subscribe(get(), null)
+    expect(counts.total).toBe(1)
+    expect(await edge.subscribe(get(), null)).toMatchObject({ status: 429 })
+    if (!(stream instanceof EventStream)) throw new Error('no stream')
+    stream.cancel()
+    stream.cancel()
+    expect([counts.total, hub.subscriberCount]).toEqual([0, 0])
+    expect(await edge.subscribe(get(), null)).toBeInstanceOf(EventStream)
   })
 })
