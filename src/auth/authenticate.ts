@@ -6,12 +6,13 @@ import {
   parseAuthorizationDetails,
 } from '../protocol/grant.ts'
 import type { HubLocation } from '../protocol/topic.ts'
+import { type Drive, finish } from '../protocol/work.ts'
 import { claimChecks, legacyClaimChecks, type TokenFailure } from './claim-checks.ts'
 import { IdentityCache } from './identity-cache.ts'
 import { type Issuer, openIssuers } from './issuers.ts'
 import type { Outside } from './key-set.ts'
 import type { IssuerSettings, Role } from './keys.ts'
-import { isCurrentGeneration, keysOf, readToken } from './token.ts'
+import { isCurrentGeneration, keysOf, readToken, type Token } from './token.ts'
 import {
   type Case,
   type Explanation,
@@ -60,6 +61,10 @@ export interface AuthenticatorOptions {
   readonly clock: () => number
   /** Identities remembered at most. Zero remembers none. */
   readonly cacheEntries: number
+  /** Bytes that they hold at most, in sum. */
+  readonly cacheBytes: number
+  /** Drives what may take longer than a few milliseconds. Without one it is done in one go. */
+  readonly drive?: Drive | undefined
   readonly legacy?: LegacyTokens | undefined
   /** Told about each refused token. */
   readonly onFailure?: ((failure: TokenFailure) => void) | undefined
@@ -101,7 +106,7 @@ class CachingAuthenticator implements Authenticator {
   constructor(options: AuthenticatorOptions, issuers: readonly Issuer[]) {
     this.#options = options
     this.#issuers = new Map(issuers.map((issuer) => [issuer.id, issuer]))
-    this.#cache = new IdentityCache(options.cacheEntries)
+    this.#cache = new IdentityCache(options.cacheEntries, options.cacheBytes)
   }
 
   authenticate(token: string, role: Role, audience: string): Identity | Promise<Identity> {
@@ -156,7 +161,9 @@ class CachingAuthenticator implements Authenticator {
     const revision = source?.revision ?? 0
     try {
       const identity = await verify(opened)
-      if (source !== null) this.#cache.add(key, { identity, source, revision })
+      if (opened !== null && source !== null) {
+        this.#cache.add(key, { identity, source, revision, bytes: bytesOf(opened.token, identity) })
+      }
       return identity
     } catch (error) {
       const failure = failureOf(error)
@@ -169,17 +176,27 @@ class CachingAuthenticator implements Authenticator {
   #open(compact: string, role: Role, audience: string): Case | null {
     const token = readToken(compact)
     if (token === null) return null
-    const { legacy, hub, limits, clock } = this.#options
+    const { legacy, hub, limits, clock, drive = finish } = this.#options
     const expected = { issuers: this.#issuers, implicitIssuer: null, role, audience, now: clock() }
     if (legacy === undefined || isCurrentGeneration(token)) {
       const claim = token.claims.authorization_details
-      const rights = () => ({ grants: parseAuthorizationDetails(claim, hub, limits) })
+      const rights = async () => ({ grants: await drive(parseAuthorizationDetails(claim, hub, limits)) })
       return { token, expected, checks: claimChecks, rights }
     }
     const implicitIssuer = this.#issuers.get(legacy.issuer ?? '') ?? null
     const rights = () => legacy.read(token.claims)
     return { token, expected: { ...expected, implicitIssuer }, checks: legacyClaimChecks, rights }
   }
+}
+
+/**
+ * At most what an identity holds, in bytes: 250 for each matcher beside its weight, two for each character of the
+ * token, which all texts stood in, and sixteen where the JSON of payloads stood in it.
+ */
+function bytesOf({ compact }: Token, { grants, weight }: Identity): number {
+  const matchers = grants.reduce((sum, { topics }) => sum + topics.length, 0)
+  const perCharacter = grants.some(({ payload }) => payload !== null) ? 16 : 2
+  return 1000 + perCharacter * compact.length + 250 * matchers + 256 * weight
 }
 
 function failureOf(error: unknown): TokenFailure | null {

@@ -7,6 +7,8 @@ import { hubApp } from '../http/app.ts'
 import type { EdgeOptions } from '../http/edge.ts'
 import { SubscriberCount } from '../http/subscriber-count.ts'
 import type { Hub } from '../hub/hub.ts'
+import { MatcherPool } from '../hub/matcher-pool.ts'
+import { Pace } from '../hub/pace.ts'
 import { hubLocation } from '../protocol/topic.ts'
 import { OpenStreams } from '../stream/open-streams.ts'
 import { Counters } from '../telemetry/counters.ts'
@@ -17,7 +19,7 @@ import { type EdgeParts, edgeOptions, publishRate, subscriberLimits } from './ed
 import { makeHub } from './hub.ts'
 import { haveSameKeys, openKeys } from './keys.ts'
 import { Listeners } from './listeners.ts'
-import { after, inLaterTurn, monotonic } from './loop.ts'
+import { after, inLaterTurn, monotonic, processLoop } from './loop.ts'
 import { metricSources } from './metric-sources.ts'
 import { planReload } from './reload.ts'
 import { makeStore } from './store.ts'
@@ -65,7 +67,8 @@ export class Server {
     const location = hubLocation(hubUrl(settings))
     const counters = new Counters()
     const events = new EventLog(log)
-    const authenticator = await openKeys(settings, location, counters, log)
+    const pace = new Pace(processLoop)
+    const authenticator = await openKeys(settings, location, counters, log, pace.drive)
     const hub = makeHub(settings, store, location, (event) => {
       counters.observe(event)
       events.observe(event)
@@ -78,6 +81,8 @@ export class Server {
       streams,
       authenticator,
       counts: new SubscriberCount(subscriberLimits(settings)),
+      matchers: new MatcherPool(location, settings.limits.patternWeightTotal),
+      drive: pace.drive,
       rate: publishRate(settings),
       health: health(() => hub.check()),
       onUnexpected: (error) => log.error('unexpected error', { error: String(error), stack: stackOf(error) }),
@@ -89,7 +94,7 @@ export class Server {
       const opened = hub.open()
       // Whoever awaits it hears of its failure.
       opened.catch(() => {})
-      const sources = metricSources(settings, store, hub, streams, counters)
+      const sources = metricSources(settings, store, hub, streams, parts.matchers, pace, counters)
       await server.#listeners.open(
         { hub: () => hubApp(() => server.#edge), admin: () => adminApp(parts.health, sources) },
         opened,
@@ -146,9 +151,9 @@ export class Server {
 
   /** The same issuers keep their authenticator, with the keys it has loaded and what it has verified. */
   async #reloadKeys(settings: Settings): Promise<Authenticator> {
-    const { authenticator, location } = this.#parts
+    const { authenticator, location, drive } = this.#parts
     if (!haveSameKeys(this.#settings, settings)) {
-      return await openKeys(settings, location, this.#counters, this.#log)
+      return await openKeys(settings, location, this.#counters, this.#log, drive)
     }
     authenticator.refresh()
     return authenticator
@@ -164,6 +169,7 @@ export class Server {
     this.#settings = settings
     if (before.authenticator !== authenticator) before.authenticator.close()
     before.counts.limits = subscriberLimits(settings)
+    before.matchers.weightMax = settings.limits.patternWeightTotal
     before.streams.heartbeatMs = settings.hub.heartbeat
     this.#log.level = settings.log.level
   }

@@ -119,6 +119,7 @@ describe('SUB-33 what was counted and came to nothing leaves room', () => {
       })
       await nobody(hub)
       await expectRoomFor(hub, 5, null)
+      await until('no weight', async () => (await metric(hub, 'cinnabar_pattern_weight')) === 0)
     })
   }
 
