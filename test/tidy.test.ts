@@ -15,7 +15,7 @@ interface Room {
 }
 
 const rooms: Readonly<Record<string, Room>> = {
-  'protocol/': { own: ['protocol/'], outside: ['valibot', 're2js'] },
+  'protocol/': { own: ['protocol/'], outside: ['valibot'] },
   'hub/': { own: ['protocol/', 'hub/'], outside: [] },
   'stream/': { own: ['stream/', 'types:hub/', 'hub/loop.ts', 'protocol/'], outside: ['@elysiajs/stream'] },
   'transport/': { own: ['transport/', 'hub/', 'protocol/'], outside: ['bun:sqlite', 'node:fs'] },
@@ -77,7 +77,6 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   '@elysiajs/stream': ['stream/event-stream.ts'],
   'node:crypto': ['auth/keys.ts', 'serve/listen/certificate.ts'],
   'bun:ffi': ['serve/libc.ts'],
-  re2js: ['protocol/url-pattern/regexp.ts'],
 }
 
 const root = new URL('../', import.meta.url).pathname

@@ -22,6 +22,10 @@ export interface Snapshot {
   /** Zero is none. */
   readonly memoryLimitBytes: number
   readonly loopLagSeconds: number
+  /** What the patterns of all streams and their tokens weigh. */
+  readonly patternWeight: number
+  /** Work that was left for later turns of the event loop. */
+  readonly workWaiting: number
 }
 
 /** The page of metrics. Names that dashboards for Mercure hubs know keep their meaning. */
@@ -127,6 +131,8 @@ const levels: readonly Row<Level>[] = [
   ['cinnabar_pending_bytes', 'Bytes accepted and not dispatched yet', ({ hub }) => hub.pendingBytes],
   ['cinnabar_routing_topics', 'Exact topics that somebody reads', ({ hub }) => hub.topics],
   ['cinnabar_routing_patterns', 'Distinct patterns that somebody reads', ({ hub }) => hub.patterns],
+  ['cinnabar_pattern_weight', 'What the patterns of all streams weigh', ({ patternWeight }) => patternWeight],
+  ['cinnabar_work_waiting', 'Requests whose patterns take several turns', ({ workWaiting }) => workWaiting],
   ['cinnabar_routing_cache_entries', 'Topics remembered with their patterns', ({ hub }) => hub.remembered],
   ['cinnabar_history_rows', 'Updates kept', ({ history }) => history?.rows ?? null],
   ['cinnabar_history_bytes', 'Stored bytes of the updates kept', ({ history }) => history?.bytes ?? null],

@@ -1,12 +1,13 @@
 import { ProtocolError } from '../protocol/error.ts'
 import type { GrantLimits, Identity } from '../protocol/grant.ts'
 import type { HubLocation } from '../protocol/topic.ts'
+import { type Drive, finish } from '../protocol/work.ts'
 import type { TokenFailure } from './claim-checks.ts'
 import { IdentityCache } from './identity-cache.ts'
 import { type Issuer, openIssuers } from './issuers.ts'
 import type { Outside } from './key-set.ts'
 import type { IssuerSettings, Role } from './keys.ts'
-import { keysOf, readToken } from './token.ts'
+import { keysOf, readToken, type Token } from './token.ts'
 import { currentProfile, profileOf, type TokenProfile } from './token-profile.ts'
 import {
   type Case,
@@ -47,6 +48,10 @@ export interface AuthenticatorOptions {
   readonly clock: () => number
   /** Identities remembered at most. Zero remembers none. */
   readonly cacheEntries: number
+  /** Bytes that they hold at most, in sum. */
+  readonly cacheBytes: number
+  /** Drives what may take longer than a few milliseconds. Without one it is done in one go. */
+  readonly drive?: Drive | undefined
   /** Of the 0.x generation, where the configuration allows its tokens. Asked about those that are not of 1.0. */
   readonly legacy?: readonly TokenProfile[] | undefined
   /** Told about each refused token. */
@@ -90,8 +95,8 @@ class CachingAuthenticator implements Authenticator {
   constructor(options: AuthenticatorOptions, issuers: readonly Issuer[]) {
     this.#options = options
     this.#issuers = new Map(issuers.map((issuer) => [issuer.id, issuer]))
-    this.#profile = currentProfile(options.hub, options.limits)
-    this.#cache = new IdentityCache(options.cacheEntries)
+    this.#profile = currentProfile(options.hub, options.limits, options.drive ?? finish)
+    this.#cache = new IdentityCache(options.cacheEntries, options.cacheBytes)
   }
 
   authenticate(token: string, role: Role, audience: string): Identity | Promise<Identity> {
@@ -146,7 +151,9 @@ class CachingAuthenticator implements Authenticator {
     const revision = source?.revision ?? 0
     try {
       const identity = await verify(opened)
-      if (source !== null) this.#cache.add(key, { identity, source, revision })
+      if (opened !== null && source !== null) {
+        this.#cache.add(key, { identity, source, revision, bytes: bytesOf(opened.token, identity) })
+      }
       return identity
     } catch (error) {
       const failure = failureOf(error)
@@ -164,6 +171,16 @@ class CachingAuthenticator implements Authenticator {
     const expected = { issuers: this.#issuers, implicitIssuer, role, audience, now: clock() }
     return { token, expected, profile }
   }
+}
+
+/**
+ * At most what an identity holds, in bytes: 250 for each matcher beside its weight, two for each character of the
+ * token, which all texts stood in, and sixteen where the JSON of payloads stood in it.
+ */
+function bytesOf({ compact }: Token, { grants, weight }: Identity): number {
+  const matchers = grants.reduce((sum, { topics }) => sum + topics.length, 0)
+  const perCharacter = grants.some(({ payload }) => payload !== null) ? 16 : 2
+  return 1000 + perCharacter * compact.length + 250 * matchers + 256 * weight
 }
 
 function failureOf(error: unknown): TokenFailure | null {

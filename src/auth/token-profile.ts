@@ -1,5 +1,6 @@
 import { type Grant, type GrantLimits, parseAuthorizationDetails } from '../protocol/grant.ts'
 import type { HubLocation } from '../protocol/topic.ts'
+import type { Drive } from '../protocol/work.ts'
 import { type ClaimCheck, claimChecks } from './claim-checks.ts'
 import { type Claims, isCurrentGeneration, type Token } from './token.ts'
 
@@ -11,8 +12,8 @@ export interface TokenProfile {
   readonly checks: readonly ClaimCheck[]
   /** Id of the issuer whose keys verify tokens that name no trusted issuer (LEG-14), or null: they are refused. */
   readonly implicitIssuer: string | null
-  /** Reads what the claims grant. Throws `invalid-token`. */
-  rights(claims: Claims): Rights
+  /** Reads what the claims grant. Throws or rejects with `invalid-token`. */
+  rights(claims: Claims): Rights | Promise<Rights>
 }
 
 /** All that a token grants. */
@@ -36,12 +37,14 @@ export function profileOf(
   return earlier.find((profile) => profile.recognizes(token)) ?? current
 }
 
-/** The 1.0 generation (sections 4.3 and 4.4). */
-export function currentProfile(hub: HubLocation, limits: GrantLimits): TokenProfile {
+/** The 1.0 generation (sections 4.3 and 4.4). `drive` reads what grants much. */
+export function currentProfile(hub: HubLocation, limits: GrantLimits, drive: Drive): TokenProfile {
   return {
     recognizes: isCurrentGeneration,
     checks: claimChecks,
     implicitIssuer: null,
-    rights: (claims) => ({ grants: parseAuthorizationDetails(claims.authorization_details, hub, limits) }),
+    rights: async (claims) => ({
+      grants: await drive(parseAuthorizationDetails(claims.authorization_details, hub, limits)),
+    }),
   }
 }

@@ -1,5 +1,5 @@
 import { ProtocolError } from '../protocol/error.ts'
-import type { Grant, Identity } from '../protocol/grant.ts'
+import { type Grant, grantsWeight, type Identity } from '../protocol/grant.ts'
 import type { TokenFailure } from './claim-checks.ts'
 import type { KeySource } from './key-source.ts'
 import { dateOf, type Expectation, issuerOf, keysOf, type Token } from './token.ts'
@@ -53,7 +53,7 @@ export async function verify(opened: Case | null): Promise<Identity> {
   // The key comes after the cheap checks, and patterns are compiled only for those who could sign them.
   const wrong = await signatureProblem(opened)
   if (wrong !== null) throw new TokenRefused('signature', wrong)
-  return identityOf(opened, readRights(opened))
+  return identityOf(opened, await readRights(opened))
 }
 
 /** Every check of `verify`, without stopping at the first failure. */
@@ -61,7 +61,7 @@ export async function explain(opened: Case | null): Promise<Explanation> {
   if (opened === null)
     return { findings: [finding('structure', '', NOT_A_TOKEN)], accepted: false, grants: [] }
   const { token, expected, profile } = opened
-  const rights = attempt(() => readRights(opened))
+  const rights = await readRights(opened).catch(messageOf)
   const signature = await signatureProblem(opened).catch(messageOf)
   const findings = [
     finding('structure', 'a signed token of three parts', null),
@@ -104,9 +104,9 @@ function keyHint({ header }: Token): Parameters<KeySource['verify']>[1] {
   return typeof header.kid === 'string' ? { alg, kid: header.kid } : { alg }
 }
 
-function readRights({ token, profile }: Case): Rights {
+async function readRights({ token, profile }: Case): Promise<Rights> {
   try {
-    return profile.rights(token.claims)
+    return await profile.rights(token.claims)
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error
     throw new TokenRefused('details', error.message, { cause: error })
@@ -116,20 +116,23 @@ function readRights({ token, profile }: Case): Rights {
 function identityOf({ token, expected }: Case, rights: Rights): Identity {
   const { exp, nbf, sub } = token.claims
   const issuer = issuerOf(token, expected)?.id
-  const holder = typeof sub === 'string' ? JSON.stringify([issuer, sub]) : token.compact
-  return { ...rights, expiresAt: dateOf(exp), notBefore: dateOf(nbf), holder: hash(holder) }
+  const holder = typeof sub === 'string' ? JSON.stringify([issuer, sub]) : signedPart(token)
+  return {
+    ...rights,
+    expiresAt: dateOf(exp),
+    notBefore: dateOf(nbf),
+    holder: hash(holder),
+    weight: grantsWeight(rights.grants),
+  }
+}
+
+/** A signature may have several spellings, which are one token all the same. */
+function signedPart({ compact }: Token): string {
+  return compact.slice(0, compact.lastIndexOf('.'))
 }
 
 function finding(check: string, fact: string, problem: string | null): Finding {
   return { check, ok: problem === null, detail: [fact, problem].filter(Boolean).join(': ') }
-}
-
-function attempt<Value>(run: () => Value): Value | string {
-  try {
-    return run()
-  } catch (error) {
-    return messageOf(error)
-  }
 }
 
 function messageOf(error: unknown): string {

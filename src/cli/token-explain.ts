@@ -56,9 +56,10 @@ function open(settings: Settings, io: CommandIo): Promise<Authenticator> {
   return openAuthenticator({
     issuers,
     hub: hubLocation(hubUrl(settings)),
-    limits: { details: limits.details, pattern: limits.pattern },
+    limits,
     clock: io.clock,
     cacheEntries: 0,
+    cacheBytes: 0,
     legacy: io.legacyTokens(settings),
     fetch: (url, init) => io.fetch(url, init),
   }).catch((error) => {

@@ -20,6 +20,7 @@ import { parseDuration, parseJson, WrongValue } from '../config/values.ts'
 import { ProtocolError } from '../protocol/error.ts'
 import { type JsonObject, parseAuthorizationDetails } from '../protocol/grant.ts'
 import { hubLocation } from '../protocol/topic.ts'
+import { finish } from '../protocol/work.ts'
 import { matchersIn } from './matchers.ts'
 import { runTokenExplain } from './token-explain.ts'
 
@@ -93,7 +94,7 @@ function checkRights(args: Arguments, rights: MintOptions['rights'], { hub, limi
     matchersIn(args, `${option}-urlpattern`, 'urlpattern', location)
   }
   try {
-    parseAuthorizationDetails(authorizationDetails(rights), location, limits)
+    finish(parseAuthorizationDetails(authorizationDetails(rights), location, limits))
   } catch (error) {
     if (error instanceof ProtocolError)
       throw new UsageError(`the hub would refuse the token: ${error.message}`)

@@ -242,6 +242,16 @@ export const schema = v.object({
     ),
     matchers: setting(count({ zero: false, example: '100' }), '100', 'matchers of one request; over it 400'),
     pattern: setting(count({ zero: false, example: '4096' }), '4096', 'length of one matcher; over it 400'),
+    patternWeight: setting(
+      count({ zero: false, example: '5000' }),
+      '5000',
+      'what the URL patterns of one request or token weigh together: an ordinary one 4 to 10, a regular expression 1 for each character that it may take; over it 400 or 401',
+    ),
+    patternWeightTotal: setting(
+      count({ zero: false, example: '300000' }),
+      '300000',
+      'what the different URL patterns of all connections and their tokens weigh together; over it 429 for a connection that adds more than 50',
+    ),
     announcement: setting(
       size({ zero: true, example: '256KiB' }),
       '256KiB',

@@ -1,14 +1,13 @@
 import { ProtocolError } from '../protocol/error.ts'
 import type { FormPair } from '../protocol/form.ts'
-import { type Matcher, matcherTypes, parseMatcher } from '../protocol/matcher.ts'
-import type { HubLocation } from '../protocol/topic.ts'
+import { checkMatcher, matcherTypes, type WrittenMatcher } from '../protocol/matcher.ts'
 import { type Credentials, readCredentials } from './credentials.ts'
 import { fromFieldValue, toFieldValue } from './field-value.ts'
 
 /** The matchers and the cursor of a client that subscribes. */
 export interface SubscribeRequest {
-  /** Never empty, without repeats. */
-  readonly matchers: readonly Matcher[]
+  /** Never empty, without repeats, checked as far as that costs nothing, and not compiled. */
+  readonly matchers: readonly WrittenMatcher[]
   /** The requested event id: null without a cursor, empty when it is present but empty (REC-03). */
   readonly lastEventId: string | null
 }
@@ -46,7 +45,6 @@ export function dialectOf(request: Request, dialects: readonly Dialect[]): Diale
 }
 
 export interface DialectOptions {
-  readonly location: HubLocation
   readonly cookieName: string
   readonly limits: SubscribeLimits
 }
@@ -57,7 +55,7 @@ export function currentDialect(options: DialectOptions): Dialect {
     recognizes: () => true,
     credentials: (request) => readCredentials(request, options.cookieName),
     subscription: (request, query, body) => ({
-      matchers: readMatchers([...query, ...body], options),
+      matchers: readMatchers([...query, ...body], options.limits),
       lastEventId: readCursor(request, query, body),
     }),
     cursorFields: (lastEventId) =>
@@ -65,8 +63,8 @@ export function currentDialect(options: DialectOptions): Dialect {
   }
 }
 
-function readMatchers(pairs: readonly FormPair[], { location, limits }: DialectOptions): Matcher[] {
-  const merged = new Map<string, Matcher>()
+function readMatchers(pairs: readonly FormPair[], limits: SubscribeLimits): WrittenMatcher[] {
+  const merged = new Map<string, WrittenMatcher>()
   let count = 0
   for (const { name, value } of pairs) {
     const type = name === null ? null : matcherType(name)
@@ -79,7 +77,10 @@ function readMatchers(pairs: readonly FormPair[], { location, limits }: DialectO
       throw new ProtocolError('matcher-too-long', `a matcher has at most ${limits.pattern} characters`)
     }
     const key = `${type}\n${value}`
-    if (!merged.has(key)) merged.set(key, parseMatcher(type, value, location))
+    if (merged.has(key)) continue
+    const matcher = { type, pattern: value }
+    checkMatcher(matcher)
+    merged.set(key, matcher)
   }
   if (merged.size === 0) throw new ProtocolError('missing-matcher', 'the request has no matcher')
   return [...merged.values()]

@@ -1,8 +1,10 @@
 import type { Hub } from '../hub/hub.ts'
 import { ProtocolError } from '../protocol/error.ts'
-import { mayPublish } from '../protocol/grant.ts'
-import type { HubLocation } from '../protocol/topic.ts'
+import { type Identity, mayPublish, mayPublishInSteps } from '../protocol/grant.ts'
+import { isLight } from '../protocol/matcher.ts'
+import type { HubLocation, Topic } from '../protocol/topic.ts'
 import { parseUpdate, type UpdateLimits } from '../protocol/update.ts'
+import type { Drive } from '../protocol/work.ts'
 import { readForm } from './body.ts'
 import type { Cors } from './cors.ts'
 import { checkOrigin } from './credentials.ts'
@@ -20,6 +22,7 @@ export interface PublishOptions {
   readonly limits: UpdateLimits & { readonly body: number }
   readonly rate: PublishRate
   readonly turn: Turn
+  readonly drive: Drive
 }
 
 /** POST on the hub URL (section 3), in the order of PUB-02. The body of the answer is the id. */
@@ -33,12 +36,22 @@ export async function publish(exchange: Exchange, options: PublishOptions): Prom
   const pairs = await readForm(request, options.limits.body, false)
   await options.turn.end()
   const update = parseUpdate(pairs, options.location, options.limits)
-  if (!mayPublish(identity, update.topics)) {
+  const granted = isGranted(identity, update.topics, options)
+  if (!(typeof granted === 'boolean' ? granted : await granted)) {
     throw new ProtocolError('insufficient-scope', 'the token does not grant publish on every topic')
   }
   options.rate.take(identity.holder)
   const id = await options.hub.publish(update)
   return new Response(id, { headers: options.cors.fields(request, publishHeaders) })
+}
+
+function isGranted(
+  identity: Identity,
+  topics: readonly Topic[],
+  { location, drive }: PublishOptions,
+): boolean | Promise<boolean> {
+  if (isLight(identity.weight, topics)) return mayPublish(identity, topics)
+  return drive(mayPublishInSteps(identity, topics, location))
 }
 
 // Copied by each response as a whole, which costs a third of reading them from an object.

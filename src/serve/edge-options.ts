@@ -9,7 +9,9 @@ import { PublishRate } from '../http/rate.ts'
 import type { SubscriberCount, SubscriberLimits } from '../http/subscriber-count.ts'
 import { Turn } from '../http/turn.ts'
 import type { Hub } from '../hub/hub.ts'
+import type { MatcherPool } from '../hub/matcher-pool.ts'
 import type { HubLocation } from '../protocol/topic.ts'
+import type { Drive } from '../protocol/work.ts'
 import type { OpenStreams } from '../stream/open-streams.ts'
 import { processLoop } from './loop.ts'
 
@@ -19,6 +21,8 @@ export interface EdgeParts {
   readonly hub: Hub
   readonly streams: OpenStreams
   readonly counts: SubscriberCount
+  readonly matchers: MatcherPool
+  readonly drive: Drive
   readonly rate: PublishRate
   readonly authenticator: Authenticator
   readonly health: EdgeOptions['health']
@@ -28,7 +32,8 @@ export interface EdgeParts {
 
 /** The edge as the settings want it. Made again at each reload; open streams keep the one they began with. */
 export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
-  const { location, hub, streams, counts, rate, authenticator, health, onUnexpected, onAnswer } = parts
+  const { location, hub, streams, counts, matchers, drive, rate, authenticator } = parts
+  const { health, onUnexpected, onAnswer } = parts
   const { limits, hub: own } = settings
   const cors = new Cors(parseOrigins(own.corsOrigins), own.corsOrigins.length > 0)
   const turn = new Turn(processLoop)
@@ -40,7 +45,7 @@ export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
     onAnswer,
     loop: processLoop,
     location,
-    dialects: [currentDialect({ location, cookieName: own.cookieName, limits })],
+    dialects: [currentDialect({ cookieName: own.cookieName, limits })],
     cors,
     proxies: new Proxies(settings.proxy.trusted),
     publicOrigins: own.publicUrls,
@@ -55,14 +60,18 @@ export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
     canPublish,
     canSubscribe: canRead || own.anonymous,
     subscriptions: own.subscriptions ? { hub, location, loop: processLoop } : null,
-    publishing: { hub, location, cors, origins: parseOrigins(own.publishOrigins), limits, rate, turn },
+    publishing: { hub, location, cors, origins: parseOrigins(own.publishOrigins), limits, rate, turn, drive },
     subscribing: {
       hub,
+      location,
       streams,
       isAnonymousAllowed: own.anonymous,
       hasSubscriptions: own.subscriptions,
       announcementBytesMax: limits.announcement,
       counts,
+      matchers,
+      patternWeightMax: limits.patternWeight,
+      drive,
       bodyBytesMax: limits.body,
       bufferBytesMax: limits.subscriberBuffer,
       retryMs: own.retry,

@@ -1,6 +1,8 @@
 import type { MetricSources } from '../admin/metrics.ts'
 import type { Settings } from '../config/load.ts'
 import type { Hub } from '../hub/hub.ts'
+import type { MatcherPool } from '../hub/matcher-pool.ts'
+import type { Pace } from '../hub/pace.ts'
 import type { OpenStreams } from '../stream/open-streams.ts'
 import type { Counters } from '../telemetry/counters.ts'
 import type { ResidentMemory } from './resident.ts'
@@ -12,6 +14,8 @@ export function metricSources(
   { transport }: Store,
   hub: Hub,
   streams: OpenStreams,
+  matchers: MatcherPool,
+  pace: Pace,
   counters: Counters,
   resident: ResidentMemory,
 ): MetricSources {
@@ -25,6 +29,8 @@ export function metricSources(
       residentBytes: resident.bytes,
       memoryLimitBytes: limits.memory,
       loopLagSeconds: streams.lagMs / 1000,
+      patternWeight: matchers.weight,
+      workWaiting: pace.size,
     }),
   }
 }

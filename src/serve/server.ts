@@ -6,6 +6,8 @@ import { hubUrl } from '../config/location.ts'
 import { hubApp } from '../http/app.ts'
 import type { EdgeOptions } from '../http/edge.ts'
 import { SubscriberCount } from '../http/subscriber-count.ts'
+import { MatcherPool } from '../hub/matcher-pool.ts'
+import { Pace } from '../hub/pace.ts'
 import { hubLocation } from '../protocol/topic.ts'
 import { OpenStreams } from '../stream/open-streams.ts'
 import { Counters } from '../telemetry/counters.ts'
@@ -68,7 +70,8 @@ export class Server {
     const location = hubLocation(hubUrl(settings))
     const counters = new Counters()
     const events = new EventLog(log)
-    const authenticator = await openKeys(settings, location, counters, log)
+    const pace = new Pace(processLoop)
+    const authenticator = await openKeys(settings, location, counters, log, pace.drive)
     const hub = makeHub(settings, store, location, (event) => {
       counters.observe(event)
       events.observe(event)
@@ -84,6 +87,8 @@ export class Server {
       counts: new SubscriberCount(subscriberLimits(settings), (total) =>
         streamsThatFit(descriptors, openDescriptors(), total),
       ),
+      matchers: new MatcherPool(location, settings.limits.patternWeightTotal),
+      drive: pace.drive,
       rate: publishRate(settings),
       health: health(() => hub.check()),
       onUnexpected: (error) => log.error('unexpected error', { error: String(error), stack: stackOf(error) }),
@@ -103,7 +108,7 @@ export class Server {
       const opened = hub.open()
       // The listeners await it and hear of its failure.
       opened.catch(() => {})
-      const sources = metricSources(settings, store, hub, streams, counters, resident)
+      const sources = metricSources(settings, store, hub, streams, parts.matchers, pace, counters, resident)
       await server.#listeners.open(
         { hub: () => hubApp(() => server.#edge), admin: () => adminApp(parts.health, sources) },
         opened,
@@ -175,9 +180,9 @@ export class Server {
 
   /** The same issuers keep their authenticator, with the keys it has loaded and what it has verified. */
   async #reloadKeys(settings: Settings): Promise<Authenticator> {
-    const { authenticator, location } = this.#parts
+    const { authenticator, location, drive } = this.#parts
     if (!haveSameKeys(this.#settings, settings)) {
-      return await openKeys(settings, location, this.#counters, this.#log)
+      return await openKeys(settings, location, this.#counters, this.#log, drive)
     }
     authenticator.refresh()
     return authenticator
@@ -193,6 +198,7 @@ export class Server {
     this.#settings = settings
     if (before.authenticator !== authenticator) before.authenticator.close()
     before.counts.limits = subscriberLimits(settings)
+    before.matchers.weightMax = settings.limits.patternWeightTotal
     before.streams.heartbeatMs = settings.hub.heartbeat
     this.#log.level = settings.log.level
   }

@@ -21,6 +21,8 @@ const snapshot: Snapshot = {
   residentBytes: 50_000_000,
   memoryLimitBytes: 0,
   loopLagSeconds: 0,
+  patternWeight: 0,
+  workWaiting: 0,
 }
 
 const sources: MetricSources = { counters: new Counters(), snapshot: async () => snapshot }

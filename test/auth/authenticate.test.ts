@@ -33,9 +33,10 @@ async function arrange(options: Partial<AuthenticatorOptions> = {}) {
   const authenticator = await openAuthenticator({
     issuers: secretIssuers,
     hub: hubLocation(audience),
-    limits: { details: 100, pattern: 4096 },
+    limits: { details: 100, pattern: 4096, patternWeight: 5000 },
     clock: () => time.now,
     cacheEntries: 100,
+    cacheBytes: 1_000_000,
     onFailure: (failure) => failures.push(failure),
     ...options,
   })

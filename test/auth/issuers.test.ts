@@ -55,9 +55,10 @@ describe('the configuration of issuers', () => {
     const opening = openAuthenticator({
       issuers: bySetting({ publisher }),
       hub: hubLocation(audience),
-      limits: { details: 100, pattern: 4096 },
+      limits: { details: 100, pattern: 4096, patternWeight: 5000 },
       clock: () => 0,
       cacheEntries: 1,
+      cacheBytes: 1_000_000,
     })
     expect(await opening.catch((error: unknown) => String(error))).toStartWith('Error: issuers[0].publisher.')
   })

@@ -66,9 +66,10 @@ async function arrange(jwksUri: string, algorithms?: readonly string[]) {
   const authenticator = await openAuthenticator({
     issuers: [{ id: 'https://keys.example', subscriber: { jwksUri, algorithms } }],
     hub: hubLocation(audience),
-    limits: { details: 100, pattern: 4096 },
+    limits: { details: 100, pattern: 4096, patternWeight: 5000 },
     clock: () => time.now,
     cacheEntries: 10,
+    cacheBytes: 1_000_000,
     onFailure: (failure) => failures.push(failure),
     onKeySetFailure: (issuer, problem) => problems.push(`${issuer}: ${problem}`),
     schedule: (run, delayMs) => {
