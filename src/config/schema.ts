@@ -73,6 +73,7 @@ const role = v.exactOptional(
     key: absent(text, 'verification key: a shared secret, a PEM or a JWK', { secret: true }),
     algorithm: absent(algorithm, 'the one algorithm of `key`'),
     jwksUri: absent(jwksUri, 'where the JWK Set of the issuer is'),
+    jwksInsecure: absent(bool, 'whether `jwks_uri` may be http or an internal address; `false` unless given'),
     algorithms: absent(list(setAlgorithm), 'algorithms accepted with `jwks_uri`'),
   }),
 )

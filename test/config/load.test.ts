@@ -389,12 +389,17 @@ describe('issuers', () => {
       '--issuers-0-authorization-server=https://id.example',
       '--issuers-0-subscriber-jwks-uri=https://id.example/jwks',
       '--issuers-0-subscriber-algorithms=ES256,RS256',
+      '--issuers-0-subscriber-jwks-insecure',
     ]
     expect<unknown>(accepted({ argv }).settings.issuers).toEqual([
       {
         id: 'a',
         authorizationServer: 'https://id.example',
-        subscriber: { jwksUri: 'https://id.example/jwks', algorithms: ['ES256', 'RS256'] },
+        subscriber: {
+          jwksUri: 'https://id.example/jwks',
+          jwksInsecure: true,
+          algorithms: ['ES256', 'RS256'],
+        },
       },
     ])
   })
@@ -434,6 +439,16 @@ describe('issuers', () => {
       'HMAC with a key set',
       [{ id: 'a', subscriber: { jwks_uri: 'https://x/y', algorithms: ['HS256'] } }],
       /is not one of/,
+    ],
+    [
+      'leave for a key set beside a key',
+      [{ id: 'a', publisher: { ...key, jwks_insecure: false } }],
+      /publisher\.jwks_insecure: goes with jwks_uri$/,
+    ],
+    [
+      'leave for a key set alone',
+      [{ id: 'a', publisher: { jwks_insecure: true } }],
+      /publisher\.jwks_insecure: has no key or jwks_uri beside/,
     ],
     ['an unknown member', [{ ...issuer, secret: 'x' }], /^CINNABAR_ISSUERS\[0\]\.secret: is not a setting/],
     ['an entry that is no table', ['a'], /is a section/],
