@@ -61,7 +61,7 @@ function pretty(fields: LogFields): string {
     .join('')
 }
 
-/** Log lines for what an operator should see: once when it begins and once when it is over. */
+/** Log lines for the states that an operator should see: one when a state begins and one when it is over. */
 export class EventLog {
   readonly #log: Log
   #isFailing = false
