@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 
-/** Descriptors: every connection takes one, and so does every file. */
+/** The descriptors of this process: every connection takes one, and so does every file. */
 
-/** How many this process may have open, or null where the system does not tell or does not limit them. */
+/** The number that this process may have open, or null where the system does not tell or does not limit it. */
 export function descriptorLimit(): number | null {
   try {
     const limits = readFileSync('/proc/self/limits', 'utf8')
@@ -13,10 +13,10 @@ export function descriptorLimit(): number | null {
   }
 }
 
-/** How many it has open now; zero where the system does not tell. */
+/** The number that this process has open now; zero where the system does not tell. */
 export function openDescriptors(): number {
   try {
-    // Linux 6.2 and later say how many there are without listing them: with 20,000 a list takes 10 ms.
+    // Linux 6.2 and later tell the number without a list: with 20,000 descriptors a list takes 10 ms.
     return statSync('/proc/self/fd').size || readdirSync('/proc/self/fd').length
   } catch {
     return 0
@@ -24,9 +24,10 @@ export function openDescriptors(): number {
 }
 
 /**
- * How many streams may be open in all when `streams` are, and `open` descriptors. The rest is for publishers, for
- * health checks and for connections that are about to be refused: at the limit nobody could be let in, not even to be
- * refused, and the runtime (Bun 1.4.5) would spin. Streams of HTTP/2 share a connection, so there may be more of them.
+ * The number of streams that may be open in all while `streams` streams and `open` descriptors are. The rest is for
+ * publishers, for health checks and for connections that the hub is about to refuse: at the limit it could let nobody
+ * in, not even to refuse, and the runtime (Bun 1.4.5) would spin. Streams of HTTP/2 share a connection, so there may be
+ * more of them.
  */
 export function streamsThatFit(limit: number | null, open: number, streams = 0): number {
   if (limit === null) return Number.POSITIVE_INFINITY

@@ -30,7 +30,7 @@ export interface EdgeParts {
   readonly onAnswer: EdgeOptions['onAnswer']
 }
 
-/** The edge as the settings want it. Made again at each reload; open streams keep the one they began with. */
+/** The options of the edge under these settings. Each reload makes new ones; open streams keep those of their start. */
 export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
   const { location, hub, streams, counts, matchers, drive, rate, authenticator } = parts
   const { health, onUnexpected, onAnswer } = parts
@@ -82,7 +82,7 @@ export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
   }
 }
 
-/** The part of the limits that open streams are counted against. */
+/** The limits on the number of open streams. */
 export function subscriberLimits({ limits }: Settings): SubscriberLimits {
   return {
     subscribers: limits.subscribers,

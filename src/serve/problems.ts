@@ -5,15 +5,15 @@ import { readCertificate } from './listen/certificate.ts'
 import { retention } from './rules.ts'
 
 /**
- * What would keep a hub with these settings from starting and can be told without starting it, a line each:
- * what this version cannot do, rules that select by no matcher, and a certificate that cannot be used.
+ * The problems that would keep a hub with these settings from starting and can be told without starting it, a line
+ * each: features that this version lacks, rules that select by no matcher, and a certificate that cannot be used.
  */
 export function startProblems(settings: Settings): readonly string[] {
   const attempts = [() => retention(settings), () => readCertificate(settings.tls)]
   return [...refusedFeatures(settings).map(describeProblem), ...attempts.flatMap(problemOf)]
 }
 
-/** What such a hub would say at its start on this machine, a line each. */
+/** The warnings of such a hub at its start on this machine, a line each. */
 export function startWarnings({ limits }: Settings): readonly string[] {
   const warning = descriptorWarning(limits.subscribers, streamsThatFit(descriptorLimit(), OPEN_AT_START))
   return warning === null ? [] : [warning]
