@@ -4,7 +4,7 @@ import { type Problem, problem } from './given.ts'
 import { snakeCase } from './names.ts'
 import type { schema } from './schema.ts'
 
-/** What holds between settings that are each right on their own. */
+/** Checks between settings that are each right on their own. */
 
 /** The effective configuration. Durations are in milliseconds, sizes in bytes; a limit of 0 is no limit. */
 export type Settings = Frozen<v.InferOutput<typeof schema>>
@@ -16,7 +16,7 @@ type Frozen<T> = T extends (infer Item)[]
     ? { readonly [Key in keyof T]: Frozen<T[Key]> }
     : T
 
-/** How the operator wrote a setting, or its key when it has its default. */
+/** The name of a setting as the operator wrote it, or its key when it has its default. */
 export type Written = (key: string) => string
 
 type Issuer = Settings['issuers'][number]
@@ -24,7 +24,7 @@ type Role = NonNullable<Issuer['publisher']>
 
 type Check = (settings: Settings, written: Written, isDev: boolean) => readonly Problem[]
 
-/** Everything that would keep the hub from serving. Sections with broken values are not looked at again. */
+/** Finds everything that would keep the hub from serving. Sections with broken values are not looked at again. */
 export function checkSettings(
   settings: Settings,
   written: Written,
@@ -43,7 +43,7 @@ const checks: readonly (readonly [section: string, check: Check])[] = [
   ['redis', checkRedis],
 ]
 
-/** What is allowed and probably not meant. */
+/** Warns about values that are allowed and probably not meant. */
 export function warnAbout(settings: Settings, written: Written): readonly Problem[] {
   const { hub, issuers } = settings
   const warnings: Problem[] = []
@@ -75,7 +75,7 @@ export function warnAbout(settings: Settings, written: Written): readonly Proble
   return warnings
 }
 
-/** What a hub in good health may come to: itself under load, and the updates it keeps in memory. */
+/** Resident memory that a hub in good health may reach: its own under load, and the updates that it keeps in memory. */
 function residentBytes({ transport, history }: Settings): number {
   const isInMemory = transport === 'memory' && history.maxCount !== 0
   const kept = isInMemory ? (history.maxBytes ?? Number.POSITIVE_INFINITY) : 0
@@ -122,7 +122,7 @@ function checkIssuers(settings: Settings, written: Written): readonly Problem[] 
   return settings.issuers.flatMap((issuer, at) => checkIssuer(issuer, at, settings, written))
 }
 
-/** AUT-39. That a key fits its algorithm is seen when it is opened. */
+/** Checks one issuer (AUT-39). Whether a key fits its algorithm shows when the hub opens the key. */
 function checkIssuer(issuer: Issuer, at: number, settings: Settings, written: Written): readonly Problem[] {
   const key = `issuers[${at}]`
   const problems: Problem[] = []
