@@ -1,22 +1,22 @@
 import type { Database } from 'bun:sqlite'
 import { earliestOf, readAnchor } from '../transport/sqlite/schema.ts'
 
-/** Walks along the log, a page at a time and with nothing left open in between. */
+/** Walks along the log, a page at a time, and leaves nothing open in between. */
 
-/** What a tool asks about an entry before it reads the whole of it. */
+/** The properties of an entry that a tool reads before the whole of it. */
 export interface EntryOutline {
   readonly seq: number
-  /** When it was accepted, in milliseconds of the log's own time. */
+  /** When the hub accepted it, in milliseconds of the log's own time. */
   readonly at: number
   /** Stored bytes as retention counts them. */
   readonly bytes: number
   readonly topics: readonly string[]
 }
 
-/** An entry with everything that an export holds. */
+/** An entry with all members that an export holds. */
 export interface StoredEntry {
   readonly seq: number
-  /** When it was accepted, in milliseconds since the epoch. */
+  /** When the hub accepted it, in milliseconds since the epoch. */
   readonly at: number
   readonly id: string
   readonly topics: readonly string[]
@@ -39,7 +39,7 @@ export function* outlines(database: Database, until: number, rows = OUTLINE_ROWS
   }
 }
 
-/** The same from the newest to the oldest. */
+/** Outlines of all entries, from the newest to the oldest. */
 export function* outlinesBackwards(database: Database): Generator<EntryOutline[]> {
   const page = database.prepare<OutlineRow, [number, number]>(
     'SELECT seq, at, bytes, topics FROM entry WHERE seq < ? ORDER BY seq DESC LIMIT ?',
@@ -85,8 +85,8 @@ export function findId(database: Database, id: string): number | null {
 }
 
 /**
- * A row as an entry; the wall clock shows the log's time and `wallOffset`. Throws SyntaxError when the topics are not
- * what was stored.
+ * A row as an entry; the wall clock shows the log's time plus `wallOffset`. Throws SyntaxError when the topics are
+ * not as a hub stores them.
  */
 export function toEntry({ seq, at, id, topics, frame, ...row }: EntryRow, wallOffset: number): StoredEntry {
   return { seq, at: at + wallOffset, id, topics: JSON.parse(topics), private: row.private === 1, frame }
@@ -113,7 +113,7 @@ function toOutline({ topics, ...row }: OutlineRow): EntryOutline {
   return { ...row, topics: JSON.parse(topics) }
 }
 
-// A page of outlines takes a few milliseconds; the frames behind them are not read.
+// A page of outlines takes a few milliseconds; SQLite does not read the frames behind them.
 const OUTLINE_ROWS = 1000
 const PAGE_ROWS = 500
 const PAGE_FRAME_BYTES = 1 << 20
