@@ -11,6 +11,7 @@ import type { Drive } from '../protocol/work.ts'
 import type { Deadlines, Due } from '../stream/deadlines.ts'
 import { EventStream, type EventStreamOptions, type StreamOwner } from '../stream/event-stream.ts'
 import { readForm } from './body.ts'
+import type { SubscribeRequest } from './dialect.ts'
 import { hardening } from './error.ts'
 import type { Exchange } from './exchange.ts'
 import type { Counted, SubscriberCount } from './subscriber-count.ts'
@@ -73,7 +74,8 @@ async function accept(exchange: Exchange, options: SubscribeOptions, headers: He
   const identity = await identify(exchange, options)
   const { request, dialect } = exchange
   const query = decodeQuery(queryOf(request.url))
-  const { matchers, lastEventId } = dialect.subscription(request, query, await readBody(exchange, options))
+  const written = dialect.subscription(request, query, await readBody(exchange, options))
+  const { matchers } = written
   if (options.hasSubscriptions) refuseDots(matchers)
   const address = options.counts.needsAddress ? exchange.address() : null
   const counted = options.counts.add(address, identity.holder)
@@ -81,7 +83,7 @@ async function accept(exchange: Exchange, options: SubscribeOptions, headers: He
   try {
     const payloads = options.hasSubscriptions ? await payloadsOf(matchers, identity, options) : null
     const compiled = await options.drive(options.matchers.compile(matchers, options.patternWeightMax))
-    const cursor = await options.hub.locate(lastEventId)
+    const cursor = await locate(options.hub, written)
     asked = { matchers: options.matchers.hold(compiled, identity), identity, payloads, cursor, counted }
     for (const [name, value] of Object.entries(streamFields)) headers.set(name, value)
     for (const [name, value] of Object.entries(dialect.cursorFields(cursor.lastEventId)))
@@ -97,6 +99,23 @@ async function accept(exchange: Exchange, options: SubscribeOptions, headers: He
 function giveBack({ counted, matchers, identity }: Held, options: SubscribeOptions): void {
   options.counts.remove(counted)
   options.matchers.release(matchers, identity)
+}
+
+/**
+ * Where the stream starts: at the cursor, or further on, at the latest event that a library says it has seen. Its URL
+ * keeps the cursor that the page began with, so that each reconnection would repeat everything since. Their names are
+ * none of the protocol: the answer tells of the cursor alone (REC-03), and an id that the hub does not have changes
+ * nothing.
+ */
+async function locate(hub: Hub, { lastEventId, resumedIds }: SubscribeRequest): Promise<Cursor> {
+  const cursor = await hub.locate(lastEventId)
+  let from = lastEventId !== null && cursor.lastEventId === lastEventId ? cursor : null
+  for (const id of resumedIds) {
+    const resumed = await hub.locate(id)
+    if (resumed.lastEventId === id && (from === null || resumed.after > from.after)) from = resumed
+  }
+  // A place in a log that is no more means nothing, whichever of them it is.
+  return from === null ? cursor : { ...from, lastEventId: cursor.lastEventId }
 }
 
 /**
