@@ -33,7 +33,7 @@ const rooms: Readonly<Record<string, Room>> = {
   'config/': { own: ['config/'], outside: ['valibot'] },
   'command/': { own: ['command/', 'config/', 'types:auth/'], outside: [] },
   'bench/': {
-    own: ['bench/', 'command/', 'config/', 'auth/', 'history/'],
+    own: ['bench/', 'command/', 'config/', 'auth/'],
     outside: ['node:fs', 'node:path'],
   },
   'cli/': {
@@ -123,6 +123,18 @@ describe('the house', () => {
     expect(imports.length).toBeGreaterThan(50)
     const wrong = imports.filter((one) => !isAllowed(one)).map(({ from, to }) => `${from} imports ${to}`)
     expect(wrong).toEqual([])
+  })
+
+  test('scripts and the support of tests build on src, and neither on the other or on tests', async () => {
+    const support = [...new Glob('test/support/**/*.ts').scanSync(root)]
+    const wrong = (some: readonly Import[], places: readonly string[]) =>
+      some
+        .filter(({ to }) => to.endsWith('.ts') && !places.some((place) => isBelow(to, place)))
+        .map(({ from, to }) => `${from} imports ${to}`)
+    expect(scripts.length).toBeGreaterThan(10)
+    expect(support.length).toBeGreaterThan(10)
+    expect(wrong(await importsOf(root, scripts), ['src/', 'scripts/'])).toEqual([])
+    expect(wrong(await importsOf(root, support), ['src/', 'test/support/'])).toEqual([])
   })
 
   test('a package comes in by its own door only', () => {
