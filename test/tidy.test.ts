@@ -134,6 +134,18 @@ describe('the house', () => {
     expect(wrong).toEqual([])
   })
 
+  test('scripts and the support of tests build on src, and neither on the other or on tests', async () => {
+    const support = filesOf(join(root, 'test/support')).map((file) => join('test/support', file))
+    const wrong = (some: readonly Import[], places: readonly string[]) =>
+      some
+        .filter(({ to }) => to.endsWith('.ts') && !places.some((place) => isBelow(to, place)))
+        .map(({ from, to }) => `${from} imports ${to}`)
+    expect(scripts.length).toBeGreaterThan(10)
+    expect(support.length).toBeGreaterThan(10)
+    expect(wrong(await importsOf(root, scripts), ['src/', 'scripts/'])).toEqual([])
+    expect(wrong(await importsOf(root, support), ['src/', 'test/support/'])).toEqual([])
+  })
+
   test('a package comes in by its own door only', () => {
     for (const [name, allowed] of Object.entries(doors)) {
       const users = imports.filter(({ to }) => to === name).map(({ from }) => from)
