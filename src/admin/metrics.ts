@@ -132,6 +132,11 @@ const levels: readonly Row<Level>[] = [
   ['cinnabar_routing_cache_entries', 'Topics remembered with their patterns', ({ hub }) => hub.remembered],
   ['cinnabar_history_rows', 'Updates kept', ({ history }) => history?.rows ?? null],
   ['cinnabar_history_bytes', 'Stored bytes of the updates kept', ({ history }) => history?.bytes ?? null],
+  [
+    'cinnabar_history_places',
+    'Updates dropped by a rule whose place is remembered',
+    ({ history }) => history?.places ?? null,
+  ],
   ['cinnabar_history_oldest_age_seconds', 'Age of the oldest update kept', oldestAgeSeconds],
   [
     'cinnabar_history_file_bytes',

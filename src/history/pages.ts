@@ -1,5 +1,5 @@
 import type { Database } from 'bun:sqlite'
-import { keyOf, SELECT_EARLIEST } from '../transport/sqlite/schema.ts'
+import { earliestOf } from '../transport/sqlite/schema.ts'
 
 /** Walks along the log, a page at a time and with nothing left open in between. */
 
@@ -74,16 +74,12 @@ export function* entries(database: Database, after: number, until: number): Gene
 export const SELECT_ENTRIES =
   'SELECT seq, at, id, private, topics, frame FROM entry WHERE seq > ? AND seq <= ? ORDER BY seq'
 
-/** The place of the earliest entry with this id, or null. */
+/** The place of the earliest entry with this id, also when a rule dropped it, or null. */
 export function findId(database: Database, id: string): number | null {
   const { horizon, head } = database
     .query<{ horizon: number; head: number }, []>('SELECT horizon, head FROM state')
     .get() ?? { horizon: 0, head: 0 }
-  return (
-    database
-      .query<{ found: number | null }, [number, number, string, number]>(SELECT_EARLIEST)
-      .get(horizon, head, id, keyOf(id))?.found ?? null
-  )
+  return earliestOf(database)(id, horizon, head)
 }
 
 /** A row as an entry. Throws SyntaxError when the topics are not what was stored. */

@@ -38,6 +38,11 @@ export function memoryBytes(envelope: Envelope, isRuled = false): number {
   return envelope.frame.length + 2 * text + ENTRY_OVERHEAD + (isRuled ? RULED_OVERHEAD : 0)
 }
 
+/** What it costs to remember where an entry stood, in bytes: its id as UTF-16, and its place. */
+export function memoryPlaceBytes(id: string): number {
+  return 2 * id.length + PLACE_OVERHEAD
+}
+
 /** A log of this process, with a bounded past. */
 export class MemoryTransport implements Transport {
   readonly #retention: Retention
@@ -51,7 +56,7 @@ export class MemoryTransport implements Transport {
 
   constructor({ retention, clock }: MemoryOptions) {
     this.#retention = retention
-    this.#past = new Past(retention)
+    this.#past = new Past(retention, memoryPlaceBytes)
     this.#time = new LogClock(clock)
   }
 
@@ -93,16 +98,12 @@ export class MemoryTransport implements Transport {
   async stats(): Promise<TransportStats> {
     this.#openTail()
     this.prune()
-    const { all, rules, dropped } = this.#past
-    const whole = {
-      rows: all.count,
-      dropped,
-      bytes: all.bytes,
-      oldestAt: all.oldest?.at ?? null,
-      fileBytes: 0,
-    }
+    const { all, bytes, rules, places, dropped } = this.#past
+    const oldestAt = all.oldest?.at ?? null
+    const whole = { rows: all.count, dropped, bytes, oldestAt, fileBytes: 0 }
     if (rules.length === 0) return whole
-    return { ...whole, rules: rules.map(({ count, bytes }) => ({ rows: count, bytes })) }
+    const ruled = rules.map(({ count, bytes }) => ({ rows: count, bytes }))
+    return { ...whole, rules: ruled, places: places.count }
   }
 
   async check(): Promise<void> {
@@ -166,6 +167,9 @@ const PRUNE_EVERY_MS = 1000
 
 // The entry, its slot, its key and its size, measured with a million entries.
 const ENTRY_OVERHEAD = 200
+
+// The place and its key. Less than what the entry was counted with, so that to drop one never takes room.
+const PLACE_OVERHEAD = 150
 
 // Two slots and, with a rule per topic, a line of its own and its key: at most, with one entry of each topic.
 const RULED_OVERHEAD = 300

@@ -41,6 +41,8 @@ export interface Done {
   readonly oldestAt: number | null
   /** What each rule holds. */
   readonly rules: readonly Amount[]
+  /** Entries that rules dropped and whose places are remembered. */
+  readonly places: number
   /** False when another `tidy` has something to do. */
   readonly isTidy: boolean
 }

@@ -23,7 +23,7 @@ import { LogClock } from '../log-clock.ts'
 import { type Retention, type RuleLimits, ruleOf } from '../retention.ts'
 import { BATCH_ENTRIES, pack, takeBatch, type Waiting } from './batch.ts'
 import { SqliteReader } from './reader.ts'
-import { lockHistory, openHistory, readState } from './schema.ts'
+import { lockHistory, migrate, openHistory, readState } from './schema.ts'
 import { sortIntoRules } from './sort.ts'
 import { type Done, type Durability, WriterThread } from './thread.ts'
 
@@ -49,7 +49,16 @@ export class SqliteTransport implements Transport {
   readonly #waiting: Waiting[] = []
   #draining: Promise<void> | null = null
   #delivered = START
-  #latest: Done = { kind: 'done', head: 0, count: 0, bytes: 0, oldestAt: null, rules: [], isTidy: true }
+  #latest: Done = {
+    kind: 'done',
+    head: 0,
+    count: 0,
+    bytes: 0,
+    oldestAt: null,
+    rules: [],
+    places: 0,
+    isTidy: true,
+  }
   #commits = 0
   #commitsAtTick = 0
   #tidying: Promise<void> | null = null
@@ -73,6 +82,7 @@ export class SqliteTransport implements Transport {
       // The thread starts on another core while the file is opened here.
       thread = new WriterThread(startWriter())
       database = openHistory(path)
+      migrate(database, path)
       sortIntoRules(database, rules)
       const { head, headId, headAt } = readState(database)
       this.#time.resume(headAt)
@@ -118,11 +128,11 @@ export class SqliteTransport implements Transport {
 
   async stats(): Promise<TransportStats> {
     this.#open()
-    const { head, count, bytes, oldestAt, rules } = this.#latest
+    const { head, count, bytes, oldestAt, rules, places } = this.#latest
     const { path } = this.#options
     const fileBytes = Bun.file(path).size + Bun.file(`${path}-wal`).size
     // Every entry that ever was had the next sequence number.
-    const whole = { rows: count, dropped: head - count, bytes, oldestAt, fileBytes }
+    const whole = { rows: count, dropped: head - count, bytes, oldestAt, fileBytes, places }
     return rules.length === 0
       ? whole
       : { ...whole, rules: rules.map((held) => ({ rows: held.count, bytes: held.bytes })) }
