@@ -63,7 +63,7 @@ const rooms: Readonly<Record<string, Room>> = {
       'telemetry/',
       'transport/',
     ],
-    outside: ['bun:ffi', 'node:crypto', 'node:fs', 'node:tls'],
+    outside: ['bun:ffi', 'node:crypto', 'node:fs', 'node:os', 'node:tls'],
   },
   'main.ts': {
     own: ['cli/', 'command/', 'config/', 'serve/', 'telemetry/', 'transport/sqlite/writer.ts'],

@@ -16,8 +16,6 @@ export interface Snapshot {
   readonly hub: HubGauges
   /** Null when the log cannot say. */
   readonly history: TransportStats | null
-  /** Milliseconds of the transport's clock. */
-  readonly now: number
   /** Bytes waiting for slow readers. */
   readonly waitingBytes: number
   readonly residentBytes: number
@@ -161,9 +159,9 @@ const levels: readonly Row<Level>[] = [
   ['cinnabar_resident_bytes', 'Resident memory of the process', ({ residentBytes }) => residentBytes],
 ]
 
-function oldestAgeSeconds({ history, now }: Snapshot): number | null {
+function oldestAgeSeconds({ history }: Snapshot): number | null {
   if (history === null) return null
-  return history.oldestAt === null ? 0 : Math.max(0, now - history.oldestAt) / 1000
+  return history.oldestAt === null ? 0 : Math.max(0, history.now - history.oldestAt) / 1000
 }
 
 function latencies({ publishTimes, deliveryTimes }: Counters): readonly DurationHistogram[] {

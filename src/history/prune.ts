@@ -1,6 +1,6 @@
 import type { Database } from 'bun:sqlite'
 import { type Amount, mayDrop, type Retention } from '../transport/retention.ts'
-import { INSERT_PLACE, isOlder } from '../transport/sqlite/schema.ts'
+import { INSERT_PLACE, isOlder, readAnchor } from '../transport/sqlite/schema.ts'
 import { placeBytes } from '../transport/sqlite/size.ts'
 import { changing, type Pause, reading, writing } from './file.ts'
 import { type EntryOutline, outlines, outlinesBackwards } from './pages.ts'
@@ -51,11 +51,12 @@ async function dropDoomed(database: Database, options: PruneOptions): Promise<Am
  * entry backwards, because there nothing but appends happens meanwhile.
  */
 function newestDoomed(database: Database, options: PruneOptions): number {
+  const now = options.now - readAnchor(database).wallOffset
   let kept: Amount = { count: 0, bytes: 0 }
   for (const page of outlinesBackwards(database)) {
     for (const entry of chosen(page, options)) {
       const held = { count: kept.count + 1, bytes: kept.bytes + entry.bytes }
-      if (mayDrop(entry, held, options.now, options.keep)) return entry.seq
+      if (mayDrop(entry, held, now, options.keep)) return entry.seq
       kept = held
     }
   }

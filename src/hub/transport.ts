@@ -78,8 +78,10 @@ export interface TransportStats {
   readonly dropped: number
   /** Stored bytes as retention counts them, those of places included. */
   readonly bytes: number
-  /** When the oldest kept entry was accepted, in milliseconds of the transport's clock; null when empty. */
+  /** When the oldest kept entry was accepted, in milliseconds of the log's own time; null when empty. */
   readonly oldestAt: number | null
+  /** The log's own time, which is not what the wall clock shows once that was set. */
+  readonly now: number
   /** The same for each rule of the retention, in order; absent without rules. */
   readonly rules?: readonly RuleStats[]
   /** Entries that a rule or a tool dropped and whose places are remembered; absent where that cannot be. */

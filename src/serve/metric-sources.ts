@@ -3,7 +3,6 @@ import type { Settings } from '../config/load.ts'
 import type { Hub } from '../hub/hub.ts'
 import type { OpenStreams } from '../stream/open-streams.ts'
 import type { Counters } from '../telemetry/counters.ts'
-import { monotonic } from './loop.ts'
 import type { Store } from './store.ts'
 
 /** Where the metrics of the admin listener are read from. */
@@ -20,7 +19,6 @@ export function metricSources(
     snapshot: async () => ({
       history: await transport.stats().catch(() => null),
       hub: hub.gauges,
-      now: monotonic(),
       waitingBytes: streams.waitingBytes,
       residentBytes: process.memoryUsage.rss(),
       memoryLimitBytes: limits.memory,

@@ -60,7 +60,7 @@ export class Server {
    */
   static async open(settings: Settings, log: Log, startWriter: () => Worker): Promise<Server> {
     const certificate = readCertificate(settings.tls)
-    const store = makeStore(settings, startWriter)
+    const store = makeStore(settings, startWriter, log)
     // One URL for the life of the process: patterns and the reserved namespace depend on it (GEN-12).
     const location = hubLocation(hubUrl(settings))
     const counters = new Counters()

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { type MetricSources, Metrics, type Snapshot } from '../../src/admin/metrics.ts'
 import { Counters } from '../../src/telemetry/counters.ts'
 
-const history = { rows: 10, dropped: 15, bytes: 1000, oldestAt: 5000, fileBytes: 8192 }
+const history = { rows: 10, dropped: 15, bytes: 1000, oldestAt: 5000, now: 8000, fileBytes: 8192 }
 
 const snapshot: Snapshot = {
   hub: {
@@ -17,7 +17,6 @@ const snapshot: Snapshot = {
     remembered: 5,
   },
   history,
-  now: 8000,
   waitingBytes: 0,
   residentBytes: 50_000_000,
   memoryLimitBytes: 0,

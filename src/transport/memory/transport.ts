@@ -18,14 +18,14 @@ import {
 } from '../../hub/transport.ts'
 import { ProtocolError } from '../../protocol/error.ts'
 import type { Envelope } from '../../protocol/update.ts'
-import { LogClock } from '../log-clock.ts'
+import { LogClock, steady } from '../log-clock.ts'
 import { type Retention, ruleOf } from '../retention.ts'
 import { Past } from './past.ts'
 
 /** What a log in memory needs. */
 export interface MemoryOptions {
   readonly retention: Retention
-  /** Milliseconds since the epoch; best a clock that never steps. */
+  /** Milliseconds since the epoch at the start; from then on a clock that is never set and counts sleep. */
   readonly clock: () => number
 }
 
@@ -57,7 +57,7 @@ export class MemoryTransport implements Transport {
   constructor({ retention, clock }: MemoryOptions) {
     this.#retention = retention
     this.#past = new Past(retention, memoryPlaceBytes)
-    this.#time = new LogClock(clock)
+    this.#time = new LogClock(steady(clock), () => {})
   }
 
   async open(onEntry: (entry: Entry) => void): Promise<Head> {
@@ -100,7 +100,7 @@ export class MemoryTransport implements Transport {
     this.prune()
     const { all, bytes, rules, places, dropped } = this.#past
     const oldestAt = all.oldest?.at ?? null
-    const whole = { rows: all.count, dropped, bytes, oldestAt, fileBytes: 0 }
+    const whole = { rows: all.count, dropped, bytes, oldestAt, now: this.#time.now(), fileBytes: 0 }
     if (rules.length === 0) return whole
     const ruled = rules.map(({ count, bytes }) => ({ rows: count, bytes }))
     return { ...whole, rules: ruled, places: places.count }

@@ -1,5 +1,6 @@
 import { Database, SQLiteError } from 'bun:sqlite'
 import { linkSync, lstatSync, rmSync, writeFileSync } from 'node:fs'
+import { type Anchor, NEW_ANCHOR } from '../log-clock.ts'
 import { PAGE_BYTES } from './size.ts'
 
 /** Marks a file as a history of this hub: "CNBR" in ASCII. */
@@ -32,6 +33,15 @@ export function readState(database: Database): State {
   if (state === null) throw new Error('the history file has lost its state')
   return state
 }
+
+/** Reads how the log's time stands to the clocks. In a file of an older version it is what the wall clock shows. */
+export function readAnchor(database: Database): Anchor {
+  if (isOlder(database)) return NEW_ANCHOR
+  return database.query<Anchor, []>('SELECT boot, bootOffset, wallOffset FROM state').get() ?? NEW_ANCHOR
+}
+
+/** Stores it. */
+export const SET_ANCHOR = 'UPDATE state SET boot = ?, bootOffset = ?, wallOffset = ?'
 
 /** Stores an entry. */
 export const INSERT_ENTRY =
@@ -100,6 +110,13 @@ const PLACES = `
   CREATE INDEX place_key ON place (seq >> 12, key);
 `
 
+// How the log's time stands to the clocks of the machine: see `Anchor`.
+const ANCHOR = `
+  ALTER TABLE state ADD COLUMN boot TEXT;
+  ALTER TABLE state ADD COLUMN bootOffset INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE state ADD COLUMN wallOffset INTEGER NOT NULL DEFAULT 0;
+`
+
 // What belongs to a rule is in a table of its own, which costs nothing without rules. Programs that delete
 // entries need not know of it: a trigger follows them, which could not be measured.
 const TABLES = `
@@ -139,12 +156,13 @@ const TABLES = `
   ) STRICT;
   INSERT INTO state VALUES (1, 0, NULL, 0, 0, 0, 0, 0, '', 0);
   ${PLACES}
+  ${ANCHOR}
   PRAGMA application_id = ${APPLICATION_ID};
   PRAGMA user_version = ${VERSION};
 `
 
 /** From each version to the next one, the first from 1. */
-const MIGRATIONS: readonly string[] = [PLACES]
+const MIGRATIONS: readonly string[] = [PLACES + ANCHOR]
 
 /**
  * Opens the history at `path` and creates it when there is none. The hub holds `lockHistory` meanwhile.

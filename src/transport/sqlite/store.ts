@@ -1,10 +1,11 @@
 import type { Database, Statement } from 'bun:sqlite'
+import type { Anchor } from '../log-clock.ts'
 import { type Amount, exceeds, isExpired, type Kept, type Limits, minus, plus, toDrop } from '../retention.ts'
 import { Gaps } from './gaps.ts'
 import { PlaceTable } from './places.ts'
 import { Room } from './room.ts'
 import { type Member, RuledEntries } from './ruled.ts'
-import { connect, INSERT_ENTRY, keyOf, SELECT_STATE, type State } from './schema.ts'
+import { connect, INSERT_ENTRY, keyOf, SELECT_STATE, SET_ANCHOR, type State } from './schema.ts'
 import { modelBytes, RULED_BYTES } from './size.ts'
 import type { Batch, Done, Request } from './thread.ts'
 
@@ -88,6 +89,12 @@ export class SqliteStore {
     if (isIdle && this.#room.vacuum(true)) return this.#done(false)
     this.#room.checkpoint(isIdle)
     return this.#done(true)
+  }
+
+  /** Stores how the log's time stands to the clocks. */
+  anchor({ boot, bootOffset, wallOffset }: Anchor): Done {
+    this.#database.query(SET_ANCHOR).run(boot, bootOffset, wallOffset)
+    return this.#done()
   }
 
   /** Proves that a publish can be stored, by storing something. */

@@ -51,7 +51,14 @@ describe('local', () => {
     expect(await transport.read(START, head, wholeLog)).toEqual({ entries: [], next: head })
     expect(await transport.read(head, head, wholeLog)).toEqual({ entries: [], next: head })
     expect(await transport.read(first ?? START, head, wholeLog)).toBe('lost')
-    expect(await transport.stats()).toEqual({ rows: 0, dropped: 2, bytes: 0, oldestAt: null, fileBytes: 0 })
+    expect(await transport.stats()).toEqual({
+      rows: 0,
+      dropped: 2,
+      bytes: 0,
+      oldestAt: null,
+      now: 0,
+      fileBytes: 0,
+    })
     await transport.close()
   })
 })

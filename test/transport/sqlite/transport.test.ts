@@ -7,6 +7,7 @@ import { pruneHistory } from '../../../src/history/prune.ts'
 import { historyStats } from '../../../src/history/stats.ts'
 import { type Entry, type Position, START } from '../../../src/hub/transport.ts'
 import type { Frame } from '../../../src/protocol/event-stream.ts'
+import { steady } from '../../../src/transport/log-clock.ts'
 import { openHistory } from '../../../src/transport/sqlite/schema.ts'
 import { placeBytes, storedBytes } from '../../../src/transport/sqlite/size.ts'
 import { SqliteTransport } from '../../../src/transport/sqlite/transport.ts'
@@ -125,7 +126,8 @@ describe('opening refuses', () => {
       path,
       durability: 'full',
       retention: unlimited,
-      clock: () => 0,
+      clocks: steady(() => 0),
+      notify: () => {},
       startWriter: () => new Worker('data:text/javascript,throw new Error("no")'),
     })
     expect(await refusal(transport.open(() => {}))).toMatchObject({
@@ -229,7 +231,8 @@ describe('a running log', () => {
       path: historyPath(),
       durability: 'normal',
       retention: unlimited,
-      clock: () => 0,
+      clocks: steady(() => 0),
+      notify: () => {},
       startWriter: () => {
         const worker = startWriter()
         workers.push(worker)
