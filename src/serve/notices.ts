@@ -10,6 +10,12 @@ export function noticeWriter(log: Log): (notice: Notice) => void {
           seconds: Math.round(notice.ms / 1000),
         })
         break
+      case 'names':
+        log.warn(
+          'the history file has other names (hard links): never start a hub by one of those, it would miss the journal',
+          { names: notice.count },
+        )
+        break
       case 'slept':
         log.info('the machine slept', { seconds: Math.round(notice.ms / 1000) })
         break

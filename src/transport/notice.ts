@@ -2,5 +2,7 @@
 export type Notice =
   /** The wall clock was set, by so many milliseconds. */
   | { readonly kind: 'clock-set'; readonly ms: number }
+  /** The file of the log has so many names, where it should have one. */
+  | { readonly kind: 'names'; readonly count: number }
   /** The machine slept for so many milliseconds. */
   | { readonly kind: 'slept'; readonly ms: number }

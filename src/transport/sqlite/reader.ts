@@ -3,7 +3,8 @@ import { type Entry, type Page, type PageLimit, type Position, START } from '../
 import { ProtocolError } from '../../protocol/error.ts'
 import type { Frame } from '../../protocol/event-stream.ts'
 import { endsByAge, isExpired, type Retention, type Rule } from '../retention.ts'
-import { codeOf, earliestOf } from './schema.ts'
+import { codeOf } from './refusal.ts'
+import { earliestOf } from './schema.ts'
 
 /** An entry without its frame. */
 interface Row {

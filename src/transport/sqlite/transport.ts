@@ -23,8 +23,10 @@ import { type Anchor, type Clocks, LogClock, NEW_ANCHOR } from '../log-clock.ts'
 import type { Notice } from '../notice.ts'
 import { type Retention, type RuleLimits, ruleOf } from '../retention.ts'
 import { BATCH_ENTRIES, pack, takeBatch, type Waiting } from './batch.ts'
+import { type HistoryLock, lockHistory } from './lock.ts'
 import { SqliteReader } from './reader.ts'
-import { lockHistory, migrate, openHistory, readAnchor, readState } from './schema.ts'
+import { realPath } from './real-path.ts'
+import { migrate, openHistory, readAnchor, readState } from './schema.ts'
 import { sortIntoRules } from './sort.ts'
 import { type Done, type Durability, WriterThread } from './thread.ts'
 
@@ -103,6 +105,7 @@ export class SqliteTransport implements Transport {
       this.#running = { lock, thread, timer, tail: onEntry, reader: new SqliteReader(database, retention) }
       this.#delivered = head as Position
       this.#storeAnchor()
+      if (lock.names > 1) this.#options.notify({ kind: 'names', count: lock.names })
       return { position: this.#delivered, id: headId }
     } catch (error) {
       thread?.terminate()
@@ -134,8 +137,8 @@ export class SqliteTransport implements Transport {
   async stats(): Promise<TransportStats> {
     this.#open()
     const { head, count, bytes, oldestAt, rules, places } = this.#latest
-    const { path } = this.#options
-    const fileBytes = Bun.file(path).size + Bun.file(`${path}-wal`).size
+    const real = realPath(this.#options.path)
+    const fileBytes = Bun.file(real).size + Bun.file(`${real}-wal`).size
     // Every entry that ever was had the next sequence number.
     const now = this.#time.now()
     const whole = { rows: count, dropped: head - count, bytes, oldestAt, now, fileBytes, places }
@@ -312,7 +315,7 @@ function isSameAnchor(one: Anchor, other: Anchor): boolean {
 const BOOT_TOLERANCE_MS = 2000
 
 interface Running {
-  readonly lock: Database
+  readonly lock: HistoryLock
   readonly thread: WriterThread
   readonly reader: SqliteReader
   readonly timer: ReturnType<typeof setInterval>

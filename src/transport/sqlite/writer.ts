@@ -5,7 +5,7 @@
  * next one is tried afresh. All times come with the requests: this thread has no clock.
  */
 
-import { codeOf } from './schema.ts'
+import { codeOf } from './refusal.ts'
 import { SqliteStore } from './store.ts'
 import type { Done, Reply, Request } from './thread.ts'
 
