@@ -3,6 +3,7 @@ import { type Command, findCommand } from './cli/commands.ts'
 import { type CommandIo, type ExitCode, messageOf, randomText } from './command/command.ts'
 import { missingFeatures, refusedFeatures } from './config/later.ts'
 import { type Configuration, describeProblem, exitCode, load, type Refusal } from './config/load.ts'
+import { endNow } from './serve/end.ts'
 import type { Server } from './serve/server.ts'
 import { Log } from './telemetry/log.ts'
 
@@ -67,7 +68,7 @@ async function run(
   log.info('draining', { signal, subscribers: server.subscriberCount })
   await server.close()
   log.info('stopped')
-  return 0
+  return server.isLeftOpen ? endNow(1) : 0
 }
 
 // The compiler follows this spelling, relative to this file: the worker is a file of the executable.
@@ -126,7 +127,7 @@ class Signals {
     let isSecond = false
     for (const name of ['SIGTERM', 'SIGINT'] as const) {
       process.on(name, () => {
-        if (isSecond) process.exit(1)
+        if (isSecond) endNow(1)
         isSecond = true
         this.#reload = () => Promise.resolve()
         resolve(name)

@@ -36,6 +36,7 @@ export class Server {
   #parts: EdgeParts
   #edge: EdgeOptions
   #isClosing = false
+  #isLeftOpen = false
 
   private constructor(
     settings: Settings,
@@ -60,11 +61,11 @@ export class Server {
    */
   static async open(settings: Settings, log: Log, startWriter: () => Worker): Promise<Server> {
     const certificate = readCertificate(settings.tls)
-    const store = makeStore(settings, startWriter, log)
+    const events = new EventLog(log)
+    const store = makeStore(settings, startWriter, log, events)
     // One URL for the life of the process: patterns and the reserved namespace depend on it (GEN-12).
     const location = hubLocation(hubUrl(settings))
     const counters = new Counters()
-    const events = new EventLog(log)
     const authenticator = await openKeys(settings, location, counters, log)
     const hub = makeHub(settings, store, location, (event) => {
       counters.observe(event)
@@ -72,6 +73,7 @@ export class Server {
     })
     const heartbeatMs = settings.hub.heartbeat
     const streams = new OpenStreams({ clock: monotonic, heartbeatMs, schedule: inLaterTurn, after })
+    const probes = health(() => hub.check())
     const parts: EdgeParts = {
       location,
       hub,
@@ -79,7 +81,7 @@ export class Server {
       authenticator,
       counts: new SubscriberCount(subscriberLimits(settings)),
       rate: publishRate(settings),
-      health: health(() => hub.check()),
+      health: probes,
       onUnexpected: (error) => log.error('unexpected error', { error: String(error), stack: stackOf(error) }),
       onAnswer: (route, status) => counters.answered(route, status),
     }
@@ -91,7 +93,7 @@ export class Server {
       opened.catch(() => {})
       const sources = metricSources(settings, store, hub, streams, counters)
       await server.#listeners.open(
-        { hub: () => hubApp(() => server.#edge), admin: () => adminApp(parts.health, sources) },
+        { hub: () => hubApp(() => server.#edge), admin: () => adminApp(probes, sources) },
         opened,
       )
     } catch (error) {
@@ -137,11 +139,27 @@ export class Server {
     hub.stop()
     this.#listeners.stop(false)
     await drain(hub, drainMs)
-    await hub.close()
+    await this.#closeHub()
     streams.stop()
     clearInterval(this.#watch)
     this.#listeners.stop(true)
     this.#parts.authenticator.close()
+  }
+
+  /** Whether `close` had to leave the history as it was; the log says why. Then the process is to end at once. */
+  get isLeftOpen(): boolean {
+    return this.#isLeftOpen
+  }
+
+  async #closeHub(): Promise<void> {
+    try {
+      await this.#parts.hub.close()
+    } catch (error) {
+      this.#isLeftOpen = true
+      this.#log.warn('the history is left as it is', {
+        problem: error instanceof Error ? error.message : null,
+      })
+    }
   }
 
   /** The same issuers keep their authenticator, with the keys it has loaded and what it has verified. */

@@ -25,7 +25,8 @@ function folder(): string {
 async function open(path: string): Promise<SqliteLog> {
   const log = sqliteLogAt(path)
   await log.transport.open(() => {})
-  cleanup.push(() => log.transport.close())
+  // One whose name was removed cannot be closed.
+  cleanup.push(() => log.transport.close().catch(() => {}))
   return log
 }
 
@@ -66,7 +67,7 @@ const names: Readonly<Record<string, (path: string, directory: string) => string
 
 for (const [how, nameOf] of Object.entries(names)) {
   describe(`S13 a history that a hub has open, through ${how}`, () => {
-    test('is refused to another hub of this process, and the first goes on', async () => {
+    test('is refused to another hub of this process', async () => {
       const [home, elsewhere] = [folder(), folder()]
       const { transport } = await open(join(home, 'history.db'))
       await transport.append(envelope('a'))
