@@ -7,7 +7,7 @@
 
 import { parseArgs } from 'node:util'
 import { linePlot, type Series } from '../../src/bench/plot.ts'
-import { startHub } from '../../test/support/binary.ts'
+import { hubToken, startHub } from './hub.ts'
 import { drift, runSoak, type SoakResult, type SoakSample, soakFlags } from './soak-run.ts'
 
 const { values } = parseArgs({
@@ -15,7 +15,7 @@ const { values } = parseArgs({
     transport: { type: 'string', default: 'sqlite' },
     updates: { type: 'string', default: '10000000' },
     minutes: { type: 'string', default: '40' },
-    out: { type: 'string', default: new URL('../../docs/bench/', import.meta.url).pathname },
+    out: { type: 'string', default: new URL('../../docs/bench', import.meta.url).pathname },
   },
 })
 const { transport, out } = values
@@ -24,6 +24,7 @@ const hub = await startHub({ flags: [...soakFlags, '--transport', transport] })
 try {
   const result = await runSoak({
     hub,
+    token: await hubToken(),
     updates: Number(values.updates),
     seconds,
     everySeconds: Math.max(1, seconds / 600),

@@ -1,8 +1,8 @@
+import { localProcess } from '../../src/bench/client/process.ts'
 import { benchReplay, fillHistory } from '../../src/bench/replay.ts'
 import { median } from '../../src/bench/report.ts'
-import { residentBytes, startHub } from '../../test/support/binary.ts'
-import { vectorIssuers } from '../../test/support/tokens.ts'
 import { cinnabarOf, freeClient } from './contenders.ts'
+import { startHub } from './hub.ts'
 import { benchOf } from './standard-set.ts'
 
 /** What is measured without anybody to compare with. */
@@ -50,18 +50,17 @@ async function replay(history: number) {
 
 const TOPIC = 'https://bench.example/standard/0'
 
-/** With one issuer, as most have, and on all cores, as a start has them. */
+/** On all cores, as a start has them. */
 async function start(rounds: number) {
   await freeClient()
-  const issuers = vectorIssuers().slice(0, 1)
   const times: number[] = []
   const sizes: number[] = []
   for (let round = 0; round < rounds; round++) {
     const before = performance.now()
-    const hub = await startHub({ hasIssuers: false, flags: ['--issuers', JSON.stringify(issuers)] })
+    const hub = await startHub()
     await fetch(`${hub.origin}/healthz`)
     times.push(performance.now() - before)
-    sizes.push((await residentBytes(hub.pid)) / 1e6)
+    sizes.push(localProcess(hub.pid).residentBytes() / 1e6)
     await hub.dispose()
   }
   return { startMs: median(times), idleMegabytes: median(sizes) }

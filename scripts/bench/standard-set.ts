@@ -1,5 +1,4 @@
-import { readFileSync } from 'node:fs'
-import { LocalProcess } from '../../src/bench/client/process.ts'
+import { localProcess } from '../../src/bench/client/process.ts'
 import { benchConnections } from '../../src/bench/connections.ts'
 import { benchFanout } from '../../src/bench/fanout.ts'
 import { benchPublish } from '../../src/bench/publish.ts'
@@ -12,8 +11,6 @@ export interface Scenario {
   readonly name: string
   readonly title: string
   readonly unit: string
-  /** Whether less of it is better. */
-  readonly isCost: boolean
   readonly contenders: readonly ContenderName[]
   readonly measure: Measure
   readonly options: Partial<BenchOptions>
@@ -30,13 +27,12 @@ const both = [...all, 'cinnabar, live only'] as const
 /** pushpin is published to in a way of its own, so nothing is said of it with many publishers. */
 const single = [...all, 'pushpin'] as const
 
-/** The standard set. A quick one is the same with less time for each. */
+/** The standard set. */
 export const scenarios: readonly Scenario[] = [
   {
     name: 'fanout-1000',
     title: 'one event at a time to 1,000: CPU per delivery',
     unit: 'µs',
-    isCost: true,
     contenders: single,
     measure: benchFanout,
     options: { subscribers: 1000, publishers: 1 },
@@ -46,7 +42,6 @@ export const scenarios: readonly Scenario[] = [
     name: 'fanout-5000',
     title: 'one event at a time to 5,000: CPU per delivery',
     unit: 'µs',
-    isCost: true,
     contenders: single,
     measure: benchFanout,
     options: { subscribers: 5000, publishers: 1 },
@@ -56,7 +51,6 @@ export const scenarios: readonly Scenario[] = [
     name: 'burst-1000',
     title: '50 publishers, 1,000 subscribers: deliveries per second',
     unit: 'per s',
-    isCost: false,
     contenders: all,
     measure: benchFanout,
     options: { subscribers: 1000, publishers: 50 },
@@ -66,7 +60,6 @@ export const scenarios: readonly Scenario[] = [
     name: 'publish',
     title: '50 publishers, nobody listens: CPU per publication',
     unit: 'µs',
-    isCost: true,
     contenders: both,
     measure: benchPublish,
     options: { publishers: 50 },
@@ -76,7 +69,6 @@ export const scenarios: readonly Scenario[] = [
     name: 'publish-rate',
     title: 'the same: publications per second',
     unit: 'per s',
-    isCost: false,
     contenders: both,
     measure: benchPublish,
     options: { publishers: 50 },
@@ -86,7 +78,6 @@ export const scenarios: readonly Scenario[] = [
     name: 'latency-60',
     title: '60 updates per second to 1,000: 99th percentile until delivered',
     unit: 'ms',
-    isCost: true,
     contenders: all,
     measure: benchFanout,
     options: { subscribers: 1000, publishers: 10, rate: 60 },
@@ -96,7 +87,6 @@ export const scenarios: readonly Scenario[] = [
     name: 'idle-10000',
     title: '10,000 idle subscribers: resident memory of each',
     unit: 'KB',
-    isCost: true,
     contenders: ['nchan', 'cinnabar'],
     measure: benchConnections,
     options: { subscribers: 10_000, durationMs: 1000 },
@@ -107,7 +97,6 @@ export const scenarios: readonly Scenario[] = [
     name: 'topics-1',
     title: 'publishing to the only subscriber of the only topic: CPU per publication',
     unit: 'µs',
-    isCost: true,
     contenders: ['cinnabar'],
     measure: benchFanout,
     options: { subscribers: 1, publishers: 1 },
@@ -117,7 +106,6 @@ export const scenarios: readonly Scenario[] = [
     name: 'topics-10000',
     title: 'the same with 10,000 subscribers on 10,000 topics',
     unit: 'µs',
-    isCost: true,
     contenders: ['cinnabar'],
     measure: benchFanout,
     options: { subscribers: 10_000, topics: 10_000, publishers: 1 },
@@ -125,20 +113,14 @@ export const scenarios: readonly Scenario[] = [
   },
 ]
 
-/** The hub and the C loop, and with `peers` whoever else is installed here. */
-export async function contenders({
-  peers,
-}: {
-  readonly peers: boolean
-}): Promise<ReadonlyMap<ContenderName, Contender>> {
+/** The hub, and whoever of the others can run here. */
+export async function contenders(): Promise<ReadonlyMap<ContenderName, Contender>> {
   const found = new Map<ContenderName, Contender>([
     ['cinnabar', () => cinnabar()],
     ['cinnabar, live only', () => cinnabar(['--transport=local'])],
   ])
-  const epoll = await findEpoll()
+  const [epoll, nchan, pushpin] = [await findEpoll(), await findNchan(), await findPushpin()]
   if (epoll !== null) found.set('C epoll', epoll)
-  if (!peers) return found
-  const [nchan, pushpin] = [await findNchan(), await findPushpin()]
   if (nchan !== null) found.set('nchan', nchan)
   if (pushpin !== null) found.set('pushpin', pushpin)
   return found
@@ -165,7 +147,7 @@ export function benchOf({ target, pids }: Running, options: Partial<BenchOptions
   return {
     target,
     options: { ...unused, ...options },
-    local: new LocalProcess(pids, (path) => readFileSync(path, 'utf8')),
+    local: localProcess(...pids),
     signal: new AbortController().signal,
     prefix: 'https://bench.example/standard/',
     progress: new Progress(null),

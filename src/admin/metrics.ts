@@ -199,7 +199,7 @@ class DurationHistogram extends Histogram {
     return { ...rows, values: rows.values.map((row, index) => ({ ...row, value: figures[index] ?? 0 })) }
   }
 
-  /** What the registry of prom-client 15.1.3 asks for instead. */
+  /** The registry of prom-client 15.1.3 asks for this instead. */
   getForPromString() {
     return this.get()
   }

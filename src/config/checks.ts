@@ -1,5 +1,5 @@
 import type * as v from 'valibot'
-import { formatAddress, isLoopback, type ListenAddress } from './addresses.ts'
+import { formatAddress, isLoopback, type ListenAddress, loopbacks } from './addresses.ts'
 import { type Problem, problem } from './given.ts'
 import type { schema } from './schema.ts'
 
@@ -85,11 +85,14 @@ function checkListeners(settings: Settings, written: Written, isDev: boolean): r
   const seen = new Set<string>()
   for (const [key, address] of addresses) {
     const text = formatAddress(address)
-    if (seen.has(text) && !text.endsWith(':0')) problems.push(problem(written(key), `${text} is given twice`))
+    const places = loopbacks(address).map(formatAddress)
+    if (places.some((place) => seen.has(place)) && !text.endsWith(':0')) {
+      problems.push(problem(written(key), `${text} is given twice`))
+    }
     if (isDev && !isLoopback(address)) {
       problems.push(problem(written(key), `${text} is refused: --dev listens on loopback only`))
     }
-    seen.add(text)
+    for (const place of places) seen.add(place)
   }
   return problems
 }

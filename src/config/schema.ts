@@ -19,6 +19,7 @@ import {
   kind,
   list,
   orNone,
+  share,
   size,
   text,
   unlimited,
@@ -119,6 +120,11 @@ export const schema = v.object({
       '20s',
       'a comment line after this silence; common clients give up after 45 s; 0 = never',
     ),
+    vanishedAfter: setting(
+      duration({ zero: true, example: '60s' }),
+      '60s',
+      'a reader that acknowledges nothing for so long is given up; 0 = as long as the kernel tries',
+    ),
     retry: setting(
       duration({ zero: true, example: '2s' }),
       '0',
@@ -166,6 +172,12 @@ export const schema = v.object({
       '256MiB',
       'stored bytes kept; the file stays within 1.25 times this plus 8 MiB',
       restart,
+    ),
+    ownEvents: setting(
+      share,
+      '10%',
+      'the share of the two limits above that subscription events have to themselves; updates have the rest',
+      { restart: true },
     ),
     rules: v.array(
       v.object({

@@ -16,8 +16,8 @@ export function hubApp(current: () => EdgeOptions) {
   const metadata = metadataPath(path)
   const subscriptions = `${path}/subscriptions`
   const unparsed = { parse: 'none' } as const
-  // Elysia looks for the path after so many characters: a host of three, as `hub` in a network of containers,
-  // ends before that unless the scheme is the longer one.
+  // Elysia skips as many characters as a usual origin has before it looks for the path: a host of three, as `hub` in a
+  // network of containers, ends before that unless the scheme is the longer one.
   const handler = { standardHostname: isSecure }
   return new Elysia({ strictPath: true, handler })
     .onError({ as: 'global' }, ({ error, code, request, server }) =>

@@ -5,7 +5,7 @@ import type { HubLocation } from '../protocol/topic.ts'
 import { type Credentials, readCredentials } from './credentials.ts'
 import { fromFieldValue, toFieldValue } from './field-value.ts'
 
-/** What a client asks for when it subscribes. */
+/** The matchers and the cursor of a client that subscribes. */
 export interface SubscribeRequest {
   /** Never empty, without repeats. */
   readonly matchers: readonly Matcher[]

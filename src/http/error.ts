@@ -9,6 +9,8 @@ interface Answer {
   readonly challenge?: 'bare' | 'invalid_request' | 'invalid_token' | 'insufficient_scope'
   /** Seconds after which trying again makes sense. */
   readonly retryAfter?: number
+  /** Whether the connection goes too: kept, it would take a descriptor as one that was let in does. */
+  readonly closes?: true
 }
 
 /** The one table of answers (section 5). A code without a row does not compile. */
@@ -38,7 +40,7 @@ const answers = {
   'missing-token': { status: 401, text: 'a token is required', challenge: 'bare' },
   'missing-topic': { status: 400, text: 'the topic is missing' },
   'not-found': { status: 404, text: 'not found' },
-  overloaded: { status: 503, text: 'the hub is short of memory', retryAfter: 5 },
+  overloaded: { status: 503, text: 'the hub is short of memory', retryAfter: 5, closes: true },
   'reserved-topic': { status: 400, text: 'the topic is reserved for the hub' },
   'shutting-down': { status: 503, text: 'the hub is shutting down', retryAfter: 5 },
   'store-failed': { status: 500, text: 'the update could not be stored' },
@@ -46,7 +48,7 @@ const answers = {
   'store-unavailable': { status: 503, text: 'the store is not available', retryAfter: 5 },
   'too-many-matchers': { status: 400, text: 'too many matchers' },
   'too-many-publishes': { status: 429, text: 'too many publications', retryAfter: 1 },
-  'too-many-subscribers': { status: 429, text: 'too many subscribers', retryAfter: 30 },
+  'too-many-subscribers': { status: 429, text: 'too many subscribers', retryAfter: 30, closes: true },
   'too-many-topics': { status: 413, text: 'too many topics' },
   'unknown-matcher': { status: 400, text: 'unknown matcher parameter' },
   'unsupported-media-type': { status: 400, text: 'the body must be application/x-www-form-urlencoded' },
@@ -79,6 +81,8 @@ export function errorResponse(
   const headers = plainHeaders()
   if (answer.challenge !== undefined)
     headers.set('WWW-Authenticate', challenge(answer.challenge, metadataUrl))
+  // HTTP/2 has no such field; the runtime leaves it out there (RFC 9113 section 8.2.2).
+  if (answer.closes) headers.set('Connection', 'close')
   if (answer.retryAfter !== undefined) headers.set('Retry-After', String(answer.retryAfter))
   return new Response(`${answer.text}\n`, { status: answer.status, headers })
 }

@@ -11,7 +11,7 @@ export interface Connection {
   timeout(request: Request, seconds: number): void
 }
 
-/** What is known about every request before it comes. */
+/** All that an exchange knows before its request comes. */
 export interface ExchangeOptions {
   readonly location: HubLocation
   /** In the order in which they are asked; see `dialectOf`. */
@@ -64,7 +64,7 @@ export class Exchange {
     return this.#options.authenticator.authenticate(token, role, this.resource())
   }
 
-  /** Closes the connection when nothing moves on it for so many seconds; 0 never does. */
+  /** Closes the connection when nothing has moved on it for this time, in seconds; 0 never does. */
   idleTimeout(seconds: number): void {
     this.#connection?.timeout(this.request, seconds)
   }

@@ -5,7 +5,7 @@ import { decodeQuery, type FormPair } from '../protocol/form.ts'
 import { anonymous, type Identity } from '../protocol/grant.ts'
 import type { Matcher } from '../protocol/matcher.ts'
 import { announcedBytes } from '../protocol/subscription.ts'
-import type { Due } from '../stream/deadlines.ts'
+import type { Deadlines, Due } from '../stream/deadlines.ts'
 import { EventStream, type EventStreamOptions, type StreamOwner } from '../stream/event-stream.ts'
 import { readForm } from './body.ts'
 import { hardening } from './error.ts'
@@ -23,8 +23,6 @@ export interface SubscribeOptions extends EventStreamOptions {
   readonly bodyBytesMax: number
   /** A connection ends between 80 % and 100 % of it, in milliseconds; 0 is unlimited. */
   readonly lifetimeMs: number
-  /** Milliseconds since the epoch, as tokens count. */
-  readonly epochClock: () => number
 }
 
 /** GET and QUERY on the hub URL (section 1), in the order of SUB-40. */
@@ -85,6 +83,8 @@ class Registration implements StreamOwner, Due {
   #subscriber: Subscriber | null = null
   #counted: Counted | null = null
   #ending: 'expired' | 'lifetime' = 'lifetime'
+  /** Where it waits for its end. */
+  #queue: Deadlines | null = null
   dueAt = Number.POSITIVE_INFINITY
   place = -1
 
@@ -111,8 +111,8 @@ class Registration implements StreamOwner, Due {
   }
 
   onClosed(): void {
-    const { counts, streams } = this.#options
-    streams.deadlines.remove(this)
+    const { counts } = this.#options
+    this.#queue?.remove(this)
     if (this.#counted !== null) counts.remove(this.#counted)
     this.#counted = null
     this.#exchange.idleTimeout(IDLE_TIMEOUT_S)
@@ -122,17 +122,21 @@ class Registration implements StreamOwner, Due {
     this.end({ kind: this.#ending })
   }
 
-  /** When its token expires or its lifetime is over, whichever is first (SUB-87, SUB-89). */
+  /**
+   * When its token expires or its lifetime is over, whichever is first (SUB-87, SUB-89). With a token both are measured
+   * on the wall clock, which the token means, wherever that is set.
+   */
   #endOnTime({ expiresAt }: Identity): void {
-    const { lifetimeMs, random, epochClock, streams } = this.#options
+    const { lifetimeMs, random, streams } = this.#options
     // Spread over a fifth, so that streams opened together do not all come back together.
     const lifetime = lifetimeMs === 0 ? Number.POSITIVE_INFINITY : lifetimeMs * (0.8 + 0.2 * random())
-    const untilExpiry = expiresAt === null ? Number.POSITIVE_INFINITY : expiresAt - epochClock()
-    const ms = Math.min(lifetime, untilExpiry)
-    if (ms === Number.POSITIVE_INFINITY) return
-    this.#ending = untilExpiry <= lifetime ? 'expired' : 'lifetime'
-    this.dueAt = streams.deadlines.now + ms
-    streams.deadlines.add(this)
+    const queue = expiresAt === null ? streams.lifetimes : streams.expiries
+    const lifetimeEndsAt = queue.now + lifetime
+    this.dueAt = expiresAt === null ? lifetimeEndsAt : Math.min(expiresAt, lifetimeEndsAt)
+    if (this.dueAt === Number.POSITIVE_INFINITY) return
+    this.#ending = this.dueAt === expiresAt ? 'expired' : 'lifetime'
+    this.#queue = queue
+    queue.add(this)
   }
 }
 

@@ -13,10 +13,15 @@ export class SubscriberCount {
   #limits: SubscriberLimits
   readonly #byAddress = new Map<string, number>()
   readonly #byHolder = new Map<string, number>()
+  readonly #fits: (total: number) => number
   #total = 0
+  /** As many fit into the process, as of the last look. */
+  #fitUntil = 0
 
-  constructor(limits: SubscriberLimits) {
+  /** `fits`: how many streams the process has room for in all when so many are open. Asked when they are reached. */
+  constructor(limits: SubscriberLimits, fits: (total: number) => number = () => Number.POSITIVE_INFINITY) {
     this.#limits = limits
+    this.#fits = fits
   }
 
   get total(): number {
@@ -33,9 +38,21 @@ export class SubscriberCount {
     const { subscribers, perAddress, perHolder } = this.#limits
     const isOver =
       (subscribers > 0 && this.#total >= subscribers) ||
+      !this.#hasRoom ||
       (perAddress > 0 && address !== null && count(this.#byAddress, network(address)) >= perAddress) ||
       (perHolder > 0 && holder !== null && count(this.#byHolder, holder) >= perHolder)
     if (isOver) throw new ProtocolError('too-many-subscribers', 'a limit of open streams is reached')
+  }
+
+  /** What fits is looked at again when the next one comes: other things than streams take room as well. */
+  refit(): void {
+    this.#fitUntil = 0
+  }
+
+  get #hasRoom(): boolean {
+    if (this.#total < this.#fitUntil) return true
+    this.#fitUntil = this.#fits(this.#total)
+    return this.#total < this.#fitUntil
   }
 
   /** Whether it matters where a client comes from. */

@@ -11,7 +11,7 @@ import { Turn } from '../http/turn.ts'
 import type { Hub } from '../hub/hub.ts'
 import type { HubLocation } from '../protocol/topic.ts'
 import type { OpenStreams } from '../stream/open-streams.ts'
-import { inLaterTurn, processLoop } from './loop.ts'
+import { processLoop } from './loop.ts'
 
 /** The parts that the edge stands on. A reload exchanges the authenticator and the rate, and nothing else. */
 export interface EdgeParts {
@@ -31,14 +31,14 @@ export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
   const { location, hub, streams, counts, rate, authenticator, health, onUnexpected, onAnswer } = parts
   const { limits, hub: own } = settings
   const cors = new Cors(parseOrigins(own.corsOrigins), own.corsOrigins.length > 0)
-  const turn = new Turn(inLaterTurn)
+  const turn = new Turn(processLoop)
   const canPublish = authenticator.hasKeys('publisher')
   const canRead = authenticator.hasKeys('subscriber')
   return {
     health,
     onUnexpected,
     onAnswer,
-    clock: () => performance.now(),
+    loop: processLoop,
     location,
     dialects: [currentDialect({ location, cookieName: own.cookieName, limits })],
     cors,
@@ -67,7 +67,6 @@ export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
       bufferBytesMax: limits.subscriberBuffer,
       retryMs: own.retry,
       lifetimeMs: own.connectionLifetime,
-      epochClock: Date.now,
       random: Math.random,
     },
     isSecure: settings.tls.certFile !== null,

@@ -3,6 +3,7 @@ import type { Settings } from '../config/load.ts'
 import type { Hub } from '../hub/hub.ts'
 import type { OpenStreams } from '../stream/open-streams.ts'
 import type { Counters } from '../telemetry/counters.ts'
+import type { ResidentMemory } from './resident.ts'
 import type { Store } from './store.ts'
 
 /** Where the metrics of the admin listener are read from. */
@@ -12,6 +13,7 @@ export function metricSources(
   hub: Hub,
   streams: OpenStreams,
   counters: Counters,
+  resident: ResidentMemory,
 ): MetricSources {
   return {
     counters,
@@ -20,7 +22,7 @@ export function metricSources(
       history: await transport.stats().catch(() => null),
       hub: hub.gauges,
       waitingBytes: streams.waitingBytes,
-      residentBytes: process.memoryUsage.rss(),
+      residentBytes: resident.bytes,
       memoryLimitBytes: limits.memory,
       loopLagSeconds: streams.lagMs / 1000,
     }),

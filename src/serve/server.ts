@@ -6,20 +6,21 @@ import { hubUrl } from '../config/location.ts'
 import { hubApp } from '../http/app.ts'
 import type { EdgeOptions } from '../http/edge.ts'
 import { SubscriberCount } from '../http/subscriber-count.ts'
-import type { Hub } from '../hub/hub.ts'
 import { hubLocation } from '../protocol/topic.ts'
 import { OpenStreams } from '../stream/open-streams.ts'
 import { Counters } from '../telemetry/counters.ts'
 import { EventLog, type Log } from '../telemetry/log.ts'
-import { readCertificate } from './certificate.ts'
+import { descriptorLimit, descriptorWarning, openDescriptors, streamsThatFit } from './descriptors.ts'
 import { drain } from './drain.ts'
 import { type EdgeParts, edgeOptions, publishRate, subscriberLimits } from './edge-options.ts'
 import { makeHub } from './hub.ts'
 import { haveSameKeys, openKeys } from './keys.ts'
-import { Listeners } from './listeners.ts'
-import { after, inLaterTurn, monotonic } from './loop.ts'
+import { readCertificate } from './listen/certificate.ts'
+import { Listeners } from './listen/listeners.ts'
+import { processLoop } from './loop.ts'
 import { metricSources } from './metric-sources.ts'
 import { planReload } from './reload.ts'
+import { ResidentMemory } from './resident.ts'
 import { makeStore } from './store.ts'
 import { Sweep } from './sweep.ts'
 
@@ -35,6 +36,7 @@ export class Server {
   #settings: Settings
   #parts: EdgeParts
   #edge: EdgeOptions
+  readonly #sweep = new Sweep(() => Bun.gc(true))
   #isClosing = false
   #isLeftOpen = false
 
@@ -43,6 +45,7 @@ export class Server {
     parts: EdgeParts,
     listeners: Listeners,
     counters: Counters,
+    resident: ResidentMemory,
     log: Log,
   ) {
     this.#settings = settings
@@ -52,7 +55,7 @@ export class Server {
     this.#counters = counters
     this.#log = log
     parts.streams.start()
-    this.#watch = watchMemory(parts.hub, counters)
+    this.#watch = setInterval(() => this.#look(resident), WATCH_MS)
   }
 
   /**
@@ -72,30 +75,42 @@ export class Server {
       events.observe(event)
     })
     const heartbeatMs = settings.hub.heartbeat
-    const streams = new OpenStreams({ clock: monotonic, heartbeatMs, schedule: inLaterTurn, after })
+    const descriptors = descriptorLimit()
+    const streams = new OpenStreams({ loop: processLoop, wall: Date.now, heartbeatMs })
     const probes = health(() => hub.check())
     const parts: EdgeParts = {
       location,
       hub,
       streams,
       authenticator,
-      counts: new SubscriberCount(subscriberLimits(settings)),
+      counts: new SubscriberCount(subscriberLimits(settings), (total) =>
+        streamsThatFit(descriptors, openDescriptors(), total),
+      ),
       rate: publishRate(settings),
       health: probes,
       onUnexpected: (error) => log.error('unexpected error', { error: String(error), stack: stackOf(error) }),
       onAnswer: (route, status) => counters.answered(route, status),
     }
-    const server = new Server(settings, parts, new Listeners(settings, certificate, log), counters, log)
+    const resident = new ResidentMemory()
+    const server = new Server(
+      settings,
+      parts,
+      new Listeners(settings, certificate, log),
+      counters,
+      resident,
+      log,
+    )
     try {
       // The writer of the log starts on another core while the first app is made here.
       const opened = hub.open()
-      // Whoever awaits it hears of its failure.
+      // The listeners await it and hear of its failure.
       opened.catch(() => {})
-      const sources = metricSources(settings, store, hub, streams, counters)
+      const sources = metricSources(settings, store, hub, streams, counters, resident)
       await server.#listeners.open(
         { hub: () => hubApp(() => server.#edge), admin: () => adminApp(probes, sources) },
         opened,
       )
+      server.#warnOfDescriptors()
     } catch (error) {
       await server.close(0)
       throw error
@@ -162,6 +177,20 @@ export class Server {
     }
   }
 
+  /** Looks at the process: at its memory, at what a crowd has left behind, and at the room for connections. */
+  #look(resident: ResidentMemory): void {
+    const { hub } = this.#parts
+    hub.look(resident.bytes)
+    this.#sweep.look(this.#counters.subscribers - hub.subscriberCount, hub.subscriberCount)
+    this.#parts.counts.refit()
+  }
+
+  #warnOfDescriptors(): void {
+    const fit = streamsThatFit(descriptorLimit(), openDescriptors())
+    const warning = descriptorWarning(this.#settings.limits.subscribers, fit)
+    if (warning !== null) this.#log.warn(warning)
+  }
+
   /** The same issuers keep their authenticator, with the keys it has loaded and what it has verified. */
   async #reloadKeys(settings: Settings): Promise<Authenticator> {
     const { authenticator, location } = this.#parts
@@ -187,16 +216,7 @@ export class Server {
   }
 }
 
-/** Looks at the memory of the process now and then: for its budget, and for what a crowd has left behind. */
-function watchMemory(hub: Hub, counters: Counters): ReturnType<typeof setInterval> {
-  const sweep = new Sweep(() => Bun.gc(true))
-  return setInterval(() => {
-    hub.look(process.memoryUsage.rss())
-    sweep.look(counters.subscribers - hub.subscriberCount, hub.subscriberCount)
-  }, WATCH_MS)
-}
-
-/** Milliseconds between two looks at the memory of the process. */
+/** Milliseconds between two looks at the process. */
 const WATCH_MS = 200
 
 function stackOf(error: unknown): string | null {

@@ -26,6 +26,11 @@ export interface RuleLimits extends Limits {
   readonly name: string
   /** Whether the limits hold for each canonical topic on its own, or for all that the rule selects together. */
   readonly perTopic: boolean
+  /**
+   * Whether its entries have room of their own: they count against the rule's limits and not against those of the
+   * whole, so that neither pushes the other out. What the rule drops leaves no place behind.
+   */
+  readonly isApart?: boolean
 }
 
 /** Limits for the entries whose canonical topic it selects. */
@@ -42,6 +47,8 @@ export interface Kept {
   readonly bytes: number
   /** Whether only its place is left, which counts in bytes alone. */
   readonly isPlace?: boolean
+  /** Whether it counts against the limits of its own rule alone. */
+  readonly isApart?: boolean
 }
 
 /** A number of entries and their stored bytes in sum. */
@@ -108,10 +115,15 @@ export function toDrop(oldest: Iterable<Kept>, held: Amount, now: number, keep: 
   let left = held
   for (const kept of oldest) {
     if (!mayDrop(kept, left, now, keep)) break
-    left = minus(left, { count: kept.isPlace === true ? 0 : 1, bytes: kept.bytes })
+    left = minus(left, counted(kept))
     dropped = plus(dropped, kept)
   }
   return dropped
+}
+
+/** By how much the whole is less without it. */
+function counted({ isPlace, isApart, bytes }: Kept): Amount {
+  return isApart === true ? { count: 0, bytes: 0 } : { count: isPlace === true ? 0 : 1, bytes }
 }
 
 /** Two amounts in sum. */

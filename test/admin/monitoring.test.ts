@@ -70,6 +70,7 @@ describe('what operators watch', () => {
     counters.observe({ kind: 'delivered', deliveries: 7, ms: 1 })
     counters.observe({ kind: 'unsubscribed', reason: { kind: 'slow', queuedBytes: 1 } })
     counters.tokenRefused('expired')
+    for (const status of [200, 429, 429]) counters.answered('publish', status)
     const page = await metrics.page()
     expect(page).toContain('mercure_updates_total 1\n')
     expect(page).toContain('cinnabar_deliveries_total 7\n')

@@ -241,6 +241,12 @@ describe('AUT-41 the key set of an issuer', () => {
     expect(authenticator.authenticate(text, 'subscriber', audience)).toBe(identity)
   })
 
+  test('tells by its code why nobody answers, and not in the words of the runtime', async () => {
+    const { ask, problems } = await arrange('http://127.0.0.1:1/keys')
+    await ask(await (await issuerKey('1')).token())
+    expect(problems).toEqual(['https://keys.example: the key set could not be fetched (ECONNREFUSED)'])
+  })
+
   test('does not follow a redirect', async () => {
     const { jwk, token } = await issuerKey('1')
     const elsewhere = arrangeServer(setOf(jwk))

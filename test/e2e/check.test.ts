@@ -1,12 +1,13 @@
 import { describe, expect, test } from 'bun:test'
 import { binaryPath } from '../support/binary.ts'
+import { bareEnv } from '../support/run-command.ts'
 import { secretOf } from '../support/tokens.ts'
 
 /** Runs `cinnabar check` with the flags. */
 async function check(flags: readonly string[]) {
   const issuer = { id: 'https://a.example', publisher: { key: secretOf('check'), algorithm: 'HS256' } }
   const child = Bun.spawn([binaryPath(), 'check', '--issuers', JSON.stringify([issuer]), ...flags], {
-    env: {},
+    env: bareEnv,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const [code, stderr] = await Promise.all([child.exited, new Response(child.stderr).text()])

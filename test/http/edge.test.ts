@@ -4,7 +4,7 @@ import type { Dialect } from '../../src/http/dialect.ts'
 import { Edge, type EdgeOptions } from '../../src/http/edge.ts'
 import { SubscriberCount } from '../../src/http/subscriber-count.ts'
 import { type EdgeParts, edgeOptions, publishRate, subscriberLimits } from '../../src/serve/edge-options.ts'
-import { after, inLaterTurn } from '../../src/serve/loop.ts'
+import { processLoop } from '../../src/serve/loop.ts'
 import { OpenStreams } from '../../src/stream/open-streams.ts'
 import { MemoryTransport } from '../../src/transport/memory/transport.ts'
 import { HubFixture, location } from '../support/hub.ts'
@@ -20,11 +20,11 @@ async function arrange(flags: readonly string[] = []) {
   await hub.open()
   const answers: Parameters<EdgeOptions['onAnswer']>[] = []
   const problems: unknown[] = []
-  const clock = () => 0
+  const still = { ...processLoop, now: () => 0 }
   const parts: EdgeParts = {
     location,
     hub,
-    streams: new OpenStreams({ clock, heartbeatMs: 0, schedule: inLaterTurn, after }),
+    streams: new OpenStreams({ loop: still, wall: () => 0, heartbeatMs: 0 }),
     counts: new SubscriberCount(subscriberLimits(settings)),
     rate: publishRate(settings),
     authenticator: await openAuthenticator({
@@ -42,7 +42,7 @@ async function arrange(flags: readonly string[] = []) {
   /** With further flags, as after a reload. */
   const made = (...more: readonly string[]): EdgeOptions => ({
     ...edgeOptions(settingsOf([...common, ...more]), parts),
-    clock: () => now++,
+    loop: { ...processLoop, now: () => now++ },
   })
   const current = { options: made() }
   return { edge: new Edge(() => current.options), answers, problems, current, made }

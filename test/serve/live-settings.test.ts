@@ -232,7 +232,7 @@ const probes: Readonly<Record<string, Probe>> = {
   },
 }
 
-const withTestsOfTheirOwn = ['tls.cert_file', 'tls.key_file']
+const withTestsOfTheirOwn = ['tls.cert_file', 'tls.key_file', 'hub.vanished_after']
 
 describe('a reload takes', () => {
   test('every setting that does not need a restart: each has a probe here', () => {

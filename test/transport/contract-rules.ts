@@ -31,6 +31,41 @@ export function rulesContract(contract: Contract, open: Open, start: Start): voi
     expect(await log.transport.stats()).toMatchObject({ rows: 4, rules: [{ rows: 2, bytes: sum(kept) }] })
   })
 
+  test('H4 what has room of its own neither pushes the others out nor is pushed out by them', async () => {
+    const own = { ...ruleFor(['own'], { maxCount: 3 }), isApart: true }
+    const log = await open({ ...unlimited, maxCount: 5, rules: [own] })
+    for (let n = 0; n < 5; n++) await log.transport.append(envelope(`e${n}`, 10, 'a'))
+    for (let n = 0; n < 50; n++) await log.transport.append(envelope(`own${n}`, 10, 'own'))
+    expect(ids(await readAll(log.transport, headOf(log)))).toEqual([
+      ...['e0', 'e1', 'e2', 'e3', 'e4'],
+      ...['own47', 'own48', 'own49'],
+    ])
+    // What its rule dropped is unknown from then on, and nobody who asks for it takes part of the log for the whole.
+    expect([await log.transport.find('own0'), await log.transport.find('e0')]).toEqual([
+      null,
+      expect.any(Number),
+    ])
+    for (let n = 5; n < 8; n++) await log.transport.append(envelope(`e${n}`, 10, 'a'))
+    expect(ids(await readAll(log.transport, headOf(log)))).toEqual([
+      ...['e3', 'e4', 'own47', 'own48', 'own49'],
+      ...['e5', 'e6', 'e7'],
+    ])
+    expect(await log.transport.stats()).toMatchObject({ rows: 8, rules: [{ rows: 3 }] })
+  })
+
+  test('H4 the same by bytes, and together in a batch', async () => {
+    const size = contract.sizeOf(envelope('e0', 1000, 'a'), false)
+    const ownSize = contract.sizeOf(envelope('o0', 1000, 'own'), true)
+    const own = { ...ruleFor(['own'], { maxBytes: 2 * ownSize }), isApart: true }
+    const log = await open({ ...unlimited, maxBytes: 3 * size, rules: [own] })
+    const sent = Array.from({ length: 20 }, (_, at) => [
+      envelope(`e${at % 10}`, 1000, 'a'),
+      envelope(`o${at % 10}`, 1000, 'own'),
+    ]).flat()
+    await Promise.all(sent.map((one) => log.transport.append(one)))
+    expect(ids(await readAll(log.transport, headOf(log)))).toEqual(['e7', 'e8', 'o8', 'e9', 'o9'])
+  })
+
   test('the first rule that selects the canonical topic applies, and no other', async () => {
     const rules = [ruleFor(['a'], { maxCount: 2 }), ruleFor(['a', 'b'], { maxCount: 1 })]
     const log = await open({ ...unlimited, rules })

@@ -82,13 +82,6 @@ export function trendOf(points: Points): Trend {
   return { verdict: isGrowing ? 'growing' : 'flat', growthPercent }
 }
 
-/** The value of a metric without labels in the text of `/metrics`, or NaN. */
-export function metricOf(text: string, name: string): number {
-  const at = text.startsWith(`${name} `) ? 0 : text.indexOf(`\n${name} `) + 1
-  if (at === 0 && !text.startsWith(`${name} `)) return Number.NaN
-  return Number.parseFloat(text.slice(at + name.length + 1))
-}
-
 /** Even. Two hours at two a second are 14,400 samples, kept as 1,800. */
 const SAMPLES_MAX = 2000
 

@@ -7,6 +7,7 @@ import {
   isExpired,
   type Kept,
   type Limits,
+  minus,
   placeLimits,
   type Retention,
   type RuleLimits,
@@ -73,7 +74,7 @@ export class Past {
 
   /** Bytes of everything that is kept, and of the places. */
   get bytes(): number {
-    return this.#held.bytes
+    return sum(this.#all, this.#places).bytes
   }
 
   /** What is kept of each rule. */
@@ -107,7 +108,7 @@ export class Past {
   expire(now: number): void {
     for (const { limits, line } of this.#rules) {
       if (!endsByAge(limits, this.#retention)) continue
-      this.#dropByRuleWhile(line, (oldest) => isExpired(oldest.at, now, limits))
+      this.#dropByRuleWhile(limits, line, (oldest) => isExpired(oldest.at, now, limits))
     }
     this.#forgetWhile((oldest) => isExpired(oldest.at, now, this.#retention))
   }
@@ -147,24 +148,31 @@ export class Past {
     return this.#retention.maxCount === 0 && this.#rules.length === 0
   }
 
-  /** Places count in the bytes of the whole. */
-  get #held(): Amount {
-    return { count: this.#all.count, bytes: sum(this.#all, this.#places).bytes }
+  /** Places count in the bytes of the whole; what has room of its own does not. */
+  get #counted(): Amount {
+    let counted: Amount = { count: this.#all.count, bytes: this.bytes }
+    for (const { limits, line } of this.#rules) if (limits.isApart === true) counted = minus(counted, line)
+    return counted
   }
 
   #cut(ruled: RuledPast | null, topics: readonly string[]): void {
     if (ruled !== null) {
       const group = ruled.limits.perTopic ? topicLine(ruled, topics) : ruled.line
-      this.#dropByRuleWhile(group, () => exceeds(group, ruled.limits))
+      this.#dropByRuleWhile(ruled.limits, group, () => exceeds(group, ruled.limits))
     }
-    this.#forgetWhile(() => exceeds(this.#held, this.#retention))
+    this.#forgetWhile(() => exceeds(this.#counted, this.#retention))
   }
 
   /** Drops from the front of the line. Each entry leaves its place, while there is room for places. */
-  #dropByRuleWhile(line: Line, mustGo: (oldest: Place) => boolean): void {
+  #dropByRuleWhile(limits: RuleLimits, line: Line, mustGo: (oldest: Place) => boolean): void {
     for (let { oldest } = line; oldest !== null && mustGo(oldest); oldest = line.oldest) {
       const { position, at } = oldest
-      const { id } = this.#drop(oldest)
+      const dropped = this.#drop(oldest)
+      const { id } = dropped
+      if (limits.isApart === true) {
+        this.#dropId(dropped)
+        continue
+      }
       this.#places.add({ position, at, id, bytes: this.#placeBytes(id) })
       while (exceeds(this.#places, this.#placeLimits)) this.#forgetPlace()
     }

@@ -8,6 +8,7 @@ import {
   minus,
   plus,
   type RuleLimits,
+  sum,
 } from '../retention.ts'
 import type { Gaps } from './gaps.ts'
 import type { PlaceTable } from './places.ts'
@@ -50,9 +51,9 @@ export class RuledEntries {
     this.#places = places
     this.#insert = database.prepare(INSERT_RULED)
     this.#delete = database.prepare('DELETE FROM entry WHERE seq = ?')
-    const sum = 'SELECT count(*) AS count, coalesce(sum(bytes), 0) AS bytes FROM ruled WHERE rule = ?'
-    this.#sumOfRule = database.prepare(sum)
-    this.#sumOfTopic = database.prepare(`${sum} AND topic = ?`)
+    const total = 'SELECT count(*) AS count, coalesce(sum(bytes), 0) AS bytes FROM ruled WHERE rule = ?'
+    this.#sumOfRule = database.prepare(total)
+    this.#sumOfTopic = database.prepare(`${total} AND topic = ?`)
     const oldest =
       'SELECT ruled.seq, at, ruled.bytes, topic, id FROM ruled JOIN entry USING (seq) WHERE rule = ?'
     this.#oldestOfRule = database.prepare(`${oldest} ORDER BY ruled.seq LIMIT ?`)
@@ -65,6 +66,20 @@ export class RuledEntries {
   /** Whether there are rules at all. */
   get isEmpty(): boolean {
     return this.#rules.length === 0
+  }
+
+  /** What is held of the rules whose entries have room of their own. */
+  get apart(): Amount {
+    let apart = nothing
+    for (const [rule, limits] of this.#rules.entries()) {
+      if (limits.isApart === true) apart = sum(apart, this.#amount({ rule, topic: null }))
+    }
+    return apart
+  }
+
+  /** Whether the entries of the rule have room of their own. */
+  isApart(rule: number): boolean {
+    return this.#rules[rule]?.isApart === true
   }
 
   /** What is held of each rule. */
@@ -174,7 +189,7 @@ export class RuledEntries {
   }
 
   #drop(rule: number, { seq, topic, bytes, id }: RuledRow): void {
-    this.#places.keep(seq, id)
+    if (!this.isApart(rule)) this.#places.keep(seq, id)
     this.#delete.run(seq)
     this.#gaps.note(seq, bytes)
     this.remove({ rule, topic }, bytes)

@@ -160,7 +160,12 @@ export class SqliteStore {
 
   /** Whether the entries with the places between them are over the limits by count and bytes. */
   #isOver(state: State): boolean {
-    return exceeds(this.#held(state), this.#limits)
+    return exceeds(this.#counted(state), this.#limits)
+  }
+
+  /** Against the limits of the whole: without what has room of its own. */
+  #counted(state: State): Amount {
+    return minus(this.#held(state), this.#ruled.apart)
   }
 
   #held({ count, bytes }: State): Amount {
@@ -245,7 +250,12 @@ export class SqliteStore {
       // Nearly always there are no places.
       const front = this.#places.held.count === 0 ? this.#oldest : this.#oldestWithPlaces
       const oldest = front.all(rows)
-      const dropped = toDrop(oldest.map(toKept), this.#held(left), now, this.#limits)
+      const dropped = toDrop(
+        oldest.map((row) => this.#toKept(row)),
+        this.#counted(left),
+        now,
+        this.#limits,
+      )
       if (dropped.count === 0) return left
       left = this.#dropFront(oldest.slice(0, dropped.count), left)
       const isFinished = dropped.count < oldest.length || round >= rounds
@@ -268,6 +278,10 @@ export class SqliteStore {
       if (rule !== null) this.#ruled.remove({ rule, topic }, bytes)
     }
     return { ...without(state, amountOf(entries)), horizon: last.seq }
+  }
+
+  #toKept({ at, bytes, rule, isPlace }: FrontRow): Kept {
+    return { at, bytes, isPlace: isPlace === 1, isApart: rule !== null && this.#ruled.isApart(rule) }
   }
 
   #isTidy(bytes: number): boolean {
@@ -327,10 +341,6 @@ interface NewEntry {
 
 function without(state: State, dropped: Amount): State {
   return { ...state, ...minus(state, dropped) }
-}
-
-function toKept({ at, bytes, isPlace }: FrontRow): Kept {
-  return { at, bytes, isPlace: isPlace === 1 }
 }
 
 function amountOf(rows: readonly FrontRow[]): Amount {

@@ -335,8 +335,8 @@ export class SqliteTransport implements Transport {
 }
 
 /** What may go to another thread: functions may not. */
-function limitsOf({ name, perTopic, maxCount, maxAgeMs, maxBytes }: RuleLimits): RuleLimits {
-  return { name, perTopic, maxCount, maxAgeMs, maxBytes }
+function limitsOf({ name, perTopic, isApart = false, maxCount, maxAgeMs, maxBytes }: RuleLimits): RuleLimits {
+  return { name, perTopic, isApart, maxCount, maxAgeMs, maxBytes }
 }
 
 /** The uptime may come in whole seconds, so that a part of it is never twice the same. */

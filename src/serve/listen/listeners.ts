@@ -1,9 +1,11 @@
-import type { adminApp } from '../admin/app.ts'
-import type { Settings } from '../config/load.ts'
-import type { hubApp } from '../http/app.ts'
-import type { Log } from '../telemetry/log.ts'
+import type { adminApp } from '../../admin/app.ts'
+import type { Settings } from '../../config/load.ts'
+import type { hubApp } from '../../http/app.ts'
+import type { Log } from '../../telemetry/log.ts'
 import { type Certificate, readCertificate, watchCertificate } from './certificate.ts'
+import { widenQueues } from './connection-limits.ts'
 import { Listener, type Transfer } from './listener.ts'
+import { openListeners } from './localhost.ts'
 
 /** The apps behind the listeners, made once for each server. */
 export interface Apps {
@@ -50,13 +52,18 @@ export class Listeners {
   async open(apps: Apps, ready: Promise<void>): Promise<void> {
     const { listen, admin, http2, http3, tls } = this.#settings
     const secure: Transfer = { certificate: this.#certificate, http2, http3 }
-    for (const address of listen) this.#hub.push(await Listener.open(apps.hub, address, secure, ready))
+    const open = (address: Settings['listen'][number]) =>
+      Listener.open('listen', apps.hub, address, secure, ready)
+    for (const address of listen) {
+      await openListeners(address, open, (listener) => this.#hub.push(listener))
+    }
     await ready
     this.#limitConnections()
     if (tls.certFile !== null) this.#watchCertificate()
     if (admin.listen === null) return
     const plain: Transfer = { certificate: null, http2: false, http3: false }
-    this.#admin = await Listener.open(apps.admin, admin.listen, plain, ready)
+    this.#admin = await Listener.open('admin.listen', apps.admin, admin.listen, plain, ready)
+    widenQueues()
   }
 
   /** Takes what can be exchanged while it listens: the certificate, which is that of the settings, and the limits. */
@@ -95,23 +102,22 @@ export class Listeners {
   }
 
   /**
-   * A vanished reader is gone within two heartbeats: one may pass before anything is sent to it. What the kernel
-   * holds for a reader that has stopped follows what the hub holds for it, and has room for the largest body.
+   * A reader that acknowledges nothing for `hub.vanished_after` is given up: longer than an outage that a good reader
+   * sits out, since the reset that it is sent then is lost as well. What the kernel holds for a reader that has stopped
+   * follows what the hub holds for it, and has room for the largest body.
    */
   #limitConnections(): void {
     const { hub, limits } = this.#settings
-    const silenceMs = Math.round(hub.heartbeat * SILENCE_SHARE)
+    const silenceMs = hub.vanishedAfter
     const unsentBytes = Math.max(UNSENT_SHARE * limits.subscriberBuffer, limits.body)
     const unlimited = this.#hub.filter((listener) => !listener.limitConnections({ silenceMs, unsentBytes }))
     if (unlimited.length > 0) this.#log.debug('vanished and stalled readers are left to the kernel to notice')
+    if (!widenQueues()) this.#log.debug('the queues of connections are as long as the runtime makes them')
   }
 }
 
 /** Milliseconds between two looks at the certificate files. */
 const CERTIFICATE_LOOK_MS = 2000
-
-/** The rest of the second heartbeat is for the timers on the way. */
-const SILENCE_SHARE = 0.75
 
 /**
  * With the default buffer this is about what the kernel would take by itself. With less, readers of many large updates

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { limitConnections, portOfAddress } from '../../src/serve/connection-limits.ts'
+import { limitConnections, portOfAddress } from '../../../src/serve/listen/connection-limits.ts'
 
 describe('what the kernel does for a connection', () => {
   test('a port is read from the bytes of a socket address, whatever its version', () => {

@@ -1,8 +1,9 @@
-import type { adminApp } from '../admin/app.ts'
-import type { Settings } from '../config/load.ts'
-import type { hubApp } from '../http/app.ts'
+import type { adminApp } from '../../admin/app.ts'
+import type { Settings } from '../../config/load.ts'
+import type { hubApp } from '../../http/app.ts'
 import type { Certificate } from './certificate.ts'
 import { type ConnectionLimits, limitConnections } from './connection-limits.ts'
+import { listenProblem } from './listen-problem.ts'
 import { freeSocketPath, restrictSocket } from './unix-socket.ts'
 
 /** How a listener speaks. */
@@ -40,10 +41,11 @@ export class Listener {
   }
 
   /**
-   * `makeApp` makes one app per server. Rejects with a plain Error when the address cannot be had, and as
-   * `ready` does, before which nobody is let in.
+   * `makeApp` makes one app per server. Rejects with a ListenProblem when the address of the setting cannot be had,
+   * and as `ready` does, before which nobody is let in.
    */
   static async open(
+    setting: string,
     makeApp: () => App,
     address: Address,
     transfer: Transfer,
@@ -51,10 +53,19 @@ export class Listener {
   ): Promise<Listener> {
     const app = makeApp()
     await ready
-    if (address.kind === 'unix') await freeSocketPath(address.path)
     const { certificate } = transfer
-    const claimed = address.kind === 'tcp' && certificate !== null ? claimPort(address) : address
-    return new Listener(makeApp, claimed, transfer, listen(app, claimed, transfer))
+    try {
+      if (address.kind === 'unix') await freeSocketPath(address.path)
+      const claimed = address.kind === 'tcp' && certificate !== null ? claimPort(address) : address
+      return new Listener(makeApp, claimed, transfer, listen(app, claimed, transfer))
+    } catch (error) {
+      throw await listenProblem(setting, address, error)
+    }
+  }
+
+  /** The port, which the system may have chosen; null for a Unix socket. */
+  get port(): number | null {
+    return this.#address.kind === 'unix' ? null : (this.#server.port ?? null)
   }
 
   /** As a URL, or `unix:` and the path. */

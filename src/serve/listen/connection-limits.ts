@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs'
-import { type Libc, openLibc } from './libc.ts'
+import { type Libc, openLibc } from '../libc.ts'
 
-/** What the kernel may do for one connection. Zero leaves it to the kernel. */
+/** Bounds of what the kernel does for one connection. Zero leaves it to the kernel. */
 export interface ConnectionLimits {
   /** Milliseconds in which a peer that is sent something must acknowledge or take some of it. */
   readonly silenceMs: number
@@ -12,7 +12,8 @@ export interface ConnectionLimits {
 /**
  * Limits every connection of the port that is accepted from now on: a peer that vanished without a word is
  * given up, where the kernel alone would retry for about 15 minutes, and for one that reads nothing the kernel holds
- * no more than `unsentBytes`. What was sent and not acknowledged does not count, so a reader far away is no slower.
+ * no more than `unsentBytes`. Bytes that were sent and not acknowledged do not count, so a reader far away is no
+ * slower.
  *
  * Bun 1.4.5 has no way to say this, and its own idle timeout ends streams that are written to, so this asks the
  * kernel directly. Connections inherit the options from the socket that accepts them: a few calls per listener,
@@ -22,9 +23,7 @@ export interface ConnectionLimits {
 export function limitConnections(port: number, { silenceMs, unsentBytes }: ConnectionLimits): boolean {
   try {
     const libc = openLibc()
-    const sockets = readdirSync('/proc/self/fd')
-      .map(Number)
-      .filter((fd) => isListening(libc, fd) && portOf(libc, fd) === port)
+    const sockets = ownDescriptors().filter((fd) => isListening(libc, fd) && portOf(libc, fd) === port)
     const set = (fd: number, option: number, value: number) =>
       libc.setsockopt(fd, IPPROTO_TCP, option, new Int32Array([Math.min(value, INT_MAX)]), 4) === 0
     return (
@@ -34,6 +33,28 @@ export function limitConnections(port: number, { silenceMs, unsentBytes }: Conne
   } catch {
     return false
   }
+}
+
+/**
+ * Makes the queues of all listening sockets of this process as long as the system allows (net.core.somaxconn): Bun
+ * 1.4.5 asks for 512, and of a crowd that comes back at once the others are told nothing and try again after seconds.
+ * Answers whether it could.
+ */
+export function widenQueues(): boolean {
+  try {
+    const libc = openLibc()
+    const sockets = ownDescriptors().filter((fd) => isListening(libc, fd))
+    return sockets.length > 0 && sockets.every((fd) => libc.listen(fd, QUEUE_MAX) === 0)
+  } catch {
+    return false
+  }
+}
+
+/** The kernel takes less of it. */
+const QUEUE_MAX = 65_535
+
+function ownDescriptors(): readonly number[] {
+  return readdirSync('/proc/self/fd').map(Number)
 }
 
 /** The port of a `sockaddr_in` or `sockaddr_in6`, in whose bytes it has one place; null for other families. */

@@ -1,4 +1,5 @@
-import type { Socket } from 'bun'
+import { ChunkedBody } from './chunked.ts'
+import { subscriptionRequest } from './target.ts'
 
 /**
  * A subscriber that is cheap enough for thousands on one core: it keeps no event, only how many came, a digest
@@ -6,9 +7,9 @@ import type { Socket } from 'bun'
  * source does. Understands events whose id is `n` and a number and whose data holds no blank line.
  */
 export class CrowdReader {
-  readonly #target: Target
+  readonly #url: URL
   readonly #order: number[] | null
-  #socket: Socket<CrowdReader> | null = null
+  #socket: Bun.Socket<CrowdReader> | null = null
   #isHeld = false
   #isStopped = false
   #answer = ''
@@ -29,8 +30,7 @@ export class CrowdReader {
 
   /** `lastId`: the cursor of the first request, or null. `order`: where the numbers go, when they are wanted. */
   constructor(url: string, lastId: string | null = null, order: number[] | null = null) {
-    const { hostname, port, pathname, search, host } = new URL(url)
-    this.#target = { hostname, port: Number(port), line: `GET ${pathname}${search} HTTP/1.1`, host }
+    this.#url = new URL(url)
     this.lastId = lastId
     this.#order = order
   }
@@ -41,8 +41,14 @@ export class CrowdReader {
 
   /** Connects. Resolves when the request is sent. */
   async connect(): Promise<void> {
-    const { hostname, port } = this.#target
-    this.#socket = await Bun.connect<CrowdReader>({ hostname, port, data: this, socket: handlers })
+    const { hostname, port } = this.#url
+    // Not by `connect`: here all of them share their handlers.
+    this.#socket = await Bun.connect<CrowdReader>({
+      hostname,
+      port: Number(port),
+      data: this,
+      socket: handlers,
+    })
     if (this.#isHeld) this.#socket.pause()
   }
 
@@ -65,15 +71,15 @@ export class CrowdReader {
   }
 
   request(): string {
-    const { line, host } = this.#target
-    const cursor = this.lastId === null ? '' : `Last-Event-ID: ${this.lastId}\r\n`
-    return `${line}\r\nHost: ${host}\r\n${cursor}\r\n`
+    const { pathname, search } = this.#url
+    const cursor = this.lastId === null ? {} : { 'Last-Event-ID': this.lastId }
+    return subscriptionRequest(this.#url, `${pathname}${search}`, cursor)
   }
 
   receive(chunk: Buffer): void {
     const bytes = this.isOpen ? chunk : this.#readHead(chunk)
     if (bytes === null) return
-    const events = this.#body.push(bytes)
+    const events = this.#body.content(bytes)
     const whole = this.#rest.length === 0 ? events : Buffer.concat([this.#rest, events])
     this.#rest = Buffer.from(whole.subarray(this.#readEvents(whole)))
   }
@@ -162,44 +168,6 @@ export async function openCrowd(count: number, make: (index: number) => CrowdRea
   }
 }
 
-/** Takes the framing off a body with `Transfer-Encoding: chunked`. */
-class ChunkedBody {
-  /** Bytes of the current chunk that are still to come, with its line break; 0 in a line with a size. */
-  #left = 0
-  #size = ''
-
-  /** The content of these bytes. They are only lent: the answer is to be copied. */
-  push(bytes: Buffer): Buffer {
-    const parts: Buffer[] = []
-    for (let at = 0; at < bytes.length; ) {
-      if (this.#left === 0) at = this.#readSize(bytes, at)
-      const end = Math.min(bytes.length, at + this.#left)
-      const content = Math.min(end, at + Math.max(0, this.#left - 2))
-      if (content > at) parts.push(bytes.subarray(at, content))
-      this.#left -= end - at
-      at = end
-    }
-    const [only] = parts
-    return parts.length === 1 && only !== undefined ? only : Buffer.concat(parts)
-  }
-
-  #readSize(bytes: Buffer, at: number): number {
-    const end = bytes.indexOf(10, at)
-    this.#size += bytes.toString('latin1', at, end === -1 ? bytes.length : end)
-    if (end === -1) return bytes.length
-    this.#left = Number.parseInt(this.#size, 16) + 2
-    this.#size = ''
-    return end + 1
-  }
-}
-
-interface Target {
-  readonly hostname: string
-  readonly port: number
-  readonly line: string
-  readonly host: string
-}
-
 const ID = Buffer.from('\nid: n')
 const nothing = Buffer.alloc(0)
 const COME_BACK_MS = 300
@@ -207,11 +175,11 @@ const COME_BACK_MS = 300
 const OPENING_MS = 60_000
 
 const handlers = {
-  open: (socket: Socket<CrowdReader>) => {
+  open: (socket: Bun.Socket<CrowdReader>) => {
     socket.write(socket.data.request())
   },
-  data: (socket: Socket<CrowdReader>, chunk: Buffer) => socket.data.receive(chunk),
-  close: (socket: Socket<CrowdReader>) => socket.data.end(),
+  data: (socket: Bun.Socket<CrowdReader>, chunk: Buffer) => socket.data.receive(chunk),
+  close: (socket: Bun.Socket<CrowdReader>) => socket.data.end(),
   error: () => {},
 }
 

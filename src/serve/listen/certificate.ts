@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from 'node:fs'
-import type { Settings } from '../config/load.ts'
+import type { Settings } from '../../config/load.ts'
 
 /** A certificate chain with its private key, both as PEM. */
 export interface Certificate {
