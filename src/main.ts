@@ -6,6 +6,7 @@ import type { DevKeys, KnownHub } from './config/dev.ts'
 import { missingFeatures, refusedFeatures } from './config/later.ts'
 import { type Configuration, describeProblem, exitCode, load, type Refusal } from './config/load.ts'
 import { DevFile } from './serve/dev-file.ts'
+import { endNow } from './serve/end.ts'
 import type { Server } from './serve/server.ts'
 import { Log } from './telemetry/log.ts'
 
@@ -82,7 +83,7 @@ async function serveUntilSignal(
   log.info('draining', { signal, subscribers: server.subscriberCount })
   await server.close()
   log.info('stopped')
-  return 0
+  return server.isLeftOpen ? endNow(1) : 0
 }
 
 // The compiler follows this spelling, relative to this file: the worker is a file of the executable.
@@ -188,7 +189,7 @@ class Signals {
     let isSecond = false
     for (const name of ['SIGTERM', 'SIGINT'] as const) {
       process.on(name, () => {
-        if (isSecond) process.exit(1)
+        if (isSecond) endNow(1)
         isSecond = true
         this.#reload = () => Promise.resolve()
         resolve(name)

@@ -40,6 +40,7 @@ export class Server {
   #edge: EdgeOptions
   readonly #sweep = new Sweep(() => Bun.gc(true))
   #isClosing = false
+  #isLeftOpen = false
 
   private constructor(
     settings: Settings,
@@ -65,11 +66,11 @@ export class Server {
    */
   static async open(settings: Settings, log: Log, startWriter: () => Worker): Promise<Server> {
     const certificate = readCertificate(settings.tls)
-    const store = makeStore(settings, startWriter, log)
+    const events = new EventLog(log)
+    const store = makeStore(settings, startWriter, log, events)
     // One URL for the life of the process: patterns and the reserved namespace depend on it (GEN-12).
     const location = hubLocation(hubUrl(settings))
     const counters = new Counters()
-    const events = new EventLog(log)
     const pace = new Pace(processLoop)
     const authenticator = await openKeys(settings, location, counters, log, pace.drive)
     const hub = makeHub(settings, store, location, (event) => {
@@ -79,6 +80,7 @@ export class Server {
     const heartbeatMs = settings.hub.heartbeat
     const descriptors = descriptorLimit()
     const streams = new OpenStreams({ loop: processLoop, wall: Date.now, heartbeatMs })
+    const probes = health(() => hub.check())
     const parts: EdgeParts = {
       location,
       hub,
@@ -90,7 +92,7 @@ export class Server {
       matchers: new MatcherPool(location, settings.limits.patternWeightTotal),
       drive: pace.drive,
       rate: publishRate(settings),
-      health: health(() => hub.check()),
+      health: probes,
       onUnexpected: (error) => log.error('unexpected error', { error: String(error), stack: stackOf(error) }),
       onAnswer: (route, status) => counters.answered(route, status),
     }
@@ -110,7 +112,7 @@ export class Server {
       opened.catch(() => {})
       const sources = metricSources(settings, store, hub, streams, parts.matchers, pace, counters, resident)
       await server.#listeners.open(
-        { hub: () => hubApp(() => server.#edge), admin: () => adminApp(parts.health, sources) },
+        { hub: () => hubApp(() => server.#edge), admin: () => adminApp(probes, sources) },
         opened,
       )
       server.#warnOfDescriptors()
@@ -157,11 +159,27 @@ export class Server {
     hub.stop()
     this.#listeners.stop(false)
     await drain(hub, drainMs)
-    await hub.close()
+    await this.#closeHub()
     streams.stop()
     clearInterval(this.#watch)
     this.#listeners.stop(true)
     this.#parts.authenticator.close()
+  }
+
+  /** Whether `close` had to leave the history as it was; the log says why. Then the process is to end at once. */
+  get isLeftOpen(): boolean {
+    return this.#isLeftOpen
+  }
+
+  async #closeHub(): Promise<void> {
+    try {
+      await this.#parts.hub.close()
+    } catch (error) {
+      this.#isLeftOpen = true
+      this.#log.warn('the history is left as it is', {
+        problem: error instanceof Error ? error.message : null,
+      })
+    }
   }
 
   /** Looks at the process: at its memory, at what a crowd has left behind, and at the room for connections. */
