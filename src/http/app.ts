@@ -7,6 +7,7 @@ import type { Cors } from './cors.ts'
 import type { Dialect } from './dialect.ts'
 import { type MetadataOptions, metadataDocument, metadataPath } from './discovery.ts'
 import { errorResponse, hardening, type UnexpectedError } from './error.ts'
+import { HostGate } from './host.ts'
 import type { Proxies } from './proxy.ts'
 import { type PublishOptions, publish } from './publish.ts'
 import { type Connection, RequestExchange } from './request-exchange.ts'
@@ -53,7 +54,14 @@ export function hubApp(current: () => AppOptions) {
   // Elysia looks for the path after so many characters: a host of three, as `hub` in a network of containers,
   // ends before that unless the scheme is the longer one.
   const handler = { standardHostname: isSecure }
-  return new Elysia({ strictPath: true, handler })
+  // The last resort, should a refusal fail: Bun would show the source to the client and to the log.
+  const serve = { error: (error: Error) => errorResponse(error, null, current().onUnexpected) }
+  const gate = new HostGate(isSecure, () => app.server)
+  const app = new Elysia({ strictPath: true, handler, serve })
+  return app
+    .wrap((handle, request) =>
+      gate.admits(request) ? handle : () => edge.refuse(edge.exchange(request, app.server), ambiguousHost()),
+    )
     .onError({ as: 'global' }, ({ error, code, request, server }) =>
       edge.refuse(edge.exchange(request, server), code === 'NOT_FOUND' ? notFound() : error),
     )
@@ -79,6 +87,10 @@ const readMethods = 'GET, HEAD, OPTIONS'
 
 function notFound(): ProtocolError {
   return new ProtocolError('not-found', 'no such path')
+}
+
+function ambiguousHost(): ProtocolError {
+  return new ProtocolError('invalid-host', 'the request names two hosts')
 }
 
 /** From a request to its exchange, and from an outcome to its response. */

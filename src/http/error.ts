@@ -23,6 +23,7 @@ const answers = {
   },
   'invalid-credentials': { status: 400, text: 'malformed credentials', challenge: 'invalid_request' },
   'invalid-form': { status: 400, text: 'a field is not valid UTF-8' },
+  'invalid-host': { status: 400, text: 'the request names more than one host' },
   'invalid-id': { status: 400, text: 'the id is not allowed' },
   'invalid-matcher': { status: 400, text: 'a matcher is not valid' },
   'invalid-retry': { status: 400, text: 'retry must be a number of milliseconds' },

@@ -1,4 +1,5 @@
 import { BlockList, isIP } from 'node:net'
+import { parseHost } from './host.ts'
 
 /**
  * The proxies in front of the hub whose word on the client is believed: `Forwarded` (RFC 7239), else the
@@ -51,9 +52,13 @@ export class Proxies {
   }
 }
 
-/** Default ports vanish and the host is in lower case, as in the origin that browsers send. */
+/**
+ * Default ports vanish and the host is in lower case, as in the origin that browsers send, and without the dot that may
+ * end a domain name.
+ */
 function canonicalOrigin(scheme: string, host: string): string {
-  return URL.parse(`${scheme}://${host}`)?.origin ?? `${scheme}://${host}`
+  const origin = `${scheme}://${parseHost(host) ?? host}`
+  return URL.parse(origin)?.origin ?? origin
 }
 
 /** Addresses from the client to the nearest proxy, as far as they are addresses. */

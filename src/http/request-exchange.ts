@@ -3,9 +3,10 @@ import type { Identity } from '../protocol/grant.ts'
 import type { AppOptions } from './app.ts'
 import type { Dialect } from './dialect.ts'
 import type { Exchange } from './exchange.ts'
+import { hostField, type Listening, ownHost } from './host.ts'
 
-/** What Bun tells about the connection. */
-export interface Connection {
+/** What Bun tells about the connection, and about the listener that it came to. */
+export interface Connection extends Listening {
   requestIP(request: Request): { readonly address: string } | null
   timeout(request: Request, seconds: number): void
 }
@@ -31,7 +32,7 @@ export class RequestExchange implements Exchange {
 
   origin(): string {
     const { proxies, isSecure } = this.#options
-    const direct = { scheme: isSecure ? 'https' : 'http', host: hostOf(this.request) }
+    const direct = { scheme: isSecure ? 'https' : 'http', host: this.#host() }
     return proxies.origin(this.request, proxies.isUsed ? this.#peer() : '', direct)
   }
 
@@ -53,11 +54,11 @@ export class RequestExchange implements Exchange {
     this.#connection?.timeout(this.request, seconds)
   }
 
+  #host(): string {
+    return hostField(this.request) ?? ownHost(this.#connection)
+  }
+
   #peer(): string | null {
     return this.#connection?.requestIP(this.request)?.address ?? null
   }
-}
-
-function hostOf(request: Request): string {
-  return request.headers.get('host') ?? new URL(request.url).host
 }

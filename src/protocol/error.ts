@@ -10,6 +10,7 @@ export type ErrorCode =
   | 'insufficient-scope'
   | 'invalid-credentials'
   | 'invalid-form'
+  | 'invalid-host'
   | 'invalid-id'
   | 'invalid-matcher'
   | 'invalid-retry'
