@@ -69,7 +69,9 @@ async function run(
   let server: Server
   try {
     const { Server } = await import('./serve/server.ts')
-    server = await Server.open(settings, log, startWriter)
+    // A developer may see it; in production it would tell an attacker what to try.
+    const shown = isDev ? (await import('./cli/version.ts')).version.version : null
+    server = await Server.open(settings, log, startWriter, shown)
   } catch (error) {
     io.stderr(`cinnabar: ${messageOf(error)}\n`)
     return 1

@@ -13,6 +13,7 @@ import { type PublishOptions, publish } from './publish.ts'
 import { type Connection, RequestExchange } from './request-exchange.ts'
 import { type SubscribeOptions, subscribe, subscribeHead } from './subscribe.ts'
 import { type SubscriptionsOptions, subscriptions } from './subscriptions.ts'
+import { welcome } from './welcome.ts'
 
 /** What the edge is made of; `main.ts` puts it together. */
 export interface AppOptions {
@@ -26,6 +27,8 @@ export interface AppOptions {
   /** The configured resource identifier; null derives it from each request (AUT-40). */
   readonly resourceIdentifier: string | null
   readonly metadata: MetadataOptions
+  /** The version that the page at the root shows, or null to keep it. */
+  readonly version: string | null
   readonly authenticate: (token: string, role: Role, audience: string) => Identity | Promise<Identity>
   /** Roles that have a key. Without one the method is not served (GEN-24). */
   readonly canPublish: boolean
@@ -79,6 +82,8 @@ export function hubApp(current: () => AppOptions) {
       ({ request, server }) => edge.subscriptions(edge.exchange(request, server)),
       unparsed,
     )
+    .get('/', ({ request, server }) => edge.welcome(edge.exchange(request, server)))
+    .head('/', ({ request, server }) => edge.welcome(edge.exchange(request, server)))
     .get('/healthz', () => health.alive())
     .get('/readyz', () => health.ready())
 }
@@ -155,6 +160,11 @@ class Edge {
       this.#options.cors.apply(exchange.request, response.headers)
       return response
     })
+  }
+
+  welcome(exchange: RequestExchange) {
+    const { location, version } = this.#options
+    return this.#answer(exchange, () => welcome({ hubPath: location.path, version }))
   }
 
   /** OPTIONS, answered before any authentication (SUB-99), and every method that is not served. */

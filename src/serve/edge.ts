@@ -22,12 +22,13 @@ export interface Inside {
   readonly rate: PublishRate
   readonly authenticator: Authenticator
   readonly health: AppOptions['health']
+  readonly version: AppOptions['version']
   readonly onUnexpected: AppOptions['onUnexpected']
 }
 
 /** The edge as the settings want it. Made again at each reload; open streams keep the one they began with. */
 export function edge(settings: Settings, inside: Inside): AppOptions {
-  const { location, hub, streams, counts, rate, authenticator, health, onUnexpected } = inside
+  const { location, hub, streams, counts, rate, authenticator, health, version, onUnexpected } = inside
   const { limits, hub: own } = settings
   const cors = new Cors(parseOrigins(own.corsOrigins), own.corsOrigins.length > 0)
   const turn = new Turn(inLaterTurn)
@@ -35,6 +36,7 @@ export function edge(settings: Settings, inside: Inside): AppOptions {
   const canRead = authenticator.hasKeys('subscriber')
   return {
     health,
+    version,
     onUnexpected,
     location,
     dialect: currentDialect({ location, cookieName: own.cookieName, limits }),

@@ -23,8 +23,16 @@ export interface Parts {
   readonly openAuthenticator: (settings: Settings) => Promise<Authenticator>
 }
 
-/** Opens the keys and begins to open the log. Rejects with a plain Error for the operator. */
-export async function openParts(settings: Settings, transport: Transport, log: Log): Promise<Parts> {
+/**
+ * Opens the keys and begins to open the log. `version`: what the page at the root shows. Rejects with a plain Error for
+ * the operator.
+ */
+export async function openParts(
+  settings: Settings,
+  transport: Transport,
+  log: Log,
+  version: string | null,
+): Promise<Parts> {
   // One URL for the life of the process: patterns and the reserved namespace depend on it (GEN-12).
   const location = hubLocation(hubUrl(settings))
   const counters = new Counters()
@@ -52,6 +60,7 @@ export async function openParts(settings: Settings, transport: Transport, log: L
     counts: new SubscriberCount(subscriberLimits(settings)),
     rate: publishRate(settings),
     health: health(() => hub.check()),
+    version,
     onUnexpected: (error) => log.error('unexpected error', { error: String(error), stack: stackOf(error) }),
   }
   const sources: MetricSources = {

@@ -50,15 +50,20 @@ export class Server {
   }
 
   /**
-   * `startWriter` starts the writer's thread of a history in a file. Rejects with a plain Error for the operator;
-   * whatever was opened before is closed again.
+   * `startWriter` starts the writer's thread of a history in a file. `version` is shown to visitors; null keeps it.
+   * Rejects with a plain Error for the operator; whatever was opened before is closed again.
    */
-  static async open(settings: Settings, log: Log, startWriter: () => Worker): Promise<Server> {
+  static async open(
+    settings: Settings,
+    log: Log,
+    startWriter: () => Worker,
+    version: string | null = null,
+  ): Promise<Server> {
     const certificate = readCertificate(settings.tls)
     const server = new Server(
       settings,
       log,
-      await openParts(settings, openTransport(settings, startWriter), log),
+      await openParts(settings, openTransport(settings, startWriter), log, version),
       certificate,
     )
     try {
