@@ -217,7 +217,16 @@ export const schema = v.object({
     ),
   }),
   proxy: v.object({
-    trusted: setting(list(network), '', 'addresses whose `Forwarded` and `X-Forwarded-*` are believed'),
+    trusted: setting(
+      list(network),
+      '',
+      'addresses whose `Forwarded` and `X-Forwarded-*` are believed; `unix` for the peers of Unix sockets',
+    ),
+    fields: setting(
+      choice(['auto', 'forwarded', 'x-forwarded']),
+      'auto',
+      'the fields that the proxies write; `auto`: either, and neither where they contradict each other',
+    ),
   }),
   log: v.object({
     level: setting(

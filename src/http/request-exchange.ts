@@ -7,6 +7,8 @@ import { hostField, type Listening, ownHost } from './host.ts'
 
 /** What Bun tells about the connection, and about the listener that it came to. */
 export interface Connection extends Listening {
+  /** Absent for a Unix socket. */
+  readonly port?: number | undefined
   requestIP(request: Request): { readonly address: string } | null
   timeout(request: Request, seconds: number): void
 }
@@ -58,7 +60,10 @@ export class RequestExchange implements Exchange {
     return hostField(this.request) ?? ownHost(this.#connection)
   }
 
+  /** Null on a Unix socket. A peer that has gone has no address either, and is nobody that could be trusted. */
   #peer(): string | null {
-    return this.#connection?.requestIP(this.request)?.address ?? null
+    const connection = this.#connection
+    const address = connection?.requestIP(this.request)?.address
+    return address ?? (connection?.port === undefined ? null : '')
   }
 }

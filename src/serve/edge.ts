@@ -41,7 +41,7 @@ export function edge(settings: Settings, inside: Inside): AppOptions {
     location,
     dialect: currentDialect({ location, cookieName: own.cookieName, limits }),
     cors,
-    proxies: new Proxies(settings.proxy.trusted),
+    proxies: new Proxies(settings.proxy.trusted, settings.proxy.fields),
     publicOrigins: own.publicUrls,
     resourceIdentifier: resourceIdentifier(settings),
     metadata: {
