@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { refuseCommand, runHelp, serveHelp } from './cli/help.ts'
 import { type CommandIo, type ExitCode, messageOf, randomText } from './command/command.ts'
 import { type Configuration, describeProblem, exitCode, load, type Refusal } from './config/load.ts'
-import { startProblems, unsupported } from './serve/problems.ts'
+import { settingProblems, startProblems } from './serve/problems.ts'
 import type { Server } from './serve/server.ts'
 import { Log } from './telemetry/log.ts'
 
@@ -112,7 +112,8 @@ function reader(argv: readonly string[], io: CommandIo): () => Configuration | R
 }
 
 function problemsOf(configuration: Configuration | Refusal): readonly string[] {
-  return configuration.ok ? unsupported(configuration.settings) : configuration.problems.map(describeProblem)
+  if (!configuration.ok) return configuration.problems.map(describeProblem)
+  return settingProblems(configuration.settings, configuration.isDev)
 }
 
 /** What is wrong is logged, all of it, and leaves everything as it was. Never rejects. */

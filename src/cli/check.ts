@@ -20,7 +20,7 @@ export function runCheck(argv: readonly string[], io: CommandIo): Promise<ExitCo
     const issuers = await checkIssuers(loaded.settings.issuers)
     const problems = [
       ...issuers.map(({ setting, message }) => `${setting}: ${message}`),
-      ...io.startProblems(loaded.settings),
+      ...io.startProblems(loaded.settings, loaded.isDev),
     ]
     for (const problem of problems) io.stderr(`${problem}\n`)
     for (const warning of loaded.warnings) io.stderr(`warning: ${describeProblem(warning)}\n`)

@@ -29,6 +29,8 @@ export interface HubOptions {
   readonly env?: Readonly<Record<string, string>>
   /** False leaves the issuers to the flags, the environment or a file. */
   readonly hasIssuers?: boolean
+  /** False leaves the resource identifier to them as well. */
+  readonly hasAudience?: boolean
   /** A folder to go on in, as after a restart. By default a new one. */
   readonly directory?: string
 }
@@ -50,7 +52,8 @@ export async function startHub(options: HubOptions = {}): Promise<RunningHub> {
   const flags = [
     ...['--listen', '127.0.0.1:0', '--admin-listen', '127.0.0.1:0'],
     ...(options.hasIssuers === false ? [] : ['--issuers', JSON.stringify(issuers())]),
-    ...['--hub-resource-identifier', audience, '--log-format', 'json', ...(options.flags ?? [])],
+    ...(options.hasAudience === false ? [] : ['--hub-resource-identifier', audience]),
+    ...['--log-format', 'json', ...(options.flags ?? [])],
   ]
   const child = Bun.spawn([binaryPath(), 'serve', ...flags], {
     cwd: directory,

@@ -73,7 +73,9 @@ export function problemsOf(configuration: HubConfiguration, argv: readonly strin
   const env = environmentOf(configuration, io)
   const devKeys = { publisher: randomText(32, io), subscriber: randomText(32, io) }
   const loaded = load({ argv, env, readFile, isTerminal, devKeys })
-  const problems = loaded.ok ? io.startProblems(loaded.settings) : loaded.problems.map(describeProblem)
+  const problems = loaded.ok
+    ? io.startProblems(loaded.settings, loaded.isDev)
+    : loaded.problems.map(describeProblem)
   return problems.map((problem) => `${configuration.name}: ${problem}`)
 }
 
