@@ -1,7 +1,14 @@
 import { readFileSync } from 'node:fs'
 import { refuseCommand, runHelp, serveHelp } from './cli/help.ts'
 import { type CommandIo, type ExitCode, messageOf, randomText } from './command/command.ts'
-import { type Configuration, describeProblem, exitCode, load, type Refusal } from './config/load.ts'
+import {
+  type Configuration,
+  describeProblem,
+  exitCode,
+  hasEmptyFile,
+  load,
+  type Refusal,
+} from './config/load.ts'
 import { settingProblems, startProblems } from './serve/problems.ts'
 import type { Server } from './serve/server.ts'
 import { Log } from './telemetry/log.ts'
@@ -124,7 +131,7 @@ async function reload(server: Server, configuration: Configuration | Refusal, lo
   if (!configuration.ok || problems.length > 0) return
   for (const warning of configuration.warnings) log.warn(describeProblem(warning))
   try {
-    for (const setting of await server.reload(configuration.settings)) {
+    for (const setting of await server.reload(configuration.settings, hasEmptyFile(configuration))) {
       log.warn('the change needs a restart', { setting })
     }
     log.info('configuration reloaded')

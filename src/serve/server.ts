@@ -92,10 +92,10 @@ export class Server {
   /**
    * Takes new settings, keys and certificates, and cuts no stream: what is open keeps the rights and the
    * times that it began with. Answers with the names of changed settings that need a restart. Rejects with a
-   * plain Error, one problem a line, and then nothing has changed.
+   * plain Error, one problem a line, and then nothing has changed. `isFileEmpty`: see `planReload`.
    */
-  async reload(wanted: Settings): Promise<readonly string[]> {
-    const { settings, needRestart } = planReload(this.#settings, wanted)
+  async reload(wanted: Settings, isFileEmpty = false): Promise<readonly string[]> {
+    const { settings, needRestart } = planReload(this.#settings, wanted, isFileEmpty)
     const certificate = readCertificate(settings.tls)
     const authenticator = await this.#reloadKeys(settings)
     if (this.#isClosing) return []
