@@ -26,6 +26,7 @@ step node_modules/.bin/biome ci --error-on-warnings .
 step node_modules/.bin/tsc
 step "$bun" scripts/docs.ts --check
 step "$bun" scripts/dashboard.ts --check
+step "$bun" scripts/structure.ts --check
 step "$bun" scripts/conformance.ts --check
 step sh scripts/build.sh
 

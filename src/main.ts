@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs'
-import { refuseCommand, runHelp, serveHelp } from './cli/help.ts'
+import { type Command, findCommand } from './cli/commands.ts'
 import { type CommandIo, type ExitCode, messageOf, randomText } from './command/command.ts'
+import { audienceProblems } from './config/audience.ts'
+import { missingFeatures, refusedFeatures } from './config/later.ts'
 import {
   type Configuration,
   describeProblem,
@@ -9,7 +11,6 @@ import {
   load,
   type Refusal,
 } from './config/load.ts'
-import { settingProblems, startProblems } from './serve/problems.ts'
 import type { Server } from './serve/server.ts'
 import { Log } from './telemetry/log.ts'
 
@@ -17,31 +18,9 @@ import { Log } from './telemetry/log.ts'
  * The process: one command and its exit code. `serve` is the one that stays; everything else answers and ends.
  */
 
-type Command = (argv: readonly string[], io: CommandIo) => Promise<ExitCode>
-
-// Each is loaded when it is asked for, so that a start evaluates nothing of the others.
-const commands: Readonly<Record<string, () => Promise<Command>>> = {
-  serve: async () => serve,
-  check: async () => (await import('./cli/check.ts')).runCheck,
-  config: async () => (await import('./cli/config.ts')).runConfig,
-  token: async () => (await import('./cli/token.ts')).runToken,
-  publish: async () => (await import('./cli/publish.ts')).runPublish,
-  subscribe: async () => (await import('./cli/subscribe.ts')).runSubscribe,
-  bench: async () => (await import('./cli/bench/command.ts')).runBench,
-  history: async () => (await import('./cli/history/command.ts')).runHistory,
-  health: async () => (await import('./cli/health.ts')).runHealth,
-  version,
-  help: async () => runHelp,
-  '--help': async () => runHelp,
-  '--version': version,
-}
-
-async function version(): Promise<Command> {
-  return (await import('./cli/version.ts')).runVersion
-}
-
 async function serve(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
   if (argv.includes('--help')) {
+    const { serveHelp } = await import('./cli/help.ts')
     io.stdout(serveHelp())
     return 0
   }
@@ -59,10 +38,9 @@ async function serve(argv: readonly string[], io: CommandIo): Promise<ExitCode> 
   }
   const { settings } = configuration
   const log = new Log({ ...settings.log, write: io.stderr, clock: () => new Date() })
-  for (const warning of configuration.warnings) log.warn(describeProblem(warning))
-  if (settings.admin.console && !configuration.isDev) {
-    log.warn('admin.console: the console is not part of this version')
-  }
+  // What `--dev` stands for is not what somebody asked for.
+  const missing = configuration.isDev ? [] : missingFeatures(settings)
+  for (const warning of [...configuration.warnings, ...missing]) log.warn(describeProblem(warning))
   return await run(configuration, read, log, signals, io)
 }
 
@@ -120,7 +98,8 @@ function reader(argv: readonly string[], io: CommandIo): () => Configuration | R
 
 function problemsOf(configuration: Configuration | Refusal): readonly string[] {
   if (!configuration.ok) return configuration.problems.map(describeProblem)
-  return settingProblems(configuration.settings, configuration.isDev)
+  const { settings, isDev } = configuration
+  return [...refusedFeatures(settings), ...audienceProblems(settings, isDev)].map(describeProblem)
 }
 
 /** What is wrong is logged, all of it, and leaves everything as it was. Never rejects. */
@@ -176,17 +155,19 @@ class Signals {
   }
 }
 
-/** Commands that end by themselves when they are interrupted, and say what they know. */
-const interruptible: readonly string[] = ['subscribe', 'bench']
+async function refuse(name: string, io: CommandIo): Promise<ExitCode> {
+  const { refuseCommand } = await import('./cli/help.ts')
+  return refuseCommand(name, io)
+}
 
-/** Aborted by the first SIGINT, for those commands; the second one, and any other command, just ends. */
-function interruptionOf(name: string): AbortSignal {
+/** Aborted by the first SIGINT where a command ends by itself; the second one just ends the process. */
+function interruptionOf(command: Command | null): AbortSignal {
   const interruption = new AbortController()
-  if (interruptible.includes(name)) process.once('SIGINT', () => interruption.abort())
+  if (command?.isInterruptible === true) process.once('SIGINT', () => interruption.abort())
   return interruption.signal
 }
 
-function processIo(name: string): CommandIo {
+function processIo(command: Command | null): CommandIo {
   return {
     env: process.env,
     stdin: () => Bun.stdin.text(),
@@ -195,11 +176,10 @@ function processIo(name: string): CommandIo {
     fetch: (url, init) => fetch(url, init),
     clock: Date.now,
     sleep: (ms, signal) => sleep(ms, signal),
-    interrupted: interruptionOf(name),
+    interrupted: interruptionOf(command),
     readFile: (path) => readFileSync(path, 'utf8'),
     random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
     legacyTokens: () => null,
-    startProblems,
     isTerminal: process.stdout.isTTY,
   }
 }
@@ -218,10 +198,10 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 })
 
 const [name = 'help', ...argv] = process.argv.slice(2)
-const io = processIo(name)
+const command = findCommand(name)
+const io = processIo(command)
 if (name !== 'serve') compileAsUsual()
-const command = Object.hasOwn(commands, name) ? await commands[name]?.() : undefined
-const code = command === undefined ? refuseCommand(name, io) : await command(argv, io)
+const code = command === null ? await refuse(name, io) : await (await command.load(serve))(argv, io)
 // Standard output may be a pipe that is still being written to: leave by the natural end where there is one.
 process.exitCode = code
 if (name === 'serve') process.exit(code)

@@ -1,12 +1,11 @@
 import { Elysia } from 'elysia'
-import type { Registry } from 'prom-client'
 import type { Health } from './health.ts'
-import type { MetricSources } from './metrics.ts'
+import type { MetricSources, Metrics } from './metrics.ts'
 
 /** The routes of the admin listener. Nothing on it changes state. */
 export function adminApp(health: Health, sources: MetricSources) {
   // Made when the metrics are first read, so that a start does not wait for it.
-  let opened: Promise<Registry> | null = null
+  let opened: Promise<Metrics> | null = null
   return new Elysia({ strictPath: true })
     .onError({ as: 'global' }, ({ code }) =>
       code === 'NOT_FOUND'
@@ -16,9 +15,9 @@ export function adminApp(health: Health, sources: MetricSources) {
     .get('/healthz', () => health.alive())
     .get('/readyz', () => health.ready())
     .get('/metrics', async () => {
-      opened ??= import('./metrics.ts').then(({ metrics }) => metrics(sources))
-      const registry = await opened
-      const headers = { 'Content-Type': registry.contentType, 'Cache-Control': 'no-store' }
-      return new Response(await registry.metrics(), { headers })
+      opened ??= import('./metrics.ts').then(({ Metrics }) => new Metrics(sources))
+      const metrics = await opened
+      const headers = { 'Content-Type': metrics.contentType, 'Cache-Control': 'no-store' }
+      return new Response(await metrics.page(), { headers })
     })
 }

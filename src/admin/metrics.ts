@@ -1,120 +1,177 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
-import type { HubGauges } from '../hub/hub.ts'
+import type { HubGauges } from '../hub/event.ts'
 import type { TransportStats } from '../hub/transport.ts'
-import { type Counters, type Durations, durationBounds } from '../telemetry/log.ts'
+import { type Counters, type Durations, durationBounds } from '../telemetry/counters.ts'
 
 /** Where the figures come from. They are asked for when somebody reads the metrics, and only then. */
 export interface MetricSources {
+  /** Totals since the start. */
   readonly counters: Counters
-  readonly gauges: () => HubGauges
-  readonly stats: () => TransportStats
-  readonly waitingBytes: () => number
+  /** Everything that has a level, once for each reading, so that all gauges of a page agree. Never rejects. */
+  readonly snapshot: () => Promise<Snapshot>
+}
+
+/** The levels of one moment. */
+export interface Snapshot {
+  readonly hub: HubGauges
+  /** Null when the log cannot say. */
+  readonly history: TransportStats | null
   /** Milliseconds of the transport's clock. */
-  readonly clock: () => number
-  readonly residentBytes: () => number
-  readonly memoryLimitBytes: () => number
-  readonly loopLagSeconds: () => number
-  /** Every update since the log began has a position of its own. */
-  readonly headPosition: () => number
+  readonly now: number
+  /** Bytes waiting for slow readers. */
+  readonly waitingBytes: number
+  readonly residentBytes: number
+  /** Zero is none. */
+  readonly memoryLimitBytes: number
+  readonly loopLagSeconds: number
 }
 
-/** The registry of the admin listener. Names that dashboards for Mercure hubs know keep their meaning. */
-export function metrics(sources: MetricSources): Registry {
-  const registry = new Registry()
-  for (const [name, help, read] of totals(sources)) counter(registry, name, help, read)
-  for (const [name, help, read] of levels(sources)) gauge(registry, name, help, read)
-  tokenFailures(registry, sources.counters)
-  latencies(registry, sources.counters)
-  return registry
-}
+/** The page of metrics. Names that dashboards for Mercure hubs know keep their meaning. */
+export class Metrics {
+  readonly #sources: MetricSources
+  readonly #registry = new Registry()
+  readonly #totals: readonly (readonly [counter: Counter, read: Total])[]
+  readonly #levels: readonly (readonly [gauge: Gauge, read: Level])[]
+  readonly #tokenFailures: Counter
+  readonly #answers: Counter
 
-type Row = readonly [name: string, help: string, read: () => number]
-
-function totals({ counters }: MetricSources): readonly Row[] {
-  return [
-    ['mercure_subscribers_total', 'Subscribers that connected', () => counters.subscribers],
-    ['mercure_updates_total', 'Updates that were accepted', () => counters.updates],
-    ['mercure_updates_failed_total', 'Updates that could not be stored', () => counters.updatesFailed],
-    ['cinnabar_deliveries_total', 'Updates written to live subscribers', () => counters.deliveries],
-    ['cinnabar_replayed_total', 'Updates written to subscribers that caught up', () => counters.replayed],
-    [
-      'cinnabar_announcements_failed_total',
-      'Subscription events not stored',
-      () => counters.announcementsFailed,
-    ],
-    ['cinnabar_shed_episodes_total', 'Times that memory was above its budget', () => counters.shedEpisodes],
-    ['cinnabar_shed_readers_total', 'Streams ended to get memory back', () => counters.shedReaders],
-    [
-      'cinnabar_slow_readers_total',
-      'Streams cut because their reader was too slow',
-      () => counters.slowReaders,
-    ],
-  ]
-}
-
-function levels(sources: MetricSources): readonly Row[] {
-  const { gauges, stats, waitingBytes, clock, residentBytes, memoryLimitBytes, loopLagSeconds } = sources
-  const dropped = () => Math.max(0, sources.headPosition() - stats().rows)
-  const oldestAge = () => {
-    const { oldestAt } = stats()
-    return oldestAt === null ? 0 : Math.max(0, clock() - oldestAt) / 1000
+  constructor(sources: MetricSources) {
+    const registers = [this.#registry]
+    this.#sources = sources
+    this.#totals = totals.map(([name, help, read]) => [new Counter({ name, help, registers }), read])
+    this.#levels = levels.map(([name, help, read]) => [new Gauge({ name, help, registers }), read])
+    this.#tokenFailures = new Counter({
+      name: 'cinnabar_token_failures_total',
+      help: 'Tokens that were refused, by reason',
+      labelNames: ['reason'],
+      registers,
+    })
+    this.#answers = new Counter({
+      name: 'cinnabar_http_responses_total',
+      help: 'Answers of the hub listener, by route and status',
+      labelNames: ['route', 'status'],
+      registers,
+    })
+    for (const histogram of latencies(sources.counters)) this.#registry.registerMetric(histogram)
   }
+
+  get contentType(): string {
+    return this.#registry.contentType
+  }
+
+  /** Resolves with what holds now. From the snapshot to the figures of the page nothing else runs. */
+  async page(): Promise<string> {
+    this.#show(await this.#sources.snapshot())
+    return await this.#registry.metrics()
+  }
+
+  #show(snapshot: Snapshot): void {
+    const { counters } = this.#sources
+    for (const [counter, read] of this.#totals) {
+      counter.reset()
+      counter.inc(read(counters))
+    }
+    this.#tokenFailures.reset()
+    for (const [reason, count] of counters.tokenFailures) this.#tokenFailures.inc({ reason }, count)
+    this.#answers.reset()
+    for (const [route, byStatus] of counters.answers) {
+      for (const [status, count] of byStatus) this.#answers.inc({ route, status }, count)
+    }
+    for (const [gauge, read] of this.#levels) {
+      const level = read(snapshot)
+      if (level === null) gauge.remove()
+      else gauge.set(level)
+    }
+  }
+}
+
+type Total = (counters: Counters) => number
+
+/** Null is not shown. */
+type Level = (snapshot: Snapshot) => number | null
+
+type Row<Read> = readonly [name: string, help: string, read: Read]
+
+const totals: readonly Row<Total>[] = [
+  ['mercure_subscribers_total', 'Subscribers that connected', ({ subscribers }) => subscribers],
+  ['mercure_updates_total', 'Updates that were accepted', ({ updates }) => updates],
+  ['mercure_updates_failed_total', 'Updates that could not be stored', ({ updatesFailed }) => updatesFailed],
+  ['cinnabar_deliveries_total', 'Updates written to live subscribers', ({ deliveries }) => deliveries],
+  ['cinnabar_replayed_total', 'Updates written to subscribers that caught up', ({ replayed }) => replayed],
+  [
+    'cinnabar_announcements_failed_total',
+    'Subscription events not stored',
+    ({ announcementsFailed }) => announcementsFailed,
+  ],
+  [
+    'cinnabar_shed_episodes_total',
+    'Times that memory was above its budget',
+    ({ shedEpisodes }) => shedEpisodes,
+  ],
+  ['cinnabar_shed_readers_total', 'Streams ended to get memory back', ({ shedReaders }) => shedReaders],
+  [
+    'cinnabar_slow_readers_total',
+    'Streams cut because their reader was too slow',
+    ({ slowReaders }) => slowReaders,
+  ],
+]
+
+const levels: readonly Row<Level>[] = [
+  ['mercure_subscribers_connected', 'Subscribers connected now', ({ hub }) => hub.subscribers],
+  ['cinnabar_subscribers_replaying', 'Subscribers that catch up with the past', ({ hub }) => hub.replaying],
+  ['cinnabar_shedding_step', 'How far load is shed: 0 not at all, 4 connections', ({ hub }) => hub.shedding],
+  ['cinnabar_subscriber_buffer_bytes', 'Bytes waiting for slow readers', ({ waitingBytes }) => waitingBytes],
+  [
+    'cinnabar_announcing_bytes',
+    'Bytes of subscription events that are still to be stored',
+    ({ hub }) => hub.announcingBytes,
+  ],
+  ['cinnabar_pending_bytes', 'Bytes accepted and not dispatched yet', ({ hub }) => hub.pendingBytes],
+  ['cinnabar_routing_topics', 'Exact topics that somebody reads', ({ hub }) => hub.topics],
+  ['cinnabar_routing_patterns', 'Distinct patterns that somebody reads', ({ hub }) => hub.patterns],
+  ['cinnabar_routing_cache_entries', 'Topics remembered with their patterns', ({ hub }) => hub.remembered],
+  ['cinnabar_history_rows', 'Updates kept', ({ history }) => history?.rows ?? null],
+  ['cinnabar_history_bytes', 'Stored bytes of the updates kept', ({ history }) => history?.bytes ?? null],
+  ['cinnabar_history_oldest_age_seconds', 'Age of the oldest update kept', oldestAgeSeconds],
+  [
+    'cinnabar_history_file_bytes',
+    'The history file and its journal',
+    ({ history }) => history?.fileBytes ?? null,
+  ],
+  [
+    'cinnabar_history_dropped_entries',
+    'Updates dropped by retention since the log began',
+    ({ history }) => history?.dropped ?? null,
+  ],
+  [
+    'cinnabar_memory_limit_bytes',
+    'The budget of resident memory; 0 is none',
+    ({ memoryLimitBytes }) => memoryLimitBytes,
+  ],
+  [
+    'cinnabar_event_loop_lag_seconds',
+    'How late the last heartbeat timer was',
+    ({ loopLagSeconds }) => loopLagSeconds,
+  ],
+  ['cinnabar_resident_bytes', 'Resident memory of the process', ({ residentBytes }) => residentBytes],
+]
+
+function oldestAgeSeconds({ history, now }: Snapshot): number | null {
+  if (history === null) return null
+  return history.oldestAt === null ? 0 : Math.max(0, now - history.oldestAt) / 1000
+}
+
+function latencies({ publishTimes, deliveryTimes }: Counters): readonly DurationHistogram[] {
   return [
-    ['mercure_subscribers_connected', 'Subscribers connected now', () => gauges().subscribers],
-    ['cinnabar_subscribers_replaying', 'Subscribers that catch up with the past', () => gauges().replaying],
-    ['cinnabar_shedding_step', 'How far load is shed: 0 not at all, 4 connections', () => gauges().shedding],
-    ['cinnabar_subscriber_buffer_bytes', 'Bytes waiting for slow readers', waitingBytes],
-    ['cinnabar_pending_bytes', 'Bytes accepted and not dispatched yet', () => gauges().pendingBytes],
-    ['cinnabar_routing_topics', 'Exact topics that somebody reads', () => gauges().topics],
-    ['cinnabar_routing_patterns', 'Distinct patterns that somebody reads', () => gauges().patterns],
-    ['cinnabar_routing_cache_entries', 'Topics remembered with their patterns', () => gauges().remembered],
-    ['cinnabar_history_rows', 'Updates kept', () => stats().rows],
-    ['cinnabar_history_bytes', 'Stored bytes of the updates kept', () => stats().bytes],
-    ['cinnabar_history_oldest_age_seconds', 'Age of the oldest update kept', oldestAge],
-    ['cinnabar_history_file_bytes', 'The history file and its journal', () => stats().fileBytes],
-    ['cinnabar_history_dropped_entries', 'Updates dropped by retention since the log began', dropped],
-    ['cinnabar_memory_limit_bytes', 'The budget of resident memory; 0 is none', memoryLimitBytes],
-    ['cinnabar_event_loop_lag_seconds', 'How late the last heartbeat timer was', loopLagSeconds],
-    ['cinnabar_resident_bytes', 'Resident memory of the process', residentBytes],
-  ]
-}
-
-function counter(registry: Registry, name: string, help: string, read: () => number): void {
-  new Counter({
-    name,
-    help,
-    registers: [registry],
-    collect() {
-      this.reset()
-      this.inc(read())
-    },
-  })
-}
-
-function gauge(registry: Registry, name: string, help: string, read: () => number): void {
-  new Gauge({
-    name,
-    help,
-    registers: [registry],
-    collect() {
-      this.set(read())
-    },
-  })
-}
-
-function latencies(registry: Registry, { publishTimes, deliveryTimes }: Counters): void {
-  registry.registerMetric(
     new DurationHistogram(publishTimes, {
       name: 'cinnabar_publish_seconds',
       help: 'From an update that passed every check to its place in the log',
     }),
-  )
-  registry.registerMetric(
     new DurationHistogram(deliveryTimes, {
       name: 'cinnabar_delivery_seconds',
       help: 'From the log to the last reader of a turn, for the oldest update of the turn',
     }),
-  )
+  ]
 }
 
 /**
@@ -143,17 +200,4 @@ class DurationHistogram extends Histogram {
   getForPromString() {
     return this.get()
   }
-}
-
-function tokenFailures(registry: Registry, counters: Counters): void {
-  new Counter({
-    name: 'cinnabar_token_failures_total',
-    help: 'Tokens that were refused, by reason',
-    labelNames: ['reason'],
-    registers: [registry],
-    collect() {
-      this.reset()
-      for (const [reason, count] of counters.tokenFailures) this.inc({ reason }, count)
-    },
-  })
 }

@@ -66,7 +66,6 @@ function open(
       target,
       count: count - from,
       topic: (number) => `${prefix}${(from + number) % options.topics}`,
-      lastEventId: null,
       dataBytes: options.dataBytes,
       tally: new Tally(),
       signal,

@@ -109,7 +109,6 @@ function crowd({ target, options, prefix, signal, progress }: Bench, tally: Tall
     target,
     count: options.subscribers,
     topic: (number: number) => topic(prefix, number % options.topics),
-    lastEventId: null,
     dataBytes: options.dataBytes,
     tally,
     signal,

@@ -65,23 +65,25 @@ export class Progress {
 
 const BAR = 40
 
-/** Looks at a figure at regular times while something goes on: the line of a plot, and the progress. */
+/** Looks at a figure four times a second while something goes on: the line of a plot, and the progress. */
 export class Watch {
   readonly points: [seconds: number, value: number][] = []
   readonly #timer: ReturnType<typeof setInterval>
 
-  constructor(figure: (seconds: number) => number, everyMs = 250) {
+  constructor(figure: (seconds: number) => number) {
     const start = performance.now()
     this.#timer = setInterval(() => {
       const seconds = (performance.now() - start) / 1000
       this.points.push([seconds, figure(seconds)])
-    }, everyMs)
+    }, LOOK_MS)
   }
 
   stop(): void {
     clearInterval(this.#timer)
   }
 }
+
+const LOOK_MS = 250
 
 /** The figure of a counter as its growth per second since the last look. */
 export function perSecond(counter: () => number): (seconds: number) => number {

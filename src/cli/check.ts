@@ -2,6 +2,7 @@ import { checkIssuers } from '../auth/issuers.ts'
 import type { CommandLine } from '../command/arguments.ts'
 import { type CommandIo, configure, type ExitCode, runCommand } from '../command/command.ts'
 import { describeProblem } from '../config/load.ts'
+import { startProblems } from '../serve/problems.ts'
 
 const line: CommandLine = {
   name: 'check',
@@ -20,7 +21,7 @@ export function runCheck(argv: readonly string[], io: CommandIo): Promise<ExitCo
     const issuers = await checkIssuers(loaded.settings.issuers)
     const problems = [
       ...issuers.map(({ setting, message }) => `${setting}: ${message}`),
-      ...io.startProblems(loaded.settings, loaded.isDev),
+      ...startProblems(loaded.settings, loaded.isDev),
     ]
     for (const problem of problems) io.stderr(`${problem}\n`)
     for (const warning of loaded.warnings) io.stderr(`warning: ${describeProblem(warning)}\n`)

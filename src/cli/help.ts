@@ -1,25 +1,11 @@
 import type { CommandIo, ExitCode } from '../command/command.ts'
 import { settingsHelp } from '../config/describe.ts'
 import { nearest } from '../config/names.ts'
-
-/** The commands of the program, with what they do. */
-export const commands: Readonly<Record<string, string>> = {
-  serve: 'runs the hub',
-  check: 'validates the configuration without starting',
-  config: 'prints the effective configuration and where each value comes from',
-  token: 'mints a token; token explain TOKEN says what a token is worth here',
-  publish: 'publishes one update and prints its id',
-  subscribe: 'prints events as they arrive',
-  history: 'looks after the history: stats, prune, compact, export, import',
-  bench: 'measures a hub: fanout, publish, connections, replay; tries configurations: memory',
-  health: 'asks a running hub whether it is ready',
-  version: 'prints versions',
-  help: 'shows this text',
-}
+import { commands } from './commands.ts'
 
 /** The help of the program. */
 export function programHelp(): string {
-  const rows = Object.entries(commands).map(([name, help]) => `  ${name.padEnd(11)}${help}`)
+  const rows = Object.entries(commands).map(([name, { help }]) => `  ${name.padEnd(11)}${help}`)
   return `Usage: cinnabar COMMAND [options]
 
 A Mercure hub: publish-subscribe over HTTP and Server-Sent Events.

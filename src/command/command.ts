@@ -19,8 +19,6 @@ export interface CommandIo {
   /** Throws when the file cannot be read. */
   readonly readFile: (path: string) => string
   readonly random: (bytes: number) => Uint8Array
-  /** What else would keep a hub with these settings from starting, a line each. */
-  readonly startProblems: (settings: Settings, isDev: boolean) => readonly string[]
   /** How 0.x tokens are read with these settings; null: they are not accepted. */
   readonly legacyTokens: (settings: Settings) => LegacyTokens | null
   /** Whether the standard output is a terminal. */

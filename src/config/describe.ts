@@ -50,6 +50,9 @@ environment name \`CINNABAR_HISTORY_MAX_AGE\`. A flag wins over the environment,
   break at its end.
 - **Tables that repeat**: \`[[issuers]]\` and \`[[history.rules]]\` in the file. As flags and in the environment
   they are one JSON array, or single members by number, from 0: \`--issuers-0-id\`, \`CINNABAR_ISSUERS_0_ID\`.
+- **Reload**: on SIGHUP a running hub reads all places again and cuts no stream. A setting marked *restart* keeps its
+  value until the next start; so does a change that turns TLS on or off, and one of \`hub.public_urls\` or
+  \`hub.resource_identifier\` that would change the URL which relative topics are resolved against. Each is logged.
 
 This page is generated from the schema by \`scripts/docs.ts\`.
 `
@@ -63,10 +66,11 @@ function table(entries: readonly Name[]): string {
       fallback === '``' ? '' : fallback,
       `\`--${name.flag}\``,
       `\`${name.env}\``,
+      name.meaning.restart ? 'restart' : '',
     ]
     return `| ${[...cells, meaningOf(name)].join(' | ')} |`
   })
-  const head = '| setting | default | flag | environment | meaning |\n|---|---|---|---|---|'
+  const head = '| setting | default | flag | environment | reload | meaning |\n|---|---|---|---|---|---|'
   return `${head}\n${rows.join('\n')}\n`
 }
 

@@ -5,6 +5,7 @@ import { readContainerNames } from './container.ts'
 import { type DevKeys, devValues } from './dev.ts'
 import { attempt, type ReadFile, readConfigFile } from './file.ts'
 import { type Origin, type Problem, problem, type Source } from './given.ts'
+import { resourceIdentifier } from './location.ts'
 import { type Merged, merge, readSecrets } from './merge.ts'
 import { findKey, item, members, type Node, snakeCase } from './names.ts'
 import { schema } from './schema.ts'
@@ -192,7 +193,5 @@ function shown(raw: unknown): string {
 
 /** What follows from other settings. */
 function derive(settings: Settings): Settings {
-  const [first] = settings.hub.publicUrls
-  if (settings.hub.resourceIdentifier !== null || first === undefined) return settings
-  return { ...settings, hub: { ...settings.hub, resourceIdentifier: first + settings.hub.path } }
+  return { ...settings, hub: { ...settings.hub, resourceIdentifier: resourceIdentifier(settings) } }
 }

@@ -12,3 +12,13 @@ export function hubUrl({ hub }: Pick<Settings, 'hub'>): string {
   const isWeb = identifier?.protocol === 'https:' || identifier?.protocol === 'http:'
   return `${isWeb ? identifier.origin : 'https://hub.invalid'}${hub.path}`
 }
+
+/**
+ * The audience of the hub's tokens (AUT-40): the one that is set, else the first public URL and the hub path. Null is
+ * derived from each request, as is one with a port that the system is to choose.
+ */
+export function resourceIdentifier({ hub }: Pick<Settings, 'hub'>): string | null {
+  const [origin] = hub.publicUrls
+  const identifier = hub.resourceIdentifier ?? (origin === undefined ? null : origin + hub.path)
+  return identifier !== null && URL.parse(identifier)?.port === '0' ? null : identifier
+}

@@ -33,6 +33,7 @@ const tables: Meaning = {
   help: 'all tables at once; a member of one has a name of its own',
   fallback: null,
   secret: true,
+  restart: false,
   isList: false,
 }
 
@@ -41,6 +42,7 @@ const meaningOf = v.object({
   help: v.string(),
   fallback: v.nullable(v.string()),
   secret: v.boolean(),
+  restart: v.boolean(),
   isList: v.boolean(),
 })
 
@@ -112,7 +114,12 @@ function collect(node: Node, key: string): readonly Name[] {
     return inside.flatMap(([member, child]) => collect(child, `${key}${key && '.'}${snakeCase(member)}`))
   }
   const repeated = item(node)
-  if (repeated !== null) return [named(key, 'tables', tables), ...collect(repeated, `${key}[]`)]
+  if (repeated !== null) {
+    const inner = collect(repeated, `${key}[]`)
+    // They are exchanged together or not at all.
+    const restart = inner.some(({ meaning }) => meaning.restart)
+    return [named(key, 'tables', { ...tables, restart }), ...inner]
+  }
   const meaning = v.parse(meaningOf, v.getMetadata(unwrap(node)))
   const value = named(key, 'value', meaning)
   return meaning.secret ? [value, named(`${key}_file`, 'file', meaning)] : [value]

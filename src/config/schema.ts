@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { matcherTypes } from '../protocol/matcher.ts'
 import {
   hubPath,
   jwksUri,
@@ -37,6 +38,8 @@ export interface Meaning {
   /** As an operator would write it; null: nothing, the setting may be absent. */
   readonly fallback: string | null
   readonly secret: boolean
+  /** Whether a running hub keeps its value until the next start, whatever a reload says. */
+  readonly restart: boolean
   readonly isList: boolean
 }
 
@@ -61,6 +64,9 @@ const keptCount = unlimited(count({ zero: true, example: '100000' }))
 const keptAge = unlimited(duration({ zero: false, example: 'an age such as 24h, or the word unlimited' }))
 const keptBytes = unlimited(size({ zero: false, example: 'a size such as 256MiB, or the word unlimited' }))
 
+// What is opened once, or what open streams stand on.
+const restart = { restart: true }
+
 const role = v.exactOptional(
   v.object({
     key: absent(text, 'verification key: a shared secret, a PEM or a JWK', { secret: true }),
@@ -72,23 +78,24 @@ const role = v.exactOptional(
 
 /** The one schema. */
 export const schema = v.object({
-  listen: setting(list(listenAddress), '0.0.0.0:3000', '`host:port`, `[::]:port` or `unix:/path`'),
+  listen: setting(list(listenAddress), '0.0.0.0:3000', '`host:port`, `[::]:port` or `unix:/path`', restart),
   admin: v.object({
     listen: setting(
       orNone(listenAddress),
       '127.0.0.1:3001',
       'health, metrics and console; empty turns it off',
+      restart,
     ),
-    console: setting(bool, 'false', 'the console on the admin listener'),
+    console: setting(bool, 'false', 'the console on the admin listener', restart),
   }),
   tls: v.object({
     certFile: setting(orNone(text), '', 'certificate chain in PEM; turns HTTPS on, together with the key'),
     keyFile: setting(orNone(text), '', 'private key in PEM; both files are read again when they change'),
   }),
-  http2: setting(bool, 'true', 'HTTP/2: by ALPN, and with prior knowledge without TLS'),
-  http3: setting(bool, 'false', 'HTTP/3; needs TLS'),
+  http2: setting(bool, 'true', 'HTTP/2: by ALPN, and with prior knowledge without TLS', restart),
+  http3: setting(bool, 'false', 'HTTP/3; needs TLS', restart),
   hub: v.object({
-    path: setting(hubPath, '/.well-known/mercure', 'the hub path'),
+    path: setting(hubPath, '/.well-known/mercure', 'the hub path', restart),
     publicUrls: setting(list(publicUrl), '', 'origins that the hub answers on; others get 421; empty: all'),
     resourceIdentifier: setting(
       orNone(resourceIdentifier),
@@ -96,13 +103,14 @@ export const schema = v.object({
       'expected in `aud`; empty: the first public URL and the hub path, else derived from the request',
     ),
     anonymous: setting(bool, 'false', 'whether subscribers need no token'),
-    subscriptions: setting(bool, 'false', 'subscription events and the subscription API'),
+    subscriptions: setting(bool, 'false', 'subscription events and the subscription API', restart),
     presenceGrace: setting(
       duration({ zero: true, example: '2s' }),
       '2s',
       'how long the end of a subscription is held back for a holder who reconnects; 0 = not at all',
+      restart,
     ),
-    legacy: setting(choice(['off', '8', '7']), 'off', 'the 0.x generation beside 1.0'),
+    legacy: setting(choice(['off', '8', '7']), 'off', 'the 0.x generation beside 1.0', restart),
     cookieName: setting(cookieName, '__Secure-mercure_access_token', 'the cookie that may hold the token'),
     corsOrigins: setting(list(originPattern), '', 'origins whose pages may read'),
     publishOrigins: setting(list(originPattern), '', 'origins whose pages may publish with the cookie'),
@@ -134,43 +142,55 @@ export const schema = v.object({
     choice(['sqlite', 'memory', 'local', 'redis']),
     'sqlite',
     'where the history is: a file, this process, nowhere (live only), or a Redis server',
+    restart,
   ),
   sqlite: v.object({
-    path: setting(text, 'cinnabar.db', 'the history file'),
+    path: setting(text, 'cinnabar.db', 'the history file', restart),
     durability: setting(
       choice(['full', 'normal']),
       'full',
       'an accepted update survives power loss (`full`) or a crash of the process (`normal`)',
+      restart,
     ),
   }),
   history: v.object({
-    maxCount: setting(keptCount, '100000', 'newest updates kept; 0 = none'),
-    maxAge: setting(keptAge, '24h', 'older updates are dropped, whether anything is published or not'),
+    maxCount: setting(keptCount, '100000', 'newest updates kept; 0 = none', restart),
+    maxAge: setting(
+      keptAge,
+      '24h',
+      'older updates are dropped, whether anything is published or not',
+      restart,
+    ),
     maxBytes: setting(
       keptBytes,
       '256MiB',
       'stored bytes kept; the file stays within 1.25 times this plus 8 MiB',
+      restart,
     ),
     rules: v.array(
       v.object({
-        match: required(text, 'the topics that the rule is for'),
-        matchType: setting(choice(['exact', 'urlpattern']), 'exact', 'how `match` is read'),
-        maxCount: absent(keptCount, 'newest updates kept; 0 = none'),
-        maxAge: absent(keptAge, 'age at which they are dropped'),
-        maxBytes: absent(keptBytes, 'stored bytes kept'),
-        perTopic: setting(bool, 'false', 'whether the limits hold for each topic on its own'),
+        match: required(text, 'the topics that the rule is for', restart),
+        matchType: setting(choice(matcherTypes), 'exact', 'how `match` is read', restart),
+        maxCount: absent(keptCount, 'newest updates kept; 0 = none', restart),
+        maxAge: absent(keptAge, 'age at which they are dropped', restart),
+        maxBytes: absent(keptBytes, 'stored bytes kept', restart),
+        perTopic: setting(bool, 'false', 'whether the limits hold for each topic on its own', restart),
       }),
     ),
   }),
   redis: v.object({
-    url: setting(orNone(redisUrl), '', 'the server; needed with `transport = "redis"`', { secret: true }),
-    prefix: setting(text, 'cinnabar', 'what the names of its keys begin with'),
+    url: setting(orNone(redisUrl), '', 'the server; needed with `transport = "redis"`', {
+      ...restart,
+      secret: true,
+    }),
+    prefix: setting(text, 'cinnabar', 'what the names of its keys begin with', restart),
   }),
   limits: v.object({
     memory: setting(
       size({ zero: true, example: '512MiB' }),
       '0',
       'resident memory above which load is shed; 0 = none',
+      restart,
     ),
     subscribers: setting(
       count({ zero: false, example: '100000' }),
@@ -210,6 +230,11 @@ export const schema = v.object({
     ),
     matchers: setting(count({ zero: false, example: '100' }), '100', 'matchers of one request; over it 400'),
     pattern: setting(count({ zero: false, example: '4096' }), '4096', 'length of one matcher; over it 400'),
+    announcement: setting(
+      size({ zero: true, example: '256KiB' }),
+      '256KiB',
+      'subscription events of one connection, in bytes; over it 400; 0 = unlimited',
+    ),
     details: setting(
       count({ zero: false, example: '100' }),
       '100',
@@ -234,7 +259,12 @@ export const schema = v.object({
       'info',
       'the least severe line that is written',
     ),
-    format: setting(choice(['json', 'pretty']), 'json', 'how lines are written; `pretty` on a terminal'),
+    format: setting(
+      choice(['json', 'pretty']),
+      'json',
+      'how lines are written; `pretty` on a terminal',
+      restart,
+    ),
   }),
   shutdown: v.object({
     drain: setting(
@@ -245,23 +275,27 @@ export const schema = v.object({
   }),
 })
 
+/** What is said of few settings; the rest is no secret, and taken by a reload. */
+type Rare = Partial<Pick<Meaning, 'secret' | 'restart'>>
+
 /** A setting that always has a value. */
-function setting<T>(of: Kind<T>, fallback: string, help: string, more: { secret?: boolean } = {}) {
-  return leaf(of, { fallback, help, secret: more.secret ?? false })
+function setting<T>(of: Kind<T>, fallback: string, help: string, rare: Rare = {}) {
+  return leaf(of, { fallback, help }, rare)
 }
 
 /** A setting that must be given wherever its table is. */
-function required<T>(of: Kind<T>, help: string) {
-  return leaf(of, { fallback: null, help, secret: false })
+function required<T>(of: Kind<T>, help: string, rare: Rare = {}) {
+  return leaf(of, { fallback: null, help }, rare)
 }
 
 /** A setting that need not be there. */
-function absent<T>(of: Kind<T>, help: string, more: { secret?: boolean } = {}) {
-  return v.exactOptional(leaf(of, { fallback: null, help, secret: more.secret ?? false }))
+function absent<T>(of: Kind<T>, help: string, rare: Rare = {}) {
+  return v.exactOptional(leaf(of, { fallback: null, help }, rare))
 }
 
-function leaf<T>(of: Kind<T>, about: Pick<Meaning, 'fallback' | 'help' | 'secret'>) {
-  const meaning = { ...about, form: of.form, isList: of.isList }
+function leaf<T>(of: Kind<T>, about: Pick<Meaning, 'fallback' | 'help'>, rare: Rare) {
+  const unsaid = { secret: false, restart: false }
+  const meaning = { ...unsaid, ...rare, ...about, form: of.form, isList: of.isList } satisfies Meaning
   return v.pipe(
     v.unknown(),
     v.rawTransform<unknown, T>(({ dataset, addIssue, NEVER }) => {

@@ -1,7 +1,15 @@
 import { Database } from 'bun:sqlite'
 import { existsSync } from 'node:fs'
-import { codeOf, lockHistory, openHistory } from '../transport/sqlite/schema.ts'
-import { PAGE_BYTES } from '../transport/sqlite/size.ts'
+import { limitJournal } from '../transport/sqlite/room.ts'
+import {
+  BUSY_MS,
+  codeOf,
+  foreign,
+  lockHistory,
+  openHistory,
+  refusal,
+  unusable,
+} from '../transport/sqlite/schema.ts'
 
 /**
  * The history file as tools see it, also while a hub runs on it. A tool reads in short pages and writes in
@@ -97,14 +105,14 @@ function openForReading(path: string): Database {
   refuseMissing(path)
   const database = new Database(path, { create: false, readwrite: true, strict: true })
   try {
-    database.run(`PRAGMA busy_timeout = ${READER_BUSY_MS}`)
+    database.run(`PRAGMA busy_timeout = ${BUSY_MS}`)
     database.run('PRAGMA query_only = 1')
     database.query('SELECT head FROM state').get()
     return database
   } catch (error) {
     database.close(true)
     // Another program's database has no such table.
-    throw codeOf(error) === 'SQLITE_ERROR' ? foreign(path) : error
+    throw codeOf(error) === 'SQLITE_ERROR' ? new HistoryProblem(foreign(path)) : error
   }
 }
 
@@ -115,13 +123,9 @@ function openForChanges(path: string): Database {
 
 /** The journal stays as short as the hub keeps it. */
 function tuned(database: Database): Database {
-  database.run(`PRAGMA wal_autocheckpoint = ${JOURNAL_BYTES / PAGE_BYTES}`)
-  database.run(`PRAGMA journal_size_limit = ${JOURNAL_BYTES}`)
+  limitJournal(database)
   return database
 }
-
-const JOURNAL_BYTES = 3 << 20
-const READER_BUSY_MS = 5000
 
 /** Throws HistoryProblem when there is no file. */
 export function refuseMissing(path: string): void {
@@ -144,28 +148,5 @@ function explained(path: string, error: unknown): unknown {
     const isExplained = error.constructor === Error
     return isExplained ? new HistoryProblem(error.message, { cause: error }) : error
   }
-  return new HistoryProblem(reason(path, code), { cause: error })
-}
-
-function reason(path: string, code: string): string {
-  switch (code.split('_').slice(0, 2).join('_')) {
-    case 'SQLITE_CORRUPT':
-      return `the history file ${path} is damaged: cinnabar history export --salvage saves what can be read`
-    case 'SQLITE_NOTADB':
-      return foreign(path).message
-    case 'SQLITE_FULL':
-      return `no space left for the history file ${path}`
-    case 'SQLITE_BUSY':
-      return `the history file ${path} is locked by another program`
-    case 'SQLITE_CANTOPEN':
-    case 'SQLITE_READONLY':
-    case 'SQLITE_PERM':
-      return `the history file ${path} cannot be opened: this user must be able to write it and its directory`
-    default:
-      return `the history file ${path} cannot be read or written: ${code}`
-  }
-}
-
-function foreign(path: string): HistoryProblem {
-  return new HistoryProblem(`${path} is not a history file of this hub: set sqlite.path to another file`)
+  return new HistoryProblem(refusal(path, code) ?? unusable(path, code), { cause: error })
 }

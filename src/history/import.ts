@@ -1,69 +1,131 @@
 import type { Database } from 'bun:sqlite'
-import { keyOf, readState } from '../transport/sqlite/schema.ts'
+import { BATCH_BYTES, BATCH_ENTRIES } from '../transport/sqlite/batch.ts'
+import { INSERT_ENTRY, keyOf, readState } from '../transport/sqlite/schema.ts'
 import { modelBytes } from '../transport/sqlite/size.ts'
-import { owning, writing } from './file.ts'
+import { HistoryProblem, owning, writing } from './file.ts'
 import type { StoredEntry } from './pages.ts'
 
-/** An entry that is to be stored: its place in the log follows from its order. */
+/**
+ * An entry that is to be stored, in the order of the times: its place in the log follows from that. A source that has
+ * updates and not their bytes makes one with `seal`.
+ */
 export type NewEntry = Omit<StoredEntry, 'seq'>
 
-/** Stores batches at the end of a history that no hub has open. */
-export interface Importing {
-  /** When the newest entry was accepted that is kept, in milliseconds; zero when nothing is. */
-  readonly newestAt: number
-  /** Stores all entries or none. Throws what SQLite throws. */
-  append(batch: readonly NewEntry[]): void
+/** What a source has in one of its places. Reasons complete the sentence "line 7 …" and show no content. */
+export type Found = { readonly place: string } & (
+  | { readonly kind: 'entry'; readonly entry: NewEntry }
+  /** No history could hold it: it is counted, and the import goes on. */
+  | { readonly kind: 'left-out'; readonly reason: string }
+  /** The source is not what it should be: the import ends, and its batch is not stored. */
+  | { readonly kind: 'wrong'; readonly reason: string }
+)
+
+/** What an import did. */
+export interface Imported {
+  readonly stored: number
+  readonly leftOut: number
+  /** The first of what was left out, each with its place and reason: `line 7 has no topic`. */
+  readonly examples: readonly string[]
 }
 
 /**
- * Opens or makes the history for the action and brings everything into the file at the end. Throws
- * HistoryProblem, also when a hub is running on it.
+ * Stores what the source has at the end of the history, which is made when there is none, in batches of which each is
+ * stored whole or not at all; at the end everything is brought into the file. Throws HistoryProblem for a wrong place
+ * and for an entry older than the one before it, with how far the import came; also when a hub is running.
  */
-export function importHistory<T>(path: string, action: (importing: Importing) => Promise<T>): Promise<T> {
+export function importHistory(
+  path: string,
+  source: AsyncIterable<Found> | Iterable<Found>,
+): Promise<Imported> {
   return owning(path, async (database) => {
+    const importing = new Importing(database)
     try {
-      return await action(new Appending(database))
+      for await (const found of source) importing.take(found)
+      return importing.finish()
     } finally {
       database.run('PRAGMA wal_checkpoint(TRUNCATE)')
     }
   })
 }
 
-class Appending implements Importing {
+class Importing {
   readonly #database: Database
-  newestAt: number
+  #batch: NewEntry[] = []
+  #bytes = 0
+  #newestAt: number
+  #place = ''
+  #stored = 0
+  #storedPlace = ''
+  #leftOut = 0
+  readonly #examples: string[] = []
 
   constructor(database: Database) {
     this.#database = database
-    this.newestAt =
-      database.query<{ at: number }, []>('SELECT at FROM entry ORDER BY seq DESC LIMIT 1').get()?.at ?? 0
+    const newest = database.query<{ at: number }, []>('SELECT at FROM entry ORDER BY seq DESC LIMIT 1').get()
+    this.#newestAt = newest?.at ?? 0
   }
 
-  append(batch: readonly NewEntry[]): void {
-    writing(this.#database, () => this.#store(batch))
-    this.newestAt = batch.at(-1)?.at ?? this.newestAt
-  }
-
-  #store(batch: readonly NewEntry[]): void {
-    const insert = this.#database.query(
-      'INSERT INTO entry (seq, at, bytes, key, id, private, topics, frame) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
-    )
-    let { head, headId, headAt, count, bytes } = readState(this.#database)
-    let before = this.newestAt
-    for (const { at, id, frame, ...entry } of batch) {
-      // Ages only fall along the log: the hub finds what is too old by halving.
-      if (at < before) throw new Error('entries are imported in the order of their times')
-      before = at
-      const topics = JSON.stringify(entry.topics)
-      const size = modelBytes(Buffer.byteLength(id), Buffer.byteLength(topics), frame.length)
-      insert.run(++head, at, size, keyOf(id), id, entry.private ? 1 : 0, topics, frame)
-      headId = id
-      headAt = Math.max(headAt, at)
-      count++
-      bytes += size
+  take(found: Found): void {
+    this.#place = found.place
+    switch (found.kind) {
+      case 'entry':
+        this.#add(found.entry)
+        break
+      case 'left-out':
+        this.#leftOut++
+        if (this.#examples.length < EXAMPLES_MAX) this.#examples.push(`${found.place} ${found.reason}`)
+        break
+      case 'wrong':
+        throw this.#problem(found.reason)
+      default:
+        found satisfies never
     }
-    this.#database
-      .query('UPDATE state SET head = ?, headId = ?, headAt = ?, count = ?, bytes = ?')
-      .run(head, headId, headAt, count, bytes)
+  }
+
+  finish(): Imported {
+    this.#flush()
+    return { stored: this.#stored, leftOut: this.#leftOut, examples: this.#examples }
+  }
+
+  #add(entry: NewEntry): void {
+    // Ages only fall along the log: the hub finds what is too old by halving.
+    if (entry.at < this.#newestAt) throw this.#problem('is older than the entry before it')
+    this.#newestAt = entry.at
+    this.#batch.push(entry)
+    this.#bytes += entry.frame.length
+    if (this.#batch.length >= BATCH_ENTRIES || this.#bytes >= BATCH_BYTES) this.#flush()
+  }
+
+  #flush(): void {
+    writing(this.#database, () => store(this.#database, this.#batch))
+    this.#stored += this.#batch.length
+    this.#storedPlace = this.#place
+    this.#batch = []
+    this.#bytes = 0
+  }
+
+  #problem(reason: string): HistoryProblem {
+    const progress =
+      this.#stored === 0 ? 'nothing was stored' : `everything up to ${this.#storedPlace} is stored`
+    return new HistoryProblem(`${this.#place} ${reason}; ${progress}`)
   }
 }
+
+function store(database: Database, batch: readonly NewEntry[]): void {
+  const insert = database.query(INSERT_ENTRY)
+  let { head, headId, headAt, count, bytes } = readState(database)
+  for (const { at, id, frame, ...entry } of batch) {
+    const topics = JSON.stringify(entry.topics)
+    const size = modelBytes(Buffer.byteLength(id), Buffer.byteLength(topics), frame.length)
+    insert.run(++head, at, size, keyOf(id), id, entry.private ? 1 : 0, topics, frame)
+    headId = id
+    headAt = Math.max(headAt, at)
+    count++
+    bytes += size
+  }
+  database
+    .query('UPDATE state SET head = ?, headId = ?, headAt = ?, count = ?, bytes = ?')
+    .run(head, headId, headAt, count, bytes)
+}
+
+const EXAMPLES_MAX = 20

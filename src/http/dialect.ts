@@ -20,8 +20,10 @@ export interface SubscribeLimits {
   readonly pattern: number
 }
 
-/** One generation's way to read requests and to write answers. Chosen once per request. */
+/** One generation's way to read requests and to write answers. Chosen once per request, by `dialectOf`. */
 export interface Dialect {
+  /** Whether the request is written in this dialect. Must not read its body. */
+  recognizes(request: Request): boolean
   /** Throws `invalid-credentials` when the presentation is malformed. Null: no token was presented. */
   credentials(request: Request): Credentials | null
   /**
@@ -34,15 +36,25 @@ export interface Dialect {
   cursorFields(lastEventId: string | null): Readonly<Record<string, string>>
 }
 
+/**
+ * The first dialect that recognizes the request. The list ends with that of the 1.0 generation, which recognizes every
+ * request; throws a plain Error when it does not.
+ */
+export function dialectOf(request: Request, dialects: readonly Dialect[]): Dialect {
+  for (const dialect of dialects) if (dialect.recognizes(request)) return dialect
+  throw new Error('no dialect recognizes the request')
+}
+
 export interface DialectOptions {
   readonly location: HubLocation
   readonly cookieName: string
   readonly limits: SubscribeLimits
 }
 
-/** The 1.0 generation (sections 1, 4.1 and 6). */
+/** The 1.0 generation (sections 1, 4.1 and 6). Every request is one of it, unless an earlier one was asked first. */
 export function currentDialect(options: DialectOptions): Dialect {
   return {
+    recognizes: () => true,
     credentials: (request) => readCredentials(request, options.cookieName),
     subscription: (request, query, body) => ({
       matchers: readMatchers([...query, ...body], options),

@@ -13,6 +13,7 @@ interface Answer {
 
 /** The one table of answers (section 5). A code without a row does not compile. */
 const answers = {
+  'announcement-too-large': { status: 400, text: 'the matchers are too long to be announced' },
   'body-too-large': { status: 413, text: 'the body is too large' },
   'field-too-long': { status: 413, text: 'a field is too long' },
   'forbidden-origin': { status: 400, text: 'the origin may not publish', challenge: 'invalid_request' },

@@ -4,6 +4,7 @@ import { ProtocolError } from '../protocol/error.ts'
 import { decodeQuery, type FormPair } from '../protocol/form.ts'
 import { anonymous, type Identity } from '../protocol/grant.ts'
 import type { Matcher } from '../protocol/matcher.ts'
+import { announcedBytes } from '../protocol/subscription.ts'
 import type { Due } from '../stream/deadlines.ts'
 import { EventStream, type EventStreamOptions, type StreamOwner } from '../stream/event-stream.ts'
 import { readForm } from './body.ts'
@@ -16,6 +17,8 @@ export interface SubscribeOptions extends EventStreamOptions {
   readonly isAnonymousAllowed: boolean
   /** Whether subscriptions have resources of their own (section 7). */
   readonly hasSubscriptions: boolean
+  /** Bytes of the events that tell of one connection; 0 is unlimited. */
+  readonly announcementBytesMax: number
   readonly counts: SubscriberCount
   readonly bodyBytesMax: number
   /** A connection ends between 80 % and 100 % of it, in milliseconds; 0 is unlimited. */
@@ -58,7 +61,10 @@ async function accept(exchange: Exchange, options: SubscribeOptions, headers: He
   const { request, dialect } = exchange
   const query = decodeQuery(queryOf(request.url))
   const { matchers, lastEventId } = dialect.subscription(request, query, await readBody(exchange, options))
-  if (options.hasSubscriptions) refuseDots(matchers)
+  if (options.hasSubscriptions) {
+    refuseDots(matchers)
+    refuseLarge(matchers, identity, options.announcementBytesMax)
+  }
   const address = options.counts.needsAddress ? exchange.address() : null
   options.counts.check(address, identity.holder)
   const cursor = await options.hub.locate(lastEventId)
@@ -158,6 +164,13 @@ async function readBody({ request }: Exchange, options: SubscribeOptions): Promi
 function refuseDots(matchers: readonly Matcher[]): void {
   if (matchers.some(({ pattern }) => pattern === '.' || pattern === '..')) {
     throw new ProtocolError('invalid-matcher', 'a matcher is a dot segment')
+  }
+}
+
+/** All that is subscribed is told, twice, to others: a connection must not make the hub write without measure. */
+function refuseLarge(matchers: readonly Matcher[], identity: Identity, bytesMax: number): void {
+  if (bytesMax > 0 && announcedBytes(matchers, identity) > bytesMax) {
+    throw new ProtocolError('announcement-too-large', 'the matchers are too long to be announced')
   }
 }
 

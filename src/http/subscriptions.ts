@@ -1,4 +1,5 @@
 import type { Hub } from '../hub/hub.ts'
+import { type Loop, SLICE_MS } from '../hub/loop.ts'
 import { ProtocolError } from '../protocol/error.ts'
 import { mayRead } from '../protocol/grant.ts'
 import {
@@ -17,6 +18,7 @@ import { toFieldValue } from './field-value.ts'
 export interface SubscriptionsOptions {
   readonly hub: Hub
   readonly location: HubLocation
+  readonly loop: Loop
 }
 
 /** GET below `subscriptions` (section 7.2). A token is always required, and each URL is granted by itself. */
@@ -34,16 +36,78 @@ export async function subscriptions(exchange: Exchange, options: SubscriptionsOp
   const headers = fields(options.location, lastEventId)
   if (isKnown(request, headers.get('etag') ?? '')) return new Response(null, { status: 304, headers })
   const path = parseSubscriptionPath(rawPath, options.location)
-  const document = path === null ? null : await documentOf(path, rawPath, options)
-  if (document === null) throw new ProtocolError('not-found', 'no such subscription')
-  return new Response(JSON.stringify(document), { headers })
+  if (path === null) throw notFound()
+  const pieces = path.kind === 'one' ? one(path, options) : collection(path, rawPath, options)
+  const first = await pieces.next()
+  if (first.done === true) throw notFound()
+  const second = await pieces.next()
+  // Nearly always it is one piece, whose length is known.
+  if (second.done === true) return new Response(first.value, { headers })
+  if (request.method === 'HEAD') {
+    await pieces.return(undefined)
+    return new Response(null, { headers })
+  }
+  return new Response(streamOf([first.value, second.value], pieces), { headers })
 }
 
-async function documentOf(path: SubscriptionPath, rawPath: string, { hub, location }: SubscriptionsOptions) {
-  const found = await hub.presence.find(path)
-  const documents = found.map((subscription) => subscriptionDocument(location, subscription, true))
-  if (path.kind === 'one') return documents[0] ?? null
-  return { id: rawPath, type: 'subscriptions', subscriptions: documents }
+function notFound(): ProtocolError {
+  return new ProtocolError('not-found', 'no such subscription')
+}
+
+/** The document of one subscription, or nothing. */
+async function* one(path: SubscriptionPath, { hub, location }: SubscriptionsOptions): AsyncGenerator<string> {
+  for await (const [subscription] of hub.presence.find(path)) {
+    if (subscription !== undefined) yield JSON.stringify(subscriptionDocument(location, subscription, true))
+  }
+}
+
+/**
+ * The document of a collection in pieces of some size, however many subscriptions there are: the whole may be hundreds
+ * of megabytes. Between pages and pieces others have their turn.
+ */
+async function* collection(
+  path: SubscriptionPath,
+  rawPath: string,
+  { hub, location, loop }: SubscriptionsOptions,
+): AsyncGenerator<string> {
+  let piece = `{"id":${JSON.stringify(rawPath)},"type":"subscriptions","subscriptions":[`
+  let comma = ''
+  let until = loop.now() + SLICE_MS
+  const rest = async () => {
+    if (loop.now() < until) return
+    await new Promise<void>((resolve) => loop.later(resolve))
+    until = loop.now() + SLICE_MS
+  }
+  for await (const page of hub.presence.find(path)) {
+    for (const subscription of page) {
+      piece += `${comma}${JSON.stringify(subscriptionDocument(location, subscription, true))}`
+      comma = ','
+      if (piece.length < PIECE_CHARACTERS) continue
+      yield piece
+      piece = ''
+      await rest()
+    }
+    await rest()
+  }
+  yield `${piece}]}`
+}
+
+const PIECE_CHARACTERS = 64 * 1024
+
+/** A body that makes its pieces as the reader takes them, and no more when the reader has left. */
+function streamOf(made: readonly string[], pieces: AsyncGenerator<string>): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder()
+  const waiting = [...made]
+  return new ReadableStream({
+    pull: async (controller) => {
+      const piece = waiting.shift() ?? (await pieces.next()).value
+      if (piece === undefined) controller.close()
+      else controller.enqueue(encoder.encode(piece))
+    },
+    cancel: async () => {
+      await pieces.return(undefined)
+    },
+  })
 }
 
 function fields(location: HubLocation, lastEventId: string): Headers {

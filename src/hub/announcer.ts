@@ -1,7 +1,12 @@
-import { payloadFor } from '../protocol/grant.ts'
-import { type Subscription, subscriptionUpdate } from '../protocol/subscription.ts'
+import {
+  type Subscription,
+  subscriptionBytes,
+  subscriptionsOf,
+  subscriptionUpdate,
+} from '../protocol/subscription.ts'
 import type { HubLocation } from '../protocol/topic.ts'
 import type { Update } from '../protocol/update.ts'
+import type { Loop } from './loop.ts'
 import type { Presence } from './presence.ts'
 import type { CloseReason, Subscriber } from './subscriber.ts'
 
@@ -11,31 +16,43 @@ import type { CloseReason, Subscriber } from './subscriber.ts'
  *
  * When a known holder's connection ends, its end is held back for a moment: a client that reconnects is
  * announced under its new id first and the old one is then ended, so that whoever counts never sees it gone.
+ *
+ * Events wait like publications while more is accepted than can be delivered. The bytes of all that is still to be
+ * told are counted: connections that come and go faster than the log takes their events must not fill the memory.
  */
 export class Announcer {
   readonly #options: AnnouncerOptions
-  readonly #begun = new Map<Subscriber, Promise<void>>()
+  readonly #begun = new Map<Subscriber, Begun>()
   readonly #held = new Map<string, Held[]>()
   readonly #underWay = new Set<Promise<void>>()
+  #waitingBytes = 0
+  #appendingBytes = 0
+  #room: PromiseWithResolvers<void> | null = null
 
   constructor(options: AnnouncerOptions) {
     this.#options = options
   }
 
-  /** Ends that are held back now, for the gauge. */
-  get heldCount(): number {
-    return this.#held.size
+  /** Bytes of events that are still to be stored, ends that are held back among them. */
+  get waitingBytes(): number {
+    return this.#waitingBytes
+  }
+
+  /** Whether more is to be told than may wait: no subscriber should be let in. */
+  get isFull(): boolean {
+    return this.#waitingBytes > this.#options.waitingBytesMax
   }
 
   /** The subscriber is registered: its subscriptions exist from now on (ACT-10). */
   begin(subscriber: Subscriber): void {
-    const subscriptions = subscriptionsOf(subscriber)
-    const begun = this.#track(async () => {
+    const subscriptions = allOf(subscriber)
+    const bytes = subscriptions.reduce((sum, one) => sum + subscriptionBytes(one), 0)
+    const told = this.#track(bytes, async () => {
       await this.#options.presence.join(subscriber.id, subscriptions)
       await this.#publish(subscriptions, true)
       if (!subscriber.isEnded) this.#release(subscriber)
     })
-    this.#begun.set(subscriber, begun)
+    this.#begun.set(subscriber, { told, bytes })
   }
 
   /** The connection has ended, for whatever reason (ACT-11). */
@@ -44,12 +61,17 @@ export class Announcer {
     if (begun === undefined) return
     const mayReturn = reason.kind === 'client' || reason.kind === 'lifetime' || reason.kind === 'slow'
     const key = holderKey(subscriber)
-    if (!mayReturn || key === null || this.#options.graceMs === 0) {
+    if (!mayReturn || key === null || this.#options.graceMs === 0 || this.isFull) {
       this.#finish(subscriber, begun)
       return
     }
-    const held: Held = { finish: () => this.#finish(subscriber, begun), cancel: () => {} }
-    held.cancel = this.#options.after(this.#options.graceMs, () => {
+    this.#waitingBytes += begun.bytes
+    const finish = () => {
+      this.#waitingBytes -= begun.bytes
+      this.#finish(subscriber, begun)
+    }
+    const held: Held = { finish, cancel: () => {} }
+    held.cancel = this.#options.loop.delay(this.#options.graceMs, () => {
       this.#unhold(key, held)
       held.finish()
     })
@@ -66,12 +88,12 @@ export class Announcer {
     while (this.#underWay.size > 0) await Promise.all(this.#underWay)
   }
 
-  #finish(subscriber: Subscriber, begun: Promise<void>): void {
+  #finish(subscriber: Subscriber, { told, bytes }: Begun): void {
     this.#begun.delete(subscriber)
-    void this.#track(async () => {
-      await begun
+    void this.#track(bytes, async () => {
+      await told
       await this.#options.presence.leave(subscriber.id)
-      await this.#publish(subscriptionsOf(subscriber), false)
+      await this.#publish(allOf(subscriber), false)
     })
   }
 
@@ -91,29 +113,71 @@ export class Announcer {
     else this.#held.set(key, left)
   }
 
+  /** Each event is made when there is room for it, and not before. */
   async #publish(subscriptions: readonly Subscription[], active: boolean): Promise<void> {
     const { location, append } = this.#options
-    await Promise.all(subscriptions.map((one) => append(subscriptionUpdate(location, one, active))))
+    const appending: Promise<void>[] = []
+    for (const one of subscriptions) {
+      // Without need nobody waits: events of a turn are stored together.
+      for (let wait = this.#wait(); wait !== null; wait = this.#wait()) await wait
+      const bytes = subscriptionBytes(one)
+      this.#appendingBytes += bytes
+      const appended = append(subscriptionUpdate(location, one, active)).finally(() => this.#landed(bytes))
+      // It is awaited below, when all are on their way.
+      appended.catch(() => {})
+      appending.push(appended)
+    }
+    await Promise.all(appending)
+  }
+
+  /** Null: the next event may be made. */
+  #wait(): Promise<void> | null {
+    const wait = this.#options.drained()
+    if (wait !== null || this.#appendingBytes <= APPENDING_BYTES) return wait
+    this.#room ??= Promise.withResolvers()
+    return this.#room.promise
+  }
+
+  #landed(bytes: number): void {
+    this.#appendingBytes -= bytes
+    if (this.#appendingBytes > APPENDING_BYTES) return
+    this.#room?.resolve()
+    this.#room = null
   }
 
   /** A failure is the store's: it shows in its own checks, and the stream does not depend on it. */
-  #track(run: () => Promise<void>): Promise<void> {
+  #track(bytes: number, run: () => Promise<void>): Promise<void> {
+    this.#waitingBytes += bytes
     const promise = run().catch(() => this.#options.onFailure())
     this.#underWay.add(promise)
-    return promise.finally(() => this.#underWay.delete(promise))
+    return promise.finally(() => {
+      this.#waitingBytes -= bytes
+      this.#underWay.delete(promise)
+    })
   }
 }
-
 export interface AnnouncerOptions {
   readonly location: HubLocation
   readonly presence: Presence
   /** Stores an update of the hub's own. */
   readonly append: (update: Update) => Promise<void>
+  /** Resolves when readers have caught up with what is accepted; null: they have. */
+  readonly drained: () => Promise<void> | null
   readonly onFailure: () => void
   /** How long the end of a known holder's connection is held back, in milliseconds; 0 is not at all. */
   readonly graceMs: number
-  /** Runs after so many milliseconds; returns how to call it off. */
-  readonly after: (ms: number, run: () => void) => () => void
+  /** Bytes of events that may wait before no subscriber is let in. */
+  readonly waitingBytesMax: number
+  readonly loop: Loop
+}
+
+/** Events on their way into the log at a time, in bytes. */
+const APPENDING_BYTES = 1024 * 1024
+
+interface Begun {
+  /** Resolves when its beginning was told, or could not be. */
+  readonly told: Promise<void>
+  readonly bytes: number
 }
 
 interface Held {
@@ -121,13 +185,8 @@ interface Held {
   cancel: () => void
 }
 
-function subscriptionsOf({ id, matchers, identity }: Subscriber): readonly Subscription[] {
-  return matchers.map(({ type, pattern }) => ({
-    matchType: type,
-    match: pattern,
-    subscriber: id,
-    payload: payloadFor(identity, pattern),
-  }))
+function allOf({ id, matchers, identity }: Subscriber): readonly Subscription[] {
+  return subscriptionsOf(id, matchers, identity)
 }
 
 /** The same holder with the same matchers; null for nobody in particular. */

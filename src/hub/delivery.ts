@@ -1,4 +1,5 @@
 import type { Identity } from '../protocol/grant.ts'
+import { type Batch, READERS_BETWEEN_CLOCKS } from './batch.ts'
 import type { Subscriber } from './subscriber.ts'
 import type { Entry } from './transport.ts'
 
@@ -8,7 +9,8 @@ import type { Entry } from './transport.ts'
  * may be left in the middle and taken up in a later turn: who has it or may not read it is seen by the position, who
  * ends meanwhile leaves the sets, who joins begins after the entry.
  */
-export class Delivery {
+export class Delivery implements Batch {
+  readonly since: number
   readonly #entry: Entry
   readonly #groups: readonly ReadonlySet<Subscriber>[]
   readonly #permitted: ((identity: Identity) => boolean) | null
@@ -17,17 +19,19 @@ export class Delivery {
 
   /** `permitted`: who may read it; null: everybody. */
   constructor(
+    since: number,
     entry: Entry,
     groups: readonly ReadonlySet<Subscriber>[],
     permitted: ((identity: Identity) => boolean) | null,
   ) {
+    this.since = since
     this.#entry = entry
     this.#groups = groups
     this.#permitted = permitted
   }
 
-  /** Writes, and asks after every so many readers whether it is time to stop. Answers whether it is over. */
-  run(readers: number, isOver: () => boolean): boolean {
+  /** `between`: readers that are looked at between two looks at the clock. */
+  run(isOver: () => boolean, between = READERS_BETWEEN_CLOCKS): boolean {
     const { position, frame } = this.#entry
     const permitted = this.#permitted
     let seen = 0
@@ -41,7 +45,7 @@ export class Delivery {
           this.count++
           reader.sink.write(frame)
         }
-        if (++seen % readers === 0 && isOver()) return false
+        if (++seen % between === 0 && isOver()) return false
       }
     }
     return true

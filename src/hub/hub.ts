@@ -5,8 +5,10 @@ import type { HubLocation } from '../protocol/topic.ts'
 import { seal, type Update } from '../protocol/update.ts'
 import { parseTopicUrl } from '../protocol/url-pattern/pattern.ts'
 import { Announcer } from './announcer.ts'
-import { Budget, type BudgetEvent } from './budget.ts'
+import { Budget } from './budget.ts'
 import { Dispatch } from './dispatch.ts'
+import type { HubEvent, HubGauges, HubLimits } from './event.ts'
+import type { Loop } from './loop.ts'
 import type { Presence } from './presence.ts'
 import { Replay } from './replay.ts'
 import { type CloseReason, type Cursor, type Sink, Subscriber } from './subscriber.ts'
@@ -22,7 +24,8 @@ import { type Entry, type Head, type Position, START, type Transport } from './t
  */
 export class Hub {
   readonly #transport: Transport
-  readonly #clock: () => number
+  readonly #loop: Loop
+  readonly #sliceMs: number
   readonly #newId: () => string
   readonly #observe: (event: HubEvent) => void
   readonly #dispatch: Dispatch
@@ -34,12 +37,17 @@ export class Hub {
   readonly #presence: Presence | null
   readonly #budget: Budget
   readonly #subscribers = new Set<Subscriber>()
+  /** How often the tail has lost its place. */
+  #losses = 0
+  /** Ended by such a loss, with their sinks still to be closed. */
+  #lost: Subscriber[] = []
   #head: { position: Position; id: string | null } = { position: START, id: null }
   #state: 'new' | 'open' | 'closing' = 'new'
 
   constructor(options: HubOptions) {
     this.#transport = options.transport
-    this.#clock = options.clock
+    this.#loop = options.loop
+    this.#sliceMs = options.limits.sliceMs
     this.#newId = options.newId
     this.#presence = options.presence
     this.#announcer = this.#openAnnouncer(options)
@@ -60,7 +68,7 @@ export class Hub {
   async open(): Promise<void> {
     this.#head = await this.#transport.open(
       (entry) => this.#receive(entry),
-      () => this.#endAll({ kind: 'lost' }),
+      (head) => this.#lose(head),
     )
     this.#state = 'open'
   }
@@ -71,7 +79,7 @@ export class Hub {
   }
 
   get subscriberCount(): number {
-    return this.#subscribers.size
+    return this.#subscribers.size + this.#lost.length
   }
 
   /** Who is subscribed. Throws a plain Error where the feature is off. */
@@ -85,8 +93,9 @@ export class Hub {
     return {
       ...this.#dispatch.gauges,
       replaying: this.#replay.size,
-      subscribers: this.#subscribers.size,
+      subscribers: this.subscriberCount,
       shedding: this.#budget.step,
+      announcingBytes: this.#announcer?.waitingBytes ?? 0,
     }
   }
 
@@ -101,7 +110,7 @@ export class Hub {
       this.#checkPublishing()
     }
     const id = update.id ?? this.#newId()
-    const start = this.#clock()
+    const start = this.#loop.now()
     this.#appending++
     try {
       await this.#transport.append(seal(update, id))
@@ -111,7 +120,7 @@ export class Hub {
     } finally {
       if (--this.#appending === 0) this.#appended?.resolve()
     }
-    this.#observe({ kind: 'published', ms: this.#clock() - start })
+    this.#observe({ kind: 'published', ms: this.#loop.now() - start })
     return id
   }
 
@@ -122,12 +131,16 @@ export class Hub {
   async locate(lastEventId: string | null): Promise<Cursor> {
     if (this.#state !== 'open')
       throw new ProtocolError('shutting-down', 'the hub accepts no more subscribers')
-    if (this.#budget.isFull) throw new ProtocolError('overloaded', 'the memory budget is used up')
-    if (lastEventId === null) return { after: this.#head.position, lastEventId: null }
-    if (lastEventId === 'earliest') return { after: START, lastEventId }
+    if (this.#budget.isFull || this.#announcer?.isFull === true)
+      throw new ProtocolError('overloaded', 'the hub is short of memory')
+    const losses = this.#losses
+    if (lastEventId === null) return { after: this.#head.position, lastEventId: null, losses }
+    if (lastEventId === 'earliest') return { after: START, lastEventId, losses }
     const position = lastEventId === '' ? null : await this.#transport.find(lastEventId)
-    if (position === null) return { after: this.#head.position, lastEventId: 'earliest' }
-    return { after: position, lastEventId }
+    // The place that was found may be one in a log that is no more.
+    if (losses !== this.#losses) return await this.locate(lastEventId)
+    if (position === null) return { after: this.#head.position, lastEventId: 'earliest', losses }
+    return { after: position, lastEventId, losses }
   }
 
   /** Registers a reader. Whoever owns the sink calls `end` when the connection is gone. */
@@ -135,10 +148,12 @@ export class Hub {
     const subscriber = new Subscriber(this.#newId(), matchers, identity, cursor, sink)
     this.#subscribers.add(subscriber)
     this.#observe({ kind: 'subscribed' })
-    if (this.#state === 'open') {
+    if (this.#state !== 'open') this.end(subscriber, { kind: 'shutdown' })
+    else if (cursor.losses !== this.#losses) this.end(subscriber, { kind: 'lost' })
+    else {
       this.#announcer?.begin(subscriber)
       this.#replay.start(subscriber)
-    } else this.end(subscriber, { kind: 'shutdown' })
+    }
     return subscriber
   }
 
@@ -148,9 +163,7 @@ export class Hub {
     if (subscriber.state === 'live') this.#dispatch.remove(subscriber)
     subscriber.state = 'ended'
     this.#subscribers.delete(subscriber)
-    subscriber.sink.close(reason)
-    this.#announcer?.end(subscriber, reason)
-    this.#observe({ kind: 'unsubscribed', reason })
+    this.#finish(subscriber, reason)
   }
 
   /** Whether the log can take a publication now. Rejects with the reason when it cannot. */
@@ -186,7 +199,8 @@ export class Hub {
   /** Ends every stream and lets go of the log. */
   async close(): Promise<void> {
     this.stop()
-    this.#endAll({ kind: 'shutdown' })
+    for (const subscriber of this.#subscribers) this.end(subscriber, { kind: 'shutdown' })
+    for (const subscriber of this.#lost.splice(0)) this.#finish(subscriber, { kind: 'lost' })
     await this.#announcer?.settle()
     await this.#transport.close()
   }
@@ -196,19 +210,32 @@ export class Hub {
     throw new ProtocolError('shutting-down', 'the hub accepts no more publications')
   }
 
-  #openAnnouncer({ presence, location, after, presenceGraceMs: graceMs }: HubOptions): Announcer | null {
+  #openAnnouncer({
+    presence,
+    location,
+    loop,
+    presenceGraceMs: graceMs,
+    limits,
+  }: HubOptions): Announcer | null {
     if (presence === null) return null
-    const append = (update: Update) => this.#transport.append(seal(update, this.#newId()))
-    const onFailure = () => this.#observe({ kind: 'announcement-failed' })
-    return new Announcer({ presence, location, append, onFailure, graceMs, after })
+    return new Announcer({
+      presence,
+      location,
+      loop,
+      graceMs,
+      waitingBytesMax: limits.pendingBytes,
+      drained: () => (this.#dispatch.isFull ? this.#dispatch.drained() : null),
+      append: (update) => this.#transport.append(seal(update, this.#newId())),
+      onFailure: () => this.#observe({ kind: 'announcement-failed' }),
+    })
   }
 
-  #openBudget({ limits, dropCaches, observe }: HubOptions): Budget {
+  #openBudget({ limits, collectGarbage, observe }: HubOptions): Budget {
     return new Budget({
       limitBytes: limits.memoryBytes,
       dropCaches: () => {
         this.#dispatch.forget()
-        dropCaches()
+        collectGarbage()
       },
       endReplays: () => this.#shed(this.subscribers.filter(({ state }) => state === 'catching-up')),
       cutSlowest: () => this.#shed(slowest(this.subscribers)),
@@ -230,10 +257,42 @@ export class Hub {
     this.#dispatch.join(subscriber)
   }
 
-  #endAll(reason: CloseReason): void {
-    for (const subscriber of this.#subscribers) this.end(subscriber, reason)
+  /**
+   * Entries between what the tail has seen and `head` were missed, or all of the log is another one. In one step
+   * nobody reads or waits any more, so that no reader gets anything from beyond the gap; their streams are ended in
+   * slices after it. They come back, and the log says whether their cursor still holds.
+   */
+  #lose(head: Head): void {
+    this.#head = head
+    this.#losses++
+    this.#dispatch.reset()
+    this.#replay.reset()
+    const isUnderWay = this.#lost.length > 0
+    for (const subscriber of this.#subscribers) {
+      subscriber.state = 'ended'
+      this.#lost.push(subscriber)
+    }
+    this.#subscribers.clear()
+    if (!isUnderWay) this.#endLost()
+  }
+
+  #endLost(): void {
+    const until = this.#loop.now() + this.#sliceMs
+    for (let next = this.#lost.pop(); next !== undefined; next = this.#lost.pop()) {
+      this.#finish(next, { kind: 'lost' })
+      if (this.#lost.length % LOST_BETWEEN_CLOCKS === 0 && this.#loop.now() >= until) break
+    }
+    if (this.#lost.length > 0) this.#loop.later(() => this.#endLost())
+  }
+
+  #finish(subscriber: Subscriber, reason: CloseReason): void {
+    subscriber.sink.close(reason)
+    this.#announcer?.end(subscriber, reason)
+    this.#observe({ kind: 'unsubscribed', reason })
   }
 }
+
+const LOST_BETWEEN_CLOCKS = 64
 
 /** The readers for whom most waits, as few of them as hold half of all that waits. */
 function slowest(subscribers: readonly Subscriber[]): readonly Subscriber[] {
@@ -252,59 +311,15 @@ function slowest(subscribers: readonly Subscriber[]): readonly Subscriber[] {
 export interface HubOptions {
   readonly transport: Transport
   readonly location: HubLocation
-  /** Milliseconds that never go back. */
-  readonly clock: () => number
-  /** Runs the function in a later turn of the event loop, after waiting I/O was served. */
-  readonly schedule: (run: () => void) => void
+  readonly loop: Loop
   /** A random IRI, for updates and subscribers (PUB-33, PUB-34). */
   readonly newId: () => string
   readonly observe: (event: HubEvent) => void
-  /** Runs the function after so many milliseconds; returns how to call it off. */
-  readonly after: (ms: number, run: () => void) => () => void
   /** Who is subscribed, or null: nobody is told (ACT-01). */
   readonly presence: Presence | null
   /** How long the end of a known holder's stream is held back, in milliseconds. */
   readonly presenceGraceMs: number
-  /** Forgets what can be computed again, outside the hub. */
-  readonly dropCaches: () => void
+  /** Gives the memory back that was let go of. */
+  readonly collectGarbage: () => void
   readonly limits: HubLimits
-}
-
-export interface HubLimits {
-  /** Resident memory above which load is shed, in bytes; 0 is no limit. */
-  readonly memoryBytes: number
-  /** How long the hub may hold the event loop at a time, in milliseconds. */
-  readonly sliceMs: number
-  /** Bytes of frames that may wait for their dispatch before publishers wait. */
-  readonly pendingBytes: number
-  /** Remembered topics and the patterns they match, in sum. */
-  readonly remembered: number
-  /** One page of a replay. */
-  readonly pageEntries: number
-  readonly pageBytes: number
-}
-
-/** What happened, for logs and metrics. */
-export type HubEvent =
-  | BudgetEvent
-  /** `ms`: from the update to its place in the log. */
-  | { readonly kind: 'published'; readonly ms: number }
-  | { readonly kind: 'publish-failed'; readonly problem: string }
-  | { readonly kind: 'announcement-failed' }
-  | { readonly kind: 'subscribed' }
-  | { readonly kind: 'unsubscribed'; readonly reason: CloseReason }
-  /** `ms`: how long the oldest entry of a turn waited until its last reader was written to. */
-  | { readonly kind: 'delivered'; readonly deliveries: number; readonly ms: number }
-  | { readonly kind: 'replayed'; readonly entries: number }
-
-export interface HubGauges {
-  readonly subscribers: number
-  readonly replaying: number
-  /** How far load is being shed: 0 not at all, 4 new connections are refused. */
-  readonly shedding: number
-  readonly pendingEntries: number
-  readonly pendingBytes: number
-  readonly topics: number
-  readonly patterns: number
-  readonly remembered: number
 }

@@ -1,6 +1,7 @@
 import { concat, type Frame } from '../protocol/event-stream.ts'
 import type { TopicUrl } from '../protocol/url-pattern/pattern.ts'
-import type { HubEvent, HubLimits } from './hub.ts'
+import type { HubEvent, HubLimits } from './event.ts'
+import type { Loop } from './loop.ts'
 import { Stretches } from './stretches.ts'
 import type { CloseReason, Subscriber } from './subscriber.ts'
 import type { Entry, Page, Position, Transport } from './transport.ts'
@@ -36,15 +37,21 @@ export class Replay {
     if (!this.#isRunning) void this.#run()
   }
 
+  /** Lets go of all who catch up, whose streams the hub ends, and of what was read for them. */
+  reset(): void {
+    this.#queue.length = 0
+    this.#stretches.forget()
+  }
+
   async #run(): Promise<void> {
     this.#isRunning = true
-    let until = this.#options.clock() + this.#options.limits.sliceMs
+    let until = this.#options.loop.now() + this.#options.limits.sliceMs
     for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
       await this.#step(next)
-      if (this.#options.clock() < until) continue
+      if (this.#options.loop.now() < until) continue
       this.#stretches.forget()
-      await new Promise<void>((resolve) => this.#options.schedule(resolve))
-      until = this.#options.clock() + this.#options.limits.sliceMs
+      await new Promise<void>((resolve) => this.#options.loop.later(resolve))
+      until = this.#options.loop.now() + this.#options.limits.sliceMs
     }
     this.#stretches.forget()
     this.#isRunning = false
@@ -127,8 +134,7 @@ const PAGE_BYTES_MIN = 16 * 1024
 
 export interface ReplayOptions {
   readonly transport: Transport
-  readonly clock: () => number
-  readonly schedule: (run: () => void) => void
+  readonly loop: Loop
   readonly observe: (event: HubEvent) => void
   readonly limits: HubLimits
   readonly parseUrl: (topic: string) => TopicUrl | null

@@ -45,16 +45,16 @@ export class Routing<Reader extends { readonly matchers: readonly Matcher[] }> {
 
   add(reader: Reader): void {
     for (const matcher of reader.matchers) {
-      if (matcher.isWildcard) this.#wildcard.add(reader)
-      else if (matcher.type === 'exact') addTo(this.#exact, matcher.pattern, reader)
+      if (matcher.kind === 'wildcard') this.#wildcard.add(reader)
+      else if (matcher.kind === 'exact') addTo(this.#exact, matcher.pattern, reader)
       else this.#route(matcher).readers.add(reader)
     }
   }
 
   remove(reader: Reader): void {
     for (const matcher of reader.matchers) {
-      if (matcher.isWildcard) this.#wildcard.delete(reader)
-      else if (matcher.type === 'exact') removeFrom(this.#exact, matcher.pattern, reader)
+      if (matcher.kind === 'wildcard') this.#wildcard.delete(reader)
+      else if (matcher.kind === 'exact') removeFrom(this.#exact, matcher.pattern, reader)
       else this.#unroute(matcher, reader)
     }
   }
@@ -122,8 +122,8 @@ export class Routing<Reader extends { readonly matchers: readonly Matcher[] }> {
   }
 
   #readersOf(matcher: Matcher): ReadonlySet<Reader> | undefined {
-    if (matcher.isWildcard) return this.#wildcard
-    if (matcher.type === 'exact') return this.#exact.get(matcher.pattern)
+    if (matcher.kind === 'wildcard') return this.#wildcard
+    if (matcher.kind === 'exact') return this.#exact.get(matcher.pattern)
     return this.#patterns.get(routeKey(matcher))?.readers
   }
 

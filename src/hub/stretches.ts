@@ -9,6 +9,8 @@ export class Stretches {
   readonly #transport: Transport
   readonly #limit: PageLimit
   #kept: Stretch[] = []
+  /** How often everything was forgotten: a page that was asked for before is not kept. */
+  #forgotten = 0
 
   /** `limit`: of one stretch. */
   constructor(transport: Transport, limit: PageLimit) {
@@ -20,8 +22,10 @@ export class Stretches {
   async read(after: Position, until: Position, bytes: number): Promise<Page | 'lost'> {
     const kept = this.#kept.find((stretch) => covers(stretch, after))
     if (kept !== undefined) return cut(kept.page, after, bytes)
+    const forgotten = this.#forgotten
     const page = await this.#transport.read(after, until, this.#limit)
     if (page === 'lost') return page
+    if (forgotten !== this.#forgotten) return cut(page, after, bytes)
     if (this.#kept.length === STRETCHES_MAX) this.#kept.shift()
     this.#kept.push({ after, page })
     return cut(page, after, bytes)
@@ -29,6 +33,7 @@ export class Stretches {
 
   forget(): void {
     this.#kept = []
+    this.#forgotten++
   }
 }
 

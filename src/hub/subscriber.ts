@@ -35,6 +35,8 @@ export interface Cursor {
   readonly after: Position
   /** What the response names: the requested id, `earliest`, or null without a cursor (REC-03). */
   readonly lastEventId: string | null
+  /** How often the hub's tail had lost its place by then: the cursor means nothing after another time. */
+  readonly losses: number
 }
 
 /**
@@ -70,7 +72,7 @@ export class Subscriber {
 
   /** Whether a replayed entry is for this subscriber: asked for, and permitted (REC-11). */
   wants(entry: Entry, parseUrl: (topic: string) => TopicUrl | null): boolean {
-    const needsUrls = this.matchers.some(({ type, isWildcard }) => type !== 'exact' && !isWildcard)
+    const needsUrls = this.matchers.some(({ kind }) => kind === 'pattern')
     const urls = needsUrls ? entry.topics.map(parseUrl) : []
     const isAsked = this.matchers.some((matcher) =>
       entry.topics.some((topic, at) => matcher.test(topic, urls[at])),

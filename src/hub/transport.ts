@@ -42,9 +42,10 @@ export interface Transport {
   /**
    * Starts tailing. `onEntry` sees every later entry once, in log order, whoever appended it; an append made
    * from inside `onEntry` is delivered after the current entry. `onLost`: the tail lost its place (a trimmed
-   * or replaced log) and entries were missed. Rejects with a plain Error that an operator can act on.
+   * or replaced log), entries were missed, and it goes on after `head`. Positions of a replaced log may begin
+   * anew. Rejects with a plain Error that an operator can act on.
    */
-  open(onEntry: (entry: Entry) => void, onLost: () => void): Promise<Head>
+  open(onEntry: (entry: Entry) => void, onLost: (head: Head) => void): Promise<Head>
   /**
    * Resolves when the envelope is as durable as this log promises, after its `onEntry`.
    * Rejects with a ProtocolError: `store-full`, `store-failed`, or `store-unavailable` when not open.
@@ -61,8 +62,8 @@ export interface Transport {
    * more. Rejects with `store-unavailable` when the log cannot be read.
    */
   read(after: Position, until: Position, limit: PageLimit): Promise<Page | 'lost'>
-  /** Live figures for metrics and the console. */
-  stats(): TransportStats
+  /** Figures of this moment, for metrics and the console. Rejects with `store-unavailable` when it cannot say. */
+  stats(): Promise<TransportStats>
   /** Resolves when the log can accept an append; rejects with the reason when it cannot. */
   check(): Promise<void>
   /** Waits for appends under way, then lets go of everything. Further calls reject. */
@@ -72,6 +73,8 @@ export interface Transport {
 /** What a log holds now. */
 export interface TransportStats {
   readonly rows: number
+  /** Entries that came since the log began and are not kept any more, whatever dropped them. */
+  readonly dropped: number
   /** Stored bytes as retention counts them. */
   readonly bytes: number
   /** When the oldest kept entry was accepted, in milliseconds of the transport's clock; null when empty. */

@@ -4,6 +4,7 @@
  * until a new code has its answer there.
  */
 export type ErrorCode =
+  | 'announcement-too-large'
   | 'body-too-large'
   | 'field-too-long'
   | 'forbidden-origin'

@@ -1,4 +1,5 @@
-import { matcherTypes } from './matcher.ts'
+import { type Identity, payloadFor } from './grant.ts'
+import { type Matcher, matcherTypes } from './matcher.ts'
 import type { HubLocation, Topic } from './topic.ts'
 import type { Update } from './update.ts'
 
@@ -10,6 +11,20 @@ export interface Subscription {
   readonly subscriber: string
   /** Selected by the token of the connection (section 4.6); undefined is none. */
   readonly payload?: unknown
+}
+
+/** The subscriptions of one connection, each with the payload that its token has for it. */
+export function subscriptionsOf(
+  subscriber: string,
+  matchers: readonly Matcher[],
+  identity: Identity,
+): readonly Subscription[] {
+  return matchers.map(({ type, pattern }) => ({
+    matchType: type,
+    match: pattern,
+    subscriber,
+    payload: payloadFor(identity, pattern),
+  }))
 }
 
 /** The topic of its events, which is also the path of its resource (ACT-03). */
@@ -46,6 +61,27 @@ export function subscriptionUpdate(hub: HubLocation, subscription: Subscription,
     private: true,
   }
 }
+
+/**
+ * At most how many bytes its event has, without making it: the match is in it as JSON and, percent-encoded, in
+ * its document and in its topic.
+ */
+export function subscriptionBytes({ match, payload }: Subscription): number {
+  const text = encoder.encodeInto(match, scratch)
+  const bytes = text.read === match.length ? text.written : 3 * match.length
+  return 8 * bytes + (payload === undefined ? 0 : 3 * JSON.stringify(payload).length) + EVENT_BYTES
+}
+
+/** The same for the subscriptions of a connection with these matchers. */
+export function announcedBytes(matchers: readonly Matcher[], identity: Identity): number {
+  return subscriptionsOf('', matchers, identity).reduce((sum, one) => sum + subscriptionBytes(one), 0)
+}
+
+const encoder = new TextEncoder()
+const scratch = new Uint8Array(16 * 1024)
+
+/** Names, punctuation, the identifiers of the event and of the subscriber, twice, and the path of the hub. */
+const EVENT_BYTES = 600
 
 /** What a path below `subscriptions` asks for (ACT-20). */
 export type SubscriptionPath =

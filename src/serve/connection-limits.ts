@@ -1,5 +1,5 @@
-import { dlopen } from 'bun:ffi'
 import { readdirSync } from 'node:fs'
+import { type Libc, openLibc } from './libc.ts'
 
 /** What the kernel may do for one connection. Zero leaves it to the kernel. */
 export interface ConnectionLimits {
@@ -11,9 +11,8 @@ export interface ConnectionLimits {
 
 /**
  * Limits every connection of the port that is accepted from now on: a peer that vanished without a word is
- * given up, where the kernel alone would retry for about 15 minutes, and one that reads nothing holds no more
- * than so many bytes. What was sent and not acknowledged does not count, so
- * a reader far away is no slower.
+ * given up, where the kernel alone would retry for about 15 minutes, and for one that reads nothing the kernel holds
+ * no more than `unsentBytes`. What was sent and not acknowledged does not count, so a reader far away is no slower.
  *
  * Bun 1.4.5 has no way to say this, and its own idle timeout ends streams that are written to, so this asks the
  * kernel directly. Connections inherit the options from the socket that accepts them: a few calls per listener,
@@ -22,12 +21,12 @@ export interface ConnectionLimits {
  */
 export function limitConnections(port: number, { silenceMs, unsentBytes }: ConnectionLimits): boolean {
   try {
-    const library = openLibrary()
+    const libc = openLibc()
     const sockets = readdirSync('/proc/self/fd')
       .map(Number)
-      .filter((fd) => isListening(library, fd) && portOf(library, fd) === port)
+      .filter((fd) => isListening(libc, fd) && portOf(libc, fd) === port)
     const set = (fd: number, option: number, value: number) =>
-      library.setsockopt(fd, IPPROTO_TCP, option, new Int32Array([Math.min(value, INT_MAX)]), 4) === 0
+      libc.setsockopt(fd, IPPROTO_TCP, option, new Int32Array([Math.min(value, INT_MAX)]), 4) === 0
     return (
       sockets.length > 0 &&
       sockets.every((fd) => set(fd, TCP_USER_TIMEOUT, silenceMs) && set(fd, TCP_NOTSENT_LOWAT, unsentBytes))
@@ -54,42 +53,14 @@ const TCP_NOTSENT_LOWAT = 25
 const INT_MAX = 2 ** 31 - 1
 
 /** False for what is no socket as well. The tables in /proc would tell the same, in 20 ms each. */
-function isListening({ getsockopt }: Library, fd: number): boolean {
+function isListening({ getsockopt }: Libc, fd: number): boolean {
   const value = new Uint32Array(1)
   const length = new Uint32Array([4])
   return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, value, length) === 0 && value[0] === 1
 }
 
-function portOf({ getsockname }: Library, fd: number): number | null {
+function portOf({ getsockname }: Libc, fd: number): number | null {
   const address = new Uint8Array(128)
   const length = new Uint32Array([address.length])
   return getsockname(fd, address, length) === 0 ? portOfAddress(address) : null
-}
-
-type Library = ReturnType<typeof load>['symbols']
-
-let known: Library | null = null
-
-/** glibc, then musl. Throws when neither can be called. */
-function openLibrary(): Library {
-  known ??= attempt('libc.so.6') ?? load(`libc.musl-${machine}.so.1`).symbols
-  return known
-}
-
-const machine = process.arch === 'arm64' ? 'aarch64' : 'x86_64'
-
-function attempt(name: string): Library | null {
-  try {
-    return load(name).symbols
-  } catch {
-    return null
-  }
-}
-
-function load(name: string) {
-  return dlopen(name, {
-    setsockopt: { args: ['i32', 'i32', 'i32', 'ptr', 'u32'], returns: 'i32' },
-    getsockopt: { args: ['i32', 'i32', 'i32', 'ptr', 'ptr'], returns: 'i32' },
-    getsockname: { args: ['i32', 'ptr', 'ptr'], returns: 'i32' },
-  })
 }

@@ -1,11 +1,10 @@
 import { mint } from '../auth/mint.ts'
 import type { Settings } from '../config/load.ts'
-import { resourceIdentifier } from './edge.ts'
 
 /** What `serve --dev` prints: the hub, tokens for this run, and two lines to paste, each on its own. */
 export async function devLines(settings: Settings, address: string): Promise<string> {
   const url = `${address}${settings.hub.path}`
-  const audience = resourceIdentifier(settings) ?? url
+  const audience = settings.hub.resourceIdentifier ?? url
   const publisher = await devToken(settings, 'publisher', audience)
   const subscriber = await devToken(settings, 'subscriber', audience)
   const topic = 'https://example.com/books/1'

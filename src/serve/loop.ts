@@ -1,3 +1,5 @@
+import type { Loop } from '../hub/loop.ts'
+
 /**
  * Runs the function after so many milliseconds, however many: a timer of the platform holds 31 bits, about
  * 24.8 days, and fires at once beyond that (SUB-88). Returns how to call it off.
@@ -17,7 +19,15 @@ export function after(ms: number, run: () => void): () => void {
 
 const LONGEST_MS = 2 ** 31 - 1
 
+/** The event loop of this process. */
+export const processLoop: Loop = { now: () => performance.now(), later: inLaterTurn, delay: after }
+
 /** Runs the function in a later turn of the event loop, after waiting I/O was served. */
 export function inLaterTurn(run: () => void): void {
   setImmediate(run)
+}
+
+/** Milliseconds that follow the wall at the start and never step afterwards. */
+export function monotonic(): number {
+  return performance.timeOrigin + performance.now()
 }

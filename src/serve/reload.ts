@@ -1,6 +1,6 @@
 import type { Settings } from '../config/load.ts'
 import { hubUrl } from '../config/location.ts'
-import { snakeCase } from '../config/names.ts'
+import { findKey, sections, snakeCase } from '../config/names.ts'
 
 /** What a running hub does with a new configuration. */
 export interface Reload {
@@ -18,41 +18,49 @@ export function planReload(running: Settings, wanted: Settings, isFileEmpty = fa
   if (isFileEmpty && running.issuers.length > 0 && wanted.issuers.length === 0) {
     throw new Error('issuers: the file is empty, and without issuers every token would be refused')
   }
-  const settings = { ...wanted, ...fixed(running), ...partlyFixed(running, wanted) }
-  return { settings, needRestart: differences(settings, wanted) }
+  const taken = keepTls(running, keepBase(running, wanted, keepFixed(running, wanted)))
+  const holding = new Map(settingsOf(taken))
+  const changed = [...settingsOf(wanted)].filter(([key, value]) => !Bun.deepEquals(holding.get(key), value))
+  return { settings: taken, needRestart: changed.map(([key]) => key) }
 }
 
-/** Listeners and the store are opened once. */
-function fixed({ listen, admin, http2, http3, transport, sqlite, history, redis }: Settings) {
-  return { listen, admin, http2, http3, transport, sqlite, history, redis }
+/** The wanted settings with the running values of those that the schema says need a restart. */
+function keepFixed<T extends object>(running: T, wanted: T, section = ''): T {
+  const own = new Map<string, unknown>(Object.entries(running))
+  const members = Object.entries(wanted).map(([member, value]) => {
+    const key = `${section}${snakeCase(member)}`
+    const before = own.get(member)
+    if (isSection(key, before) && isSection(key, value)) return [member, keepFixed(before, value, `${key}.`)]
+    return [member, findKey(key)?.meaning.restart === true ? before : value]
+  })
+  return { ...wanted, ...Object.fromEntries(members) }
 }
 
-function partlyFixed(running: Settings, wanted: Settings) {
-  const hasTls = ({ tls }: Settings) => tls.certFile !== null
-  const { path, subscriptions, presenceGrace, legacy, publicUrls, resourceIdentifier } = running.hub
-  const hub = { ...wanted.hub, path, subscriptions, presenceGrace, legacy }
-  // Relative topics and patterns of open streams were resolved against this URL (GEN-12), and the resource
-  // identifier may follow from its path.
-  const isSameBase = wanted.hub.path === path && hubUrl({ hub }) === hubUrl(running)
-  return {
-    tls: hasTls(running) === hasTls(wanted) ? wanted.tls : running.tls,
-    hub: isSameBase ? hub : { ...hub, publicUrls, resourceIdentifier },
-    limits: { ...wanted.limits, memory: running.limits.memory },
-    log: { ...wanted.log, format: running.log.format },
+/**
+ * Relative topics and patterns of open streams were resolved against the URL of the hub (GEN-12), and the resource
+ * identifier may follow from its path. So what would change either waits.
+ */
+function keepBase(running: Settings, wanted: Settings, taken: Settings): Settings {
+  if (wanted.hub.path === running.hub.path && hubUrl(taken) === hubUrl(running)) return taken
+  const { publicUrls, resourceIdentifier } = running.hub
+  return { ...taken, hub: { ...taken.hub, publicUrls, resourceIdentifier } }
+}
+
+/** Listeners speak TLS or not from their start; other certificates are taken. */
+function keepTls(running: Settings, taken: Settings): Settings {
+  const isSwitched = (running.tls.certFile === null) !== (taken.tls.certFile === null)
+  return isSwitched ? { ...taken, tls: running.tls } : taken
+}
+
+/** Each setting with its key; tables that repeat are one. */
+function* settingsOf(settings: object, section = ''): Generator<readonly [key: string, value: unknown]> {
+  for (const [member, value] of Object.entries(settings)) {
+    const key = `${section}${snakeCase(member)}`
+    if (isSection(key, value)) yield* settingsOf(value, `${key}.`)
+    else yield [key, value]
   }
 }
 
-function differences(settings: Settings, wanted: Settings): readonly string[] {
-  const owns = new Map<string, unknown>(Object.entries(settings))
-  return Object.entries<unknown>(wanted).flatMap(([section, value]) => {
-    const own = owns.get(section)
-    const name = snakeCase(section)
-    if (!isTable(value) || !isTable(own)) return Bun.deepEquals(own, value) ? [] : [name]
-    const members = Object.keys(value).filter((member) => !Bun.deepEquals(own[member], value[member]))
-    return members.map((member) => `${name}.${snakeCase(member)}`)
-  })
-}
-
-function isTable(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+function isSection(key: string, value: unknown): value is object {
+  return sections.has(key) && typeof value === 'object' && value !== null
 }

@@ -17,7 +17,7 @@ type RuleSettings = Settings['history']['rules'][number]
 function toRule(settings: RuleSettings, setting: string, location: HubLocation): Rule {
   const matcher = toMatcher(settings, setting, location)
   return {
-    name: nameOf(settings, location),
+    name: nameOf(settings, matcher, location),
     perTopic: settings.perTopic,
     maxCount: settings.maxCount ?? null,
     maxAgeMs: settings.maxAge ?? null,
@@ -36,7 +36,7 @@ function toMatcher({ match, matchType }: RuleSettings, setting: string, location
 }
 
 /** What a relative pattern selects depends on where the hub is. */
-function nameOf({ match, matchType }: RuleSettings, { url }: HubLocation): string {
-  const isRelative = matchType === 'urlpattern' && match !== '*' && !/^[a-z][a-z0-9+.-]*:/i.test(match)
+function nameOf({ match, matchType }: RuleSettings, { kind }: Matcher, { url }: HubLocation): string {
+  const isRelative = kind === 'pattern' && !/^[a-z][a-z0-9+.-]*:/i.test(match)
   return isRelative ? `${matchType} ${match} at ${url}` : `${matchType} ${match}`
 }

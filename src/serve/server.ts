@@ -1,52 +1,57 @@
 import { adminApp } from '../admin/app.ts'
+import { health } from '../admin/health.ts'
 import type { Authenticator } from '../auth/authenticate.ts'
 import type { Settings } from '../config/load.ts'
-import { type AppOptions, hubApp } from '../http/app.ts'
-import type { Transport } from '../hub/transport.ts'
-import type { Log } from '../telemetry/log.ts'
-import { MemoryTransport } from '../transport/memory/transport.ts'
-import { SqliteTransport } from '../transport/sqlite/transport.ts'
-import { type Certificate, readCertificate, watchCertificate } from './certificate.ts'
+import { hubUrl } from '../config/location.ts'
+import { hubApp } from '../http/app.ts'
+import type { EdgeOptions } from '../http/edge.ts'
+import { SubscriberCount } from '../http/subscriber-count.ts'
+import type { Hub } from '../hub/hub.ts'
+import { hubLocation } from '../protocol/topic.ts'
+import { OpenStreams } from '../stream/open-streams.ts'
+import { Counters } from '../telemetry/counters.ts'
+import { EventLog, type Log } from '../telemetry/log.ts'
+import { readCertificate } from './certificate.ts'
 import { drain } from './drain.ts'
-import { edge, type Inside, subscriberLimits } from './edge.ts'
-import { Listener, type Transfer } from './listener.ts'
-import { monotonic, openParts, type Parts, publishRate, startBeat } from './parts.ts'
+import { type EdgeParts, edgeOptions, publishRate, subscriberLimits } from './edge-options.ts'
+import { makeHub } from './hub.ts'
+import { haveSameKeys, openKeys } from './keys.ts'
+import { Listeners } from './listeners.ts'
+import { after, inLaterTurn, monotonic } from './loop.ts'
+import { metricSources } from './metric-sources.ts'
 import { planReload } from './reload.ts'
-import { retention } from './rules.ts'
+import { makeStore } from './store.ts'
 import { Sweep } from './sweep.ts'
 
 /**
- * The hub as a process: composition only. `open` builds from the inside out (log, hub, edge, listeners);
- * `reload` exchanges the edge under the listeners; `close` takes down from the outside in, the log last.
+ * The hub as a process: composition only. `open` builds from the inside out (store, keys, hub, edge, listeners);
+ * `reload` exchanges the edge under the listeners; `close` takes down from the outside in, the store last.
  */
 export class Server {
   readonly #log: Log
-  readonly #parts: Parts
-  readonly #listeners: Listener[] = []
-  #admin: Listener | null = null
-  #settings: Settings
-  #inside: Inside
-  #edge: AppOptions
-  #certificate: Certificate | null
-  #unwatch: () => void = () => {}
-  #beat: ReturnType<typeof setInterval>
+  readonly #counters: Counters
+  readonly #listeners: Listeners
   readonly #watch: ReturnType<typeof setInterval>
+  #settings: Settings
+  #parts: EdgeParts
+  #edge: EdgeOptions
   #isClosing = false
 
-  private constructor(settings: Settings, log: Log, parts: Parts, certificate: Certificate | null) {
-    this.#log = log
-    this.#parts = parts
+  private constructor(
+    settings: Settings,
+    parts: EdgeParts,
+    listeners: Listeners,
+    counters: Counters,
+    log: Log,
+  ) {
     this.#settings = settings
-    this.#inside = parts.inside
-    this.#edge = edge(settings, parts.inside)
-    this.#certificate = certificate
-    this.#beat = startBeat(parts.inside.streams)
-    const sweep = new Sweep(() => Bun.gc(true))
-    this.#watch = setInterval(() => {
-      const { hub } = parts.inside
-      hub.look(process.memoryUsage.rss())
-      sweep.look(parts.sources.counters.subscribers - hub.subscriberCount, hub.subscriberCount)
-    }, WATCH_MS)
+    this.#parts = parts
+    this.#edge = edgeOptions(settings, parts)
+    this.#listeners = listeners
+    this.#counters = counters
+    this.#log = log
+    parts.streams.start()
+    this.#watch = watchMemory(parts.hub, counters)
   }
 
   /**
@@ -60,14 +65,41 @@ export class Server {
     version: string | null = null,
   ): Promise<Server> {
     const certificate = readCertificate(settings.tls)
-    const server = new Server(
-      settings,
-      log,
-      await openParts(settings, openTransport(settings, startWriter), log, version),
-      certificate,
-    )
+    const store = makeStore(settings, startWriter)
+    // One URL for the life of the process: patterns and the reserved namespace depend on it (GEN-12).
+    const location = hubLocation(hubUrl(settings))
+    const counters = new Counters()
+    const events = new EventLog(log)
+    const authenticator = await openKeys(settings, location, counters, log)
+    const hub = makeHub(settings, store, location, (event) => {
+      counters.observe(event)
+      events.observe(event)
+    })
+    const heartbeatMs = settings.hub.heartbeat
+    const streams = new OpenStreams({ clock: monotonic, heartbeatMs, schedule: inLaterTurn, after })
+    const parts: EdgeParts = {
+      location,
+      hub,
+      streams,
+      authenticator,
+      counts: new SubscriberCount(subscriberLimits(settings)),
+      rate: publishRate(settings),
+      health: health(() => hub.check()),
+      version,
+      onUnexpected: (error) => log.error('unexpected error', { error: String(error), stack: stackOf(error) }),
+      onAnswer: (route, status) => counters.answered(route, status),
+    }
+    const server = new Server(settings, parts, new Listeners(settings, certificate, log), counters, log)
     try {
-      await server.#listen()
+      // The writer of the log starts on another core while the first app is made here.
+      const opened = hub.open()
+      // Whoever awaits it hears of its failure.
+      opened.catch(() => {})
+      const sources = metricSources(settings, store, hub, streams, counters)
+      await server.#listeners.open(
+        { hub: () => hubApp(() => server.#edge), admin: () => adminApp(parts.health, sources) },
+        opened,
+      )
     } catch (error) {
       await server.close(0)
       throw error
@@ -77,16 +109,16 @@ export class Server {
 
   /** Where the hub listens, as URLs or `unix:` paths, in the order of the settings. */
   get addresses(): readonly string[] {
-    return this.#listeners.map(({ url }) => url)
+    return this.#listeners.addresses
   }
 
   /** Where the admin listener listens, in the same form; null without one. */
   get adminAddress(): string | null {
-    return this.#admin?.url ?? null
+    return this.#listeners.adminAddress
   }
 
   get subscriberCount(): number {
-    return this.#inside.hub.subscriberCount
+    return this.#parts.hub.subscriberCount
   }
 
   /**
@@ -100,137 +132,61 @@ export class Server {
     const authenticator = await this.#reloadKeys(settings)
     if (this.#isClosing) return []
     this.#take(settings, authenticator)
-    this.#takeCertificate(certificate)
+    this.#listeners.reload(settings, certificate)
     return needRestart
   }
 
   /** Ends streams spread over at most the time of the settings, then everything else. */
   async close(drainMs = this.#settings.shutdown.drain): Promise<void> {
     this.#isClosing = true
-    this.#unwatch()
-    const { hub } = this.#inside
+    const { hub, streams } = this.#parts
     hub.stop()
-    for (const listener of this.#allListeners) listener.stop(false)
+    this.#listeners.stop(false)
     await drain(hub, drainMs)
     await hub.close()
-    clearInterval(this.#beat)
+    streams.stop()
     clearInterval(this.#watch)
-    for (const listener of this.#allListeners) listener.stop(true)
-    this.#inside.authenticator.close()
-  }
-
-  get #allListeners(): readonly Listener[] {
-    return this.#admin === null ? this.#listeners : [...this.#listeners, this.#admin]
-  }
-
-  async #listen(): Promise<void> {
-    const { listen, admin, http2, http3, tls } = this.#settings
-    const secure: Transfer = { certificate: this.#certificate, http2, http3 }
-    // The writer of the log starts on another core while the first app is made here.
-    const { opened, sources } = this.#parts
-    const makeHub = () => hubApp(() => this.#edge)
-    for (const address of listen) this.#listeners.push(await Listener.open(makeHub, address, secure, opened))
-    await opened
-    this.#limitConnections()
-    if (tls.certFile !== null) this.#watchCertificate()
-    if (admin.listen === null) return
-    const makeAdmin = () => adminApp(this.#inside.health, sources)
-    const plain: Transfer = { certificate: null, http2: false, http3: false }
-    this.#admin = await Listener.open(makeAdmin, admin.listen, plain, opened)
+    this.#listeners.stop(true)
+    this.#parts.authenticator.close()
   }
 
   /** The same issuers keep their authenticator, with the keys it has loaded and what it has verified. */
   async #reloadKeys(settings: Settings): Promise<Authenticator> {
-    const { authenticator } = this.#inside
-    // The rest of the limits is not about tokens.
-    const parts = ({ issuers, limits }: Settings) => [issuers, limits.details, limits.pattern]
-    if (!Bun.deepEquals(parts(this.#settings), parts(settings))) {
-      return await this.#parts.openAuthenticator(settings)
+    const { authenticator, location } = this.#parts
+    if (!haveSameKeys(this.#settings, settings)) {
+      return await openKeys(settings, location, this.#counters, this.#log)
     }
     authenticator.refresh()
     return authenticator
   }
 
   #take(settings: Settings, authenticator: Authenticator): void {
-    const before = this.#inside
-    if (before.authenticator !== authenticator) before.authenticator.close()
+    const before = this.#parts
     const isSameRate = settings.limits.publishRate === this.#settings.limits.publishRate
     const rate = isSameRate ? before.rate : publishRate(settings)
+    const parts: EdgeParts = { ...before, authenticator, rate }
+    this.#edge = edgeOptions(settings, parts)
+    this.#parts = parts
     this.#settings = settings
-    this.#inside = { ...before, authenticator, rate }
-    this.#edge = edge(settings, this.#inside)
+    if (before.authenticator !== authenticator) before.authenticator.close()
     before.counts.limits = subscriberLimits(settings)
     before.streams.heartbeatMs = settings.hub.heartbeat
-    clearInterval(this.#beat)
-    this.#beat = startBeat(before.streams)
-    this.#limitConnections()
     this.#log.level = settings.log.level
-  }
-
-  #watchCertificate(): void {
-    const renew = () => {
-      try {
-        this.#takeCertificate(readCertificate(this.#settings.tls))
-      } catch (error) {
-        this.#log.error('certificate refused', { problem: error instanceof Error ? error.message : null })
-      }
-    }
-    this.#unwatch = watchCertificate(() => this.#settings.tls, renew, CERTIFICATE_LOOK_MS)
-  }
-
-  #takeCertificate(certificate: Certificate | null): void {
-    if (certificate === null || Bun.deepEquals(certificate, this.#certificate)) return
-    const expires = new Date(certificate.expiresAt).toISOString()
-    const renewed = this.#listeners.map((listener) => listener.renew(certificate))
-    this.#certificate = certificate
-    this.#limitConnections()
-    if (renewed.every(Boolean)) this.#log.info('certificate renewed', { expires })
-    else this.#log.warn('the new certificate needs a restart: http3 is on', { expires })
-  }
-
-  /**
-   * A vanished reader is gone within two heartbeats: one may pass before anything is sent to it. What the kernel
-   * holds for a reader that has stopped follows what the hub holds for it, and has room for the largest body.
-   */
-  #limitConnections(): void {
-    const { hub, limits } = this.#settings
-    const silenceMs = Math.round(hub.heartbeat * SILENCE_SHARE)
-    const unsentBytes = Math.max(UNSENT_SHARE * limits.subscriberBuffer, limits.body)
-    const unlimited = this.#listeners.filter(
-      (listener) => !listener.limitConnections({ silenceMs, unsentBytes }),
-    )
-    if (unlimited.length > 0) this.#log.debug('vanished and stalled readers are left to the kernel to notice')
   }
 }
 
-/** Milliseconds between two looks at the certificate files. */
-const CERTIFICATE_LOOK_MS = 2000
+/** Looks at the memory of the process now and then: for its budget, and for what a crowd has left behind. */
+function watchMemory(hub: Hub, counters: Counters): ReturnType<typeof setInterval> {
+  const sweep = new Sweep(() => Bun.gc(true))
+  return setInterval(() => {
+    hub.look(process.memoryUsage.rss())
+    sweep.look(counters.subscribers - hub.subscriberCount, hub.subscriberCount)
+  }, WATCH_MS)
+}
 
-/** The rest of the second heartbeat is for the timers on the way. */
-const SILENCE_SHARE = 0.75
-
-/**
- * With the default buffer this is about what the kernel would take by itself. With less, readers of many large updates
- * are cut in a burst.
- */
-const UNSENT_SHARE = 4
-
-/** How often the memory budget looks at the process, in milliseconds. */
+/** Milliseconds between two looks at the memory of the process. */
 const WATCH_MS = 200
 
-function openTransport(settings: Settings, startWriter: () => Worker): Transport {
-  const { transport, sqlite } = settings
-  const keep = retention(settings)
-  switch (transport) {
-    case 'memory':
-      return new MemoryTransport({ retention: keep, clock: monotonic })
-    case 'local':
-      return new MemoryTransport({ retention: { ...keep, maxCount: 0 }, clock: monotonic })
-    case 'sqlite':
-      return new SqliteTransport({ ...sqlite, retention: keep, clock: monotonic, startWriter })
-    case 'redis':
-      throw new Error('transport: redis is not part of this version')
-    default:
-      return transport satisfies never
-  }
+function stackOf(error: unknown): string | null {
+  return error instanceof Error ? (error.stack ?? null) : null
 }

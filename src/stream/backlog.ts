@@ -9,12 +9,6 @@ export class Backlog {
   #frames: Frame[] = []
   /** Bytes of the first frame that were taken already. */
   #taken = 0
-  #bytes = 0
-
-  /** Bytes that were not taken. */
-  get bytes(): number {
-    return this.#bytes
-  }
 
   get isEmpty(): boolean {
     return this.#frames.length === 0
@@ -22,22 +16,18 @@ export class Backlog {
 
   push(frame: Frame): void {
     this.#frames.push(frame)
-    this.#bytes += frame.length
   }
 
   /** The next bytes, at most `PIECE_BYTES` of them: many small frames together, or a part of a large one. */
   take(): Frame {
     const [first] = this.#frames
     const isLarge = first !== undefined && first.length - this.#taken > PIECE_BYTES
-    const piece = isLarge ? this.#cut(first) : this.#join()
-    this.#bytes -= piece.length
-    return piece
+    return isLarge ? this.#cut(first) : this.#join()
   }
 
   clear(): void {
     this.#frames = []
     this.#taken = 0
-    this.#bytes = 0
   }
 
   #cut(frame: Frame): Frame {

@@ -2,7 +2,7 @@ import Stream from '@elysiajs/stream'
 import type { CloseReason, Sink } from '../hub/subscriber.ts'
 import { encodeRetry, type Frame, heartbeat } from '../protocol/event-stream.ts'
 import { Backlog, PIECE_BYTES } from './backlog.ts'
-import { Deadlines } from './deadlines.ts'
+import type { Beating, OpenStreams } from './open-streams.ts'
 
 /**
  * Only Elysia's recognition of the class is inherited, through its prototype: its source, framing and closing are
@@ -23,7 +23,7 @@ Object.setPrototypeOf(RecognizedStream.prototype, Stream.prototype)
  * There are tens of thousands of them. What is equal for all is in one object that they share; nothing is made
  * for what most of them never need; there is no function of their own.
  */
-export class EventStream extends RecognizedStream implements Sink {
+export class EventStream extends RecognizedStream implements Sink, Beating {
   readonly #options: EventStreamOptions
   readonly #owner: StreamOwner
   /** Until the answer is made. */
@@ -37,7 +37,6 @@ export class EventStream extends RecognizedStream implements Sink {
   #waitingBytes = 0
   #ready: PromiseWithResolvers<void> | null = null
   #wroteAt = 0
-  /** Where it stands among the open streams, for `OpenStreams` alone. */
   place = -1
 
   constructor(headers: Headers, owner: StreamOwner, options: EventStreamOptions) {
@@ -104,7 +103,6 @@ export class EventStream extends RecognizedStream implements Sink {
     }
   }
 
-  /** Writes a comment when nothing was written since the time, in milliseconds of the streams' clock. */
   beat(quietSince: number): void {
     if (!this.#isBlocked && this.#wroteAt <= quietSince) this.write(heartbeat)
   }
@@ -215,94 +213,6 @@ export interface StreamOwner {
   end(reason: CloseReason): void
   /** The stream has ended, for whatever reason. */
   onClosed(): void
-}
-
-/** What every stream that is open shares: the heartbeat and the sum of waiting bytes. */
-export class OpenStreams {
-  readonly #open: EventStream[] = []
-  readonly #clock: () => number
-  readonly #schedule: (run: () => void) => void
-  /** When each of them ends. */
-  readonly deadlines: Deadlines
-  /** Milliseconds of the clock, as of the last look. */
-  now: number
-  /** How late the last beat was, in milliseconds: what the event loop makes everybody wait. */
-  lagMs = 0
-  /** Bytes waiting for slow readers, in sum. */
-  waitingBytes = 0
-  /** A comment is written after so much silence; 0 is never. */
-  heartbeatMs: number
-  /** Streams below this place still wait for the beat that is under way. */
-  #beating = 0
-
-  constructor({ clock, heartbeatMs, schedule, after }: OpenStreamsOptions) {
-    this.#clock = clock
-    this.#schedule = schedule
-    this.deadlines = new Deadlines(clock, after)
-    this.heartbeatMs = heartbeatMs
-    this.now = clock()
-  }
-
-  get size(): number {
-    return this.#open.length
-  }
-
-  /** How often `beat` wants to be called, in milliseconds. One timer serves all streams. */
-  get beatMs(): number {
-    return this.heartbeatMs === 0 ? 1000 : Math.min(1000, Math.max(50, this.heartbeatMs / 4))
-  }
-
-  add(stream: EventStream): void {
-    stream.place = this.#open.push(stream) - 1
-  }
-
-  remove(stream: EventStream): void {
-    const { place } = stream
-    if (place === -1) return
-    stream.place = -1
-    const last = this.#open.pop()
-    if (last === undefined || last === stream) return
-    this.#open[place] = last
-    last.place = place
-  }
-
-  beat(): void {
-    const now = this.#clock()
-    this.lagMs = Math.max(0, now - this.now - this.beatMs)
-    this.now = now
-    if (this.heartbeatMs === 0) return
-    const isUnderWay = this.#beating > 0
-    this.#beating = this.#open.length
-    if (!isUnderWay) this.#beatOn()
-  }
-
-  /** Thousands of comments at once would hold the loop: it stops after a slice, and goes on in a later turn. */
-  #beatOn(): void {
-    const until = this.#clock() + BEAT_SLICE_MS
-    const quietSince = this.now - this.heartbeatMs
-    // From the end: when a stream ends by this or meanwhile, one that had its turn takes its place.
-    for (let at = Math.min(this.#beating, this.#open.length) - 1; at >= 0; at--) {
-      this.#beating = at
-      this.#open[at]?.beat(quietSince)
-      if (at % BEATS_BETWEEN_CLOCKS === 0 && this.#clock() >= until) break
-    }
-    if (this.#open.length === 0) this.#beating = 0
-    if (this.#beating > 0) this.#schedule(() => this.#beatOn())
-  }
-}
-
-const BEAT_SLICE_MS = 8
-const BEATS_BETWEEN_CLOCKS = 64
-
-/** Everything that is not a decision comes in from outside. */
-export interface OpenStreamsOptions {
-  /** Milliseconds that never go back. */
-  readonly clock: () => number
-  readonly heartbeatMs: number
-  /** Runs the function in a later turn of the event loop, after waiting I/O was served. */
-  readonly schedule: (run: () => void) => void
-  /** Runs the function after so many milliseconds, however many; returns how to call it off. */
-  readonly after: (ms: number, run: () => void) => () => void
 }
 
 /** The controller of a direct stream, as Bun documents it. */

@@ -1,29 +1,31 @@
 import { describe, expect, test } from 'bun:test'
-import { type MetricSources, metrics } from '../../src/admin/metrics.ts'
-import { Counters } from '../../src/telemetry/log.ts'
+import { type MetricSources, Metrics, type Snapshot } from '../../src/admin/metrics.ts'
+import { Counters } from '../../src/telemetry/counters.ts'
 
-const sources: MetricSources = {
-  counters: new Counters(),
-  gauges: () => ({
+const history = { rows: 10, dropped: 15, bytes: 1000, oldestAt: 5000, fileBytes: 8192 }
+
+const snapshot: Snapshot = {
+  hub: {
     subscribers: 3,
     replaying: 1,
     shedding: 0,
+    announcingBytes: 0,
     pendingEntries: 0,
     pendingBytes: 0,
     topics: 2,
     patterns: 1,
     remembered: 5,
-  }),
-  stats: () => ({ rows: 10, bytes: 1000, oldestAt: 5000, fileBytes: 8192 }),
-  waitingBytes: () => 0,
-  clock: () => 8000,
-  residentBytes: () => 50_000_000,
-  memoryLimitBytes: () => 0,
-  loopLagSeconds: () => 0,
-  headPosition: () => 25,
+  },
+  history,
+  now: 8000,
+  waitingBytes: 0,
+  residentBytes: 50_000_000,
+  memoryLimitBytes: 0,
+  loopLagSeconds: 0,
 }
 
-const text = async () => await metrics(sources).metrics()
+const sources: MetricSources = { counters: new Counters(), snapshot: async () => snapshot }
+const text = async (parts: Partial<MetricSources> = {}) => await new Metrics({ ...sources, ...parts }).page()
 const names = (page: string) =>
   new Set([...page.matchAll(/\b(?:mercure|cinnabar)_[a-z_]+/g)].map(([name]) => name))
 
@@ -36,18 +38,46 @@ describe('what operators watch', () => {
     expect(page).toContain('cinnabar_history_dropped_entries 15\n')
   })
 
+  test('every page is of one moment: the log is asked once, and each page counts anew', async () => {
+    let asked = 0
+    const metrics = new Metrics({
+      ...sources,
+      snapshot: async () => ({ ...snapshot, history: { ...history, rows: ++asked, dropped: asked } }),
+    })
+    for (const page of await Promise.all([metrics.page(), metrics.page()])) {
+      const [, rows] = /^cinnabar_history_rows (\d)$/m.exec(page) ?? []
+      expect(page).toContain(`cinnabar_history_dropped_entries ${rows}\n`)
+    }
+    expect(await metrics.page()).toContain('cinnabar_history_rows 3\n')
+  })
+
+  test('a log that cannot say leaves its own figures out, and no other', async () => {
+    let isGone = true
+    const metrics = new Metrics({
+      ...sources,
+      snapshot: async () => ({ ...snapshot, history: isGone ? null : snapshot.history }),
+    })
+    const page = await metrics.page()
+    expect(page).not.toMatch(/^cinnabar_history_/m)
+    expect(page).toContain('mercure_subscribers_connected 3\n')
+    isGone = false
+    expect(await metrics.page()).toContain('cinnabar_history_rows 10\n')
+  })
+
   test('what the hub reports is counted and timed', async () => {
     const counters = new Counters()
-    const registry = metrics({ ...sources, counters })
+    const metrics = new Metrics({ ...sources, counters })
     counters.observe({ kind: 'published', ms: 2 })
     counters.observe({ kind: 'delivered', deliveries: 7, ms: 1 })
     counters.observe({ kind: 'unsubscribed', reason: { kind: 'slow', queuedBytes: 1 } })
     counters.tokenRefused('expired')
-    const page = await registry.metrics()
+    const page = await metrics.page()
     expect(page).toContain('mercure_updates_total 1\n')
     expect(page).toContain('cinnabar_deliveries_total 7\n')
     expect(page).toContain('cinnabar_slow_readers_total 1\n')
     expect(page).toContain('cinnabar_token_failures_total{reason="expired"} 1\n')
+    expect(page).toContain('cinnabar_http_responses_total{route="publish",status="200"} 1\n')
+    expect(page).toContain('cinnabar_http_responses_total{route="publish",status="429"} 2\n')
     expect(page).toContain('cinnabar_publish_seconds_bucket{le="0.001"} 0\n')
     expect(page).toContain('cinnabar_publish_seconds_bucket{le="0.0025"} 1\n')
     expect(page).toContain('cinnabar_delivery_seconds_count 1\n')
@@ -55,9 +85,8 @@ describe('what operators watch', () => {
 
   test('times are shown as a Prometheus histogram, those above every bound too', async () => {
     const counters = new Counters()
-    const registry = metrics({ ...sources, counters })
     for (const ms of [0.05, 0.1, 3, 20_000]) counters.observe({ kind: 'published', ms })
-    const lines = (await registry.metrics()).split('\n').filter((line) => line.includes('publish_seconds'))
+    const lines = (await text({ counters })).split('\n').filter((line) => line.includes('publish_seconds'))
     expect(
       lines.filter((line) => !line.startsWith('#')).map((line) => line.replace(/.*publish_seconds/, '')),
     ).toEqual([

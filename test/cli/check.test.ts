@@ -5,7 +5,8 @@ import { commandIo } from '../support/command-io.ts'
 
 const secret = '0123456789abcdef0123456789abcdef'
 const issuer = { id: 'a', publisher: { key: secret, algorithm: 'HS256' } }
-const env = { CINNABAR_ISSUERS: JSON.stringify([issuer]) }
+const origin = { CINNABAR_HUB_PUBLIC_URLS: 'http://hub.example.com' }
+const env = { CINNABAR_ISSUERS: JSON.stringify([issuer]), ...origin }
 
 describe('cinnabar check', () => {
   test('a valid configuration ends with 0', async () => {
@@ -31,6 +32,19 @@ describe('cinnabar check', () => {
     expect(await runCheck([], io)).toBe(78)
     expect(err()).toStartWith('issuers[0].publisher.key: ')
     expect(err()).not.toContain('hunter2')
+  })
+
+  test('what only a start would meet is found without one', async () => {
+    const rules = JSON.stringify([{ match: '{unclosed', match_type: 'urlpattern', max_count: 1 }])
+    const tls = ['--tls-cert-file=/nowhere/cert.pem', '--tls-key-file=/nowhere/key.pem']
+    const { io, out, err } = commandIo({ env })
+    expect(await runCheck([`--history-rules=${rules}`, '--hub-legacy=8', ...tls], io)).toBe(78)
+    expect(out()).toBe('')
+    const named = err()
+      .trim()
+      .split('\n')
+      .map((line) => line.split(/[ :]/, 1)[0])
+    expect(named).toEqual(['hub.legacy', 'history.rules[0].match', 'tls.cert_file'])
   })
 
   test('a warning is told, and is no error', async () => {

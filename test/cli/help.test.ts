@@ -1,32 +1,28 @@
 import { describe, expect, test } from 'bun:test'
 import manifest from '../../package.json' with { type: 'json' }
-import { runCheck } from '../../src/cli/check.ts'
-import { runConfig } from '../../src/cli/config.ts'
-import { runHealth } from '../../src/cli/health.ts'
-import { commands, refuseCommand, runHelp, serveHelp } from '../../src/cli/help.ts'
-import { runPublish } from '../../src/cli/publish.ts'
-import { runSubscribe } from '../../src/cli/subscribe.ts'
+import { commands, findCommand } from '../../src/cli/commands.ts'
+import { refuseCommand, runHelp, serveHelp } from '../../src/cli/help.ts'
 import { runToken } from '../../src/cli/token.ts'
 import { runVersion } from '../../src/cli/version.ts'
 import { commandIo } from '../support/command-io.ts'
 
 describe('--help', () => {
-  test.each([
-    ['check', runCheck],
-    ['config', runConfig],
-    ['health', runHealth],
-    ['publish', runPublish],
-    ['subscribe', runSubscribe],
-    ['token', runToken],
-    ['version', runVersion],
-  ] as const)('of %s goes to the standard output and ends with 0', async (name, run) => {
-    for (const flag of ['--help', '-h']) {
-      const { io, out, err } = commandIo()
-      expect(await run([flag], io)).toBe(0)
-      expect(out()).toStartWith(`Usage: cinnabar ${name}`)
-      expect(err()).toBe('')
-    }
-  })
+  test.each(Object.entries(commands))(
+    'of %s goes to the standard output and ends with 0',
+    async (name, command) => {
+      const run = await command.load(async (_, { stdout }) => {
+        stdout(serveHelp())
+        return 0
+      })
+      const usage = name === 'help' ? 'Usage: cinnabar COMMAND' : `Usage: cinnabar ${name}`
+      for (const flag of ['--help', '-h']) {
+        const { io, out, err } = commandIo()
+        expect(await run([flag], io)).toBe(0)
+        expect(out()).toStartWith(usage)
+        expect(err()).toBe('')
+      }
+    },
+  )
 
   test('of token explain is its own', async () => {
     const { io, out } = commandIo()
@@ -43,6 +39,13 @@ test('help names every command', async () => {
   const { io, out } = commandIo()
   expect(await runHelp([], io)).toBe(0)
   for (const name of Object.keys(commands)) expect(out()).toContain(`\n  ${name} `)
+})
+
+test('a command is found by its name, help and version also by their flags', () => {
+  for (const [name, command] of Object.entries(commands)) expect(findCommand(name)).toBe(command)
+  expect(findCommand('--help')).toBe(findCommand('help'))
+  expect(findCommand('--version')).toBe(findCommand('version'))
+  for (const name of ['', '--check', 'toString', '__proto__']) expect(findCommand(name)).toBeNull()
 })
 
 test('an unknown command ends with 2 and the nearest name', () => {

@@ -22,6 +22,13 @@ test('every setting is in the help and in the reference', () => {
   }
 })
 
+test('the reference marks what a reload leaves as it is', () => {
+  const reference = settingsReference()
+  for (const { env, meaning } of names) {
+    expect(reference).toContain(`\`${env}\` | ${meaning.restart ? 'restart' : ''} |`)
+  }
+})
+
 test('a name is spelled the same everywhere', () => {
   expect(names.find(({ key }) => key === 'history.max_age')).toMatchObject({
     flag: 'history-max-age',

@@ -69,6 +69,8 @@ describe('defaults', () => {
   test('AUT-40 the resource identifier follows the first public URL', () => {
     const argv = ['--hub-public-urls', 'https://a.example,https://b.example', '--hub-path=/hub']
     expect(accepted({ argv }).settings.hub.resourceIdentifier).toBe('https://a.example/hub')
+    const own = [...argv, '--hub-resource-identifier', 'urn:hub']
+    expect(accepted({ argv: own }).settings.hub.resourceIdentifier).toBe('urn:hub')
   })
 })
 
@@ -452,6 +454,11 @@ describe('--dev', () => {
   test('follows a public URL', () => {
     const { settings } = accepted({ argv: ['--dev', '--hub-public-urls=http://hub.localhost'] })
     expect(settings.hub.resourceIdentifier).toBe('http://hub.localhost/.well-known/mercure')
+  })
+
+  test('AUT-40 leaves the resource identifier to each request when the system chooses the port', () => {
+    const { settings } = accepted({ argv: ['--dev', '--listen=127.0.0.1:0'] })
+    expect(settings.hub.resourceIdentifier).toBeNull()
   })
 
   test.each([

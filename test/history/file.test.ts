@@ -6,15 +6,16 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { compactHistory } from '../../src/history/compact.ts'
 import { exportHistory } from '../../src/history/export.ts'
-import { importHistory, type NewEntry } from '../../src/history/import.ts'
+import { type Found, importHistory, type NewEntry } from '../../src/history/import.ts'
 import type { StoredEntry } from '../../src/history/pages.ts'
 import { pruneHistory } from '../../src/history/prune.ts'
 import { type Losses, salvageHistory } from '../../src/history/salvage.ts'
 import { historyStats } from '../../src/history/stats.ts'
 import type { Position } from '../../src/hub/transport.ts'
-import type { Envelope } from '../../src/protocol/update.ts'
+import { type Envelope, seal } from '../../src/protocol/update.ts'
 import type { Retention } from '../../src/transport/retention.ts'
 import { PAGE_BYTES, storedBytes } from '../../src/transport/sqlite/size.ts'
+import { update } from '../support/hub.ts'
 import { envelope, ids, readAll, refusal, unlimited, wholeLog } from '../transport/contract.ts'
 import { type SqliteLog, sqliteLogAt, temporaryFolder } from '../transport/sqlite/log.ts'
 
@@ -46,8 +47,13 @@ async function filled(
   const all = Array.from({ length: count }, (_, index) => {
     return { ...on(topics[index % topics.length] ?? 'a', `${index}`, bytes), at: 1000 + index }
   })
-  await importHistory(path, async (importing) => importing.append(all))
+  await importHistory(path, foundIn(all))
   return await open(path, () => 1000 + count - 1)
+}
+
+/** A source of these entries. */
+function foundIn(entries: readonly NewEntry[]): readonly Found[] {
+  return entries.map((entry, at) => ({ place: `entry ${at + 1}`, kind: 'entry', entry }))
 }
 
 function on(topic: string, id: string, bytes = 100): Envelope {
@@ -69,7 +75,7 @@ describe('stats', () => {
     const path = historyPath()
     const { transport } = await filled(path, 10)
     await transport.append(on('large', 'x', 5000))
-    const { rows, bytes } = transport.stats()
+    const { rows, bytes } = await transport.stats()
     expect(await historyStats(path, 2)).toEqual({
       path,
       isRunning: true,
@@ -134,7 +140,7 @@ describe('stats', () => {
       'z',
       'one more',
     ])
-    expect(transport.stats().rows).toBe(15)
+    expect((await transport.stats()).rows).toBe(15)
   })
 
   test('of an empty history have no oldest and no newest', async () => {
@@ -171,7 +177,7 @@ describe('a tool refuses', () => {
         () => historyStats(path, 1),
         () => pruneHistory(path, everything),
         () => compactHistory(path, atOnce),
-        () => importHistory(path, atOnce),
+        () => importHistory(path, []),
       ]) {
         expect(await refusal(run())).toMatchObject({ message: expect.stringContaining('not a history file') })
       }
@@ -179,10 +185,31 @@ describe('a tool refuses', () => {
     }
   })
 
+  test('a file in the same words as a hub that starts on it', async () => {
+    for (const make of [
+      (path: string) => new Database(path).run('CREATE TABLE other (value INTEGER)'),
+      (path: string) => Bun.write(path, 'no database, '.repeat(1000)),
+      async (path: string) => {
+        const { transport } = await filled(path, 100)
+        await transport.close()
+        // Every page behind the header: nothing of the log can be read.
+        const bytes = await Bun.file(path).bytes()
+        await Bun.write(path, bytes.fill(0x5a, 100))
+      },
+    ]) {
+      const path = historyPath()
+      await make(path)
+      const refusals = [await refusal(open(path)), await refusal(pruneHistory(path, everything))]
+      const [ofHub, ofTool] = refusals.map((error) => (error instanceof Error ? error.message : 'no error'))
+      expect(ofHub).toContain(path)
+      expect(ofTool).toBe(ofHub ?? '')
+    }
+  })
+
   test('to import while a hub is running, and to export after an id that is not there', async () => {
     const path = historyPath()
     await filled(path, 3)
-    expect(await refusal(importHistory(path, atOnce))).toMatchObject({
+    expect(await refusal(importHistory(path, []))).toMatchObject({
       message: expect.stringContaining('another hub is running'),
     })
     expect(await refusal(exported(path, 'nobody'))).toMatchObject({ name: 'HistoryProblem' })
@@ -202,7 +229,7 @@ describe('prune beside a running hub', () => {
     expect(await transport.find('900')).toBe(901 as Position)
     expect(await transport.read(899 as Position, 1000 as Position, wholeLog)).toBe('lost')
     await transport.append(on('a', 'next'))
-    expect(transport.stats()).toMatchObject({ rows: 101, oldestAt: 1900 })
+    expect(await transport.stats()).toMatchObject({ rows: 101, dropped: 900, oldestAt: 1900 })
     await transport.close()
     expect((await exported(path)).length).toBe(101)
     await open(path)
@@ -254,7 +281,7 @@ describe('prune beside a running hub', () => {
     const { transport } = await filled(path, 20)
     await pruneHistory(path, keeping({ maxCount: 0 }))
     await transport.prune()
-    expect(transport.stats()).toMatchObject({ rows: 0, bytes: 0, oldestAt: null })
+    expect(await transport.stats()).toMatchObject({ rows: 0, bytes: 0, oldestAt: null })
     await transport.close()
     const again = await open(path)
     await again.transport.append(on('a', 'next'))
@@ -283,8 +310,10 @@ describe('prune beside a running hub', () => {
         expect(count).toBe(maxCount === null ? 0 : Math.max(0, held - maxCount))
         await transport.append(on('c', 'last'))
         const left = await readAll(transport, Number.MAX_SAFE_INTEGER)
-        expect(transport.stats().rows).toBe(left.length)
-        expect(transport.stats().bytes).toBe(left.reduce((sum, entry) => sum + storedBytes(entry, false), 0))
+        expect((await transport.stats()).rows).toBe(left.length)
+        expect((await transport.stats()).bytes).toBe(
+          left.reduce((sum, entry) => sum + storedBytes(entry, false), 0),
+        )
         expect(left.length).toBe(next + 1 - count)
         await transport.close()
       },
@@ -329,11 +358,7 @@ describe('export and import', () => {
     await transport.append({ ...on('big', 'big', 3_000_000), private: true, topics: ['big', 'other'] })
     const all = await exported(path)
     expect(all.map(({ id }) => id)).toEqual(ids(await readAll(transport, 1201)))
-    await importHistory(copy, async (importing) => {
-      expect(importing.newestAt).toBe(0)
-      importing.append(all.slice(0, 700))
-      importing.append(all.slice(700))
-    })
+    expect(await importHistory(copy, foundIn(all))).toEqual({ stored: 1201, leftOut: 0, examples: [] })
     expect(await exported(copy)).toEqual(all)
     const opened = await open(copy)
     expect(await readAll(opened.transport, 1201)).toEqual(await readAll(transport, 1201))
@@ -365,34 +390,79 @@ describe('export and import', () => {
   })
 
   test('a batch is stored whole or not at all', async () => {
-    const [path, copy] = [historyPath(), historyPath()]
-    await filled(path, 3)
-    const [first, second, third] = await exported(path)
-    const disordered = [second, first, third].filter((entry): entry is StoredEntry => entry !== undefined)
-    const importing = importHistory(copy, async (to) => {
-      to.append(disordered.slice(2))
-      to.append(disordered)
+    const path = historyPath()
+    const entries = Array.from({ length: 300 }, (_, at) => ({ ...on('a', `${at}`), at: at === 270 ? 0 : at }))
+    expect(await refusal(importHistory(path, foundIn(entries)))).toMatchObject({
+      name: 'HistoryProblem',
+      message: 'entry 271 is older than the entry before it; everything up to entry 250 is stored',
     })
-    expect(await refusal(importing)).toMatchObject({ message: expect.stringContaining('order') })
-    expect((await exported(copy)).map(({ id }) => id)).toEqual(['2'])
-    await open(copy)
+    expect((await exported(path)).map(({ id }) => id)).toEqual(
+      Array.from({ length: 250 }, (_, at) => `${at}`),
+    )
+    await open(path)
   })
 
-  test('an import goes on where the history ends', async () => {
+  test('an import goes on where the history ends, and never before its newest entry', async () => {
     const path = historyPath()
     const { transport } = await filled(path, 3)
     await transport.close()
-    const entry: NewEntry = { ...on('a', 'late'), at: 5000 }
-    await importHistory(path, async (importing) => {
-      expect(importing.newestAt).toBe(1002)
-      importing.append([entry])
+    const late = { ...on('a', 'late'), at: 5000 }
+    expect(await refusal(importHistory(path, foundIn([{ ...late, at: 1001 }])))).toMatchObject({
+      message: 'entry 1 is older than the entry before it; nothing was stored',
     })
+    await importHistory(path, foundIn([late]))
     expect((await exported(path)).map(({ seq, id }) => [seq, id])).toEqual([
       [1, '0'],
       [2, '1'],
       [3, '2'],
       [4, 'late'],
     ])
+  })
+
+  test('any source will do: updates with times of their own, read while they are stored', async () => {
+    const path = historyPath()
+    const note = update({ topics: ['a'], data: 'two\nlines', private: true, type: 'note' })
+    async function* source(): AsyncGenerator<Found> {
+      for (let at = 0; at < 600; at++) {
+        await Promise.resolve()
+        yield { place: `key ${at}`, kind: 'entry', entry: { ...seal(note, `${at}`), at: 2000 } }
+      }
+    }
+    expect(await importHistory(path, source())).toMatchObject({ stored: 600 })
+    const { transport } = await open(path, () => 2000)
+    expect(await readAll(transport, 600)).toEqual(
+      Array.from({ length: 600 }, (_, at) => ({ ...seal(note, `${at}`), position: (at + 1) as Position })),
+    )
+  })
+
+  test('what a source leaves out is counted, and the first of it named', async () => {
+    const path = historyPath()
+    function* source(): Generator<Found> {
+      for (let at = 0; at < 100; at++) yield { place: `key ${at}`, kind: 'left-out', reason: 'has no topic' }
+      yield* foundIn([{ ...on('a', 'kept'), at: 1 }])
+    }
+    const { stored, leftOut, examples } = await importHistory(path, source())
+    expect([stored, leftOut, examples.length]).toEqual([1, 100, 20])
+    expect(examples.slice(0, 2)).toEqual(['key 0 has no topic', 'key 1 has no topic'])
+    expect((await exported(path)).map(({ id }) => id)).toEqual(['kept'])
+  })
+
+  test('what is wrong in a source ends it there', async () => {
+    const path = historyPath()
+    let isClosed = false
+    async function* source(): AsyncGenerator<Found> {
+      try {
+        yield* foundIn([{ ...on('a', 'before'), at: 1 }])
+        yield { place: 'key 2', kind: 'wrong', reason: 'is torn' }
+        yield* foundIn([{ ...on('a', 'after'), at: 1 }])
+      } finally {
+        isClosed = true
+      }
+    }
+    expect(await refusal(importHistory(path, source()))).toMatchObject({
+      message: 'key 2 is torn; nothing was stored',
+    })
+    expect([isClosed, await exported(path)]).toEqual([true, []])
   })
 })
 

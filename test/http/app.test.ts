@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'bun:test'
-import { load } from '../../src/config/load.ts'
 import { Server } from '../../src/serve/server.ts'
 import { Log } from '../../src/telemetry/log.ts'
 import { rawRequest } from '../support/raw-request.ts'
+import { settingsOf } from '../support/settings.ts'
 import { secretOf, tokenFor } from '../support/tokens.ts'
 import { startWriter } from '../transport/sqlite/log.ts'
 
@@ -15,22 +15,16 @@ async function open(roles: readonly ('publisher' | 'subscriber')[], more: readon
   const keys = roles.map((role) => [role, { key: secretOf(`issuer-a/${role}`), algorithm: 'HS256' }])
   const issuers =
     roles.length === 0 ? [] : ['--issuers', JSON.stringify([{ id: a, ...Object.fromEntries(keys) }])]
-  const configuration = load({
-    argv: ['--listen', '127.0.0.1:0', '--admin-listen', '', '--transport', 'memory', ...issuers, ...more],
-    env: {},
-    readFile: () => '',
-    devKeys: { publisher: 'x'.repeat(32), subscriber: 'y'.repeat(32) },
-    isTerminal: false,
-  })
-  if (!configuration.ok) throw new Error(JSON.stringify(configuration.problems))
+  const listeners = ['--listen', '127.0.0.1:0', '--admin-listen', '127.0.0.1:0']
+  const settings = settingsOf([...listeners, '--transport', 'memory', ...issuers, ...more])
   const log = new Log({ level: 'error', format: 'json', write: () => {}, clock: () => new Date(0) })
-  const server = await Server.open(configuration.settings, log, startWriter)
+  const server = await Server.open(settings, log, startWriter)
   const [origin = ''] = server.addresses
   const ask = async (method: string, target = `${path}?match=a`) => {
     const { status, headers } = await rawRequest(origin, { method, target, fields: [form], body: 'topic=a' })
     return [status, headers.get('allow')]
   }
-  return { origin, ask, [Symbol.asyncDispose]: () => server.close(0) }
+  return { origin, adminUrl: server.adminAddress ?? '', ask, [Symbol.asyncDispose]: () => server.close(0) }
 }
 
 describe('roles without a key', () => {
@@ -65,4 +59,40 @@ test('AUT-40 tokens are for the hub as the request names it where nothing is con
   const token = await tokenFor({ subscribe: ['a'], audience: `${hub.origin}${path}` })
   const fields = [['Authorization', `Bearer ${token}`]] as const
   expect((await rawRequest(hub.origin, { target: `${path}?match=a`, fields })).status).toBe(200)
+})
+
+test('every answer is counted by its route and its status, and a refused publication is seen', async () => {
+  await using hub = await open(['publisher'], ['--limits-publish-rate', '1', '--hub-anonymous'])
+  const token = await tokenFor({ publish: ['*'], audience: `${hub.origin}${path}` })
+  const fields = [form, ['Authorization', `Bearer ${token}`]] as const
+  const publish = { method: 'POST', target: path, fields, body: 'topic=a' }
+  const metadata = `/.well-known/oauth-protected-resource${path}`
+  const publications = await Promise.all([1, 2, 3].map(() => rawRequest(hub.origin, publish)))
+  const refused = publications.filter(({ status }) => status === 429).length
+  expect(refused).toBeGreaterThan(0)
+  for (const method of ['GET', 'HEAD', 'QUERY', 'POST', 'OPTIONS', 'DELETE']) await hub.ask(method)
+  for (const target of [`${path}?mtach=a`, metadata, `${path}/subscriptions`, '/healthz', '/readyz', '/x']) {
+    await hub.ask('GET', target)
+  }
+  await hub.ask('PUT', metadata)
+  const page = await (await fetch(`${hub.adminUrl}/metrics`)).text()
+  const counted = page.split('\n').filter((line) => line.startsWith('cinnabar_http_responses_total'))
+  expect(counted.sort()).toEqual(
+    [
+      ['health', 200, 2],
+      ['metadata', 200, 1],
+      ['other', 204, 1],
+      ['other', 404, 1],
+      ['other', 405, 2],
+      ['publish', 200, 3 - refused],
+      ['publish', 401, 1],
+      ['publish', 429, refused],
+      ['subscribe', 200, 3],
+      ['subscribe', 400, 1],
+      ['subscriptions', 404, 1],
+    ].map(
+      ([route, status, count]) =>
+        `cinnabar_http_responses_total{route="${route}",status="${status}"} ${count}`,
+    ),
+  )
 })

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test'
+import type { HubLimits } from '../../src/hub/event.ts'
 import { LocalPresence } from '../../src/hub/presence.ts'
 import type { Identity } from '../../src/protocol/grant.ts'
 import { parseMatcher } from '../../src/protocol/matcher.ts'
@@ -8,10 +9,10 @@ import { type ArraySink, HubFixture, identity, location } from '../support/hub.t
 const unbounded = { maxCount: null, maxAgeMs: null, maxBytes: null }
 
 /** A hub with presence, and somebody who watches all its subscription events. */
-async function openHub() {
+async function openHub(limits: Partial<HubLimits> = {}) {
   const fixture = new HubFixture(
     new MemoryTransport({ retention: unbounded, clock: () => 0 }),
-    {},
+    limits,
     new LocalPresence(),
   )
   await fixture.hub.open()
@@ -25,7 +26,8 @@ async function openHub() {
     identity: everything,
   })
   await fixture.settle()
-  const find = async () => (await fixture.hub.presence.find({ kind: 'all' })).map(({ match }) => match)
+  const find = async () =>
+    (await Array.fromAsync(fixture.hub.presence.find({ kind: 'all' }))).flat().map(({ match }) => match)
   return { fixture, watcher, find, everything }
 }
 
@@ -115,5 +117,54 @@ describe('active subscriptions', () => {
     await fixture.hub.close()
     expect(await find()).toEqual([])
     expect(fixture.events.filter(({ kind }) => kind === 'announcement-failed')).toEqual([])
+  })
+
+  test('events wait like publications while readers are behind, and none is lost', async () => {
+    const { fixture, watcher } = await openHub({ pendingBytes: 2000 })
+    const { sink } = await fixture.subscribe([['exact', 'full']])
+    await fixture.publish({ topics: ['full'], data: 'x'.repeat(3000) })
+    const topics = Array.from({ length: 20 }, (_, at) => `t${at}`)
+    await fixture.subscribe(topics.map((topic) => ['exact', topic] as const))
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(fixture.hub.gauges.pendingEntries).toBeLessThan(10)
+    expect(fixture.hub.gauges.announcingBytes).toBeGreaterThan(0)
+    await fixture.settle()
+    expect(told(watcher.sink)).toEqual(['full true', ...topics.map((topic) => `${topic} true`)])
+    expect(sink.events).toHaveLength(1)
+    expect(fixture.hub.gauges.announcingBytes).toBe(0)
+  })
+
+  test('no subscriber is let in while too much is still to be told, and the next one is when it was', async () => {
+    const { fixture, watcher } = await openHub({ pendingBytes: 20_000 })
+    await fixture.publish({ topics: ['a'], data: 'x'.repeat(21_000) })
+    // Too short a turn to dispatch anything: the events of those who come and go wait.
+    for (let n = 0; fixture.hub.gauges.announcingBytes <= 20_000; n++) {
+      const { subscriber } = await fixture.subscribe([['exact', `t${n}`]])
+      fixture.hub.end(subscriber, { kind: 'client' })
+      expect(n).toBeLessThan(100)
+    }
+    await expect(fixture.subscribe([['exact', 'late']])).rejects.toMatchObject({ code: 'overloaded' })
+    await fixture.settle()
+    expect(fixture.hub.gauges.announcingBytes).toBe(0)
+    await fixture.subscribe([['exact', 'late']])
+    await fixture.settle()
+    expect(told(watcher.sink).at(-1)).toBe('late true')
+  })
+
+  test('an end that is held back counts, and above the limit it is not held back', async () => {
+    const { fixture, watcher } = await openHub({ pendingBytes: 1200 })
+    const first = await fixture.subscribe([['exact', 'a']], { identity: holder('x') })
+    const second = await fixture.subscribe([['exact', 'b']], { identity: holder('y') })
+    await fixture.settle()
+    const third = await fixture.subscribe([['exact', 'c']], { identity: holder('z') })
+    await fixture.settle()
+    for (const { subscriber } of [first, second]) fixture.hub.end(subscriber, { kind: 'client' })
+    expect(fixture.hub.gauges.announcingBytes).toBeGreaterThan(1200)
+    fixture.hub.end(third.subscriber, { kind: 'client' })
+    await fixture.settle()
+    expect(told(watcher.sink)).toEqual(['a true', 'b true', 'c true', 'c false'])
+    await fixture.pass(2000)
+    expect(told(watcher.sink).slice(4).toSorted()).toEqual(['a false', 'b false'])
+    expect(fixture.hub.gauges.announcingBytes).toBe(0)
   })
 })

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import type { HubLimits } from '../../src/hub/hub.ts'
+import type { HubLimits } from '../../src/hub/event.ts'
 import { MemoryTransport } from '../../src/transport/memory/transport.ts'
 import type { Retention } from '../../src/transport/retention.ts'
 import { ArraySink, HubFixture, identity } from '../support/hub.ts'

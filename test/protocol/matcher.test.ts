@@ -141,7 +141,7 @@ describe('parseMatcher', () => {
     expect(parseMatcher('urlpattern', '/books/:id', hub)).toMatchObject({
       type: 'urlpattern',
       pattern: '/books/:id',
-      isWildcard: false,
+      kind: 'pattern',
     })
   })
 
@@ -178,7 +178,7 @@ describe('the wildcard', () => {
     fc.assert(
       fc.property(fc.constantFrom(...matcherTypes), topic, (type, value) => {
         const matcher = parseMatcher(type, '*', hub)
-        expect(matcher.isWildcard).toBe(true)
+        expect(matcher.kind).toBe('wildcard')
         expect(matcher.test(value)).toBe(true)
         expect(matcher.test(value, null)).toBe(true)
       }),
@@ -192,7 +192,7 @@ describe('the wildcard', () => {
   for (const pattern of ['**', ' *', '* ', '/*', 'https://example.com/*']) {
     test(`MAT-04 ${JSON.stringify(pattern)} is not the wildcard`, () => {
       const matcher = parseMatcher('exact', pattern, hub)
-      expect(matcher.isWildcard).toBe(false)
+      expect(matcher.kind).not.toBe('wildcard')
       expect(matcher.test('https://example.com/foo')).toBe(false)
       expect(matcher.test(pattern)).toBe(true)
     })

@@ -3,12 +3,14 @@ import fc from 'fast-check'
 import {
   encodeSegment,
   parseSubscriptionPath,
+  subscriptionBytes,
   subscriptionsLink,
   subscriptionsTag,
   subscriptionTopic,
   subscriptionUpdate,
 } from '../../src/protocol/subscription.ts'
 import { hubLocation } from '../../src/protocol/topic.ts'
+import { seal } from '../../src/protocol/update.ts'
 import { readVectors, type VectorBase, vectorHubUrl } from '../support/vectors.ts'
 
 interface TextVector extends VectorBase {
@@ -36,6 +38,21 @@ describe('subscription resources', async () => {
       expect(made()).toBe(vector.expect)
     })
   }
+
+  test('an event is no larger than was reckoned before it was made, and no tenth of that', () => {
+    const text = fc.string({ unit: 'grapheme', minLength: 1 }).filter((value) => value.isWellFormed())
+    const payload = fc.option(fc.dictionary(fc.string(), fc.json()), { nil: undefined })
+    fc.assert(
+      fc.property(text, payload, fc.boolean(), (match, payload, active) => {
+        const subscriber = 'urn:uuid:00000000-0000-4000-8000-000000000000'
+        const subscription = { matchType: 'urlpattern', match, subscriber, payload }
+        const { frame, topics } = seal(subscriptionUpdate(hub, subscription, active), subscriber)
+        const bytes = frame.length + Buffer.byteLength(topics.join())
+        expect(bytes).toBeLessThanOrEqual(subscriptionBytes(subscription))
+        expect(bytes).toBeGreaterThan(subscriptionBytes(subscription) / 10)
+      }),
+    )
+  })
 
   test('ACT-21 what was encoded is read back, whatever it is', () => {
     const text = fc.string({ unit: 'grapheme', minLength: 1 }).filter((value) => value.isWellFormed())

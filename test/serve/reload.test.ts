@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { load, type Settings } from '../../src/config/load.ts'
+import { type Name, names } from '../../src/config/names.ts'
 import { planReload } from '../../src/serve/reload.ts'
 
 /** The settings of a command line. */
@@ -77,6 +78,23 @@ describe('a reload', () => {
     })
   }
 
+  const whole = names.filter(({ key, takes }) => takes !== 'file' && !key.includes('[]'))
+  const needing = whole.filter(({ meaning }) => meaning.restart).map((name) => [name.key, name] as const)
+  test.each(needing)('keeps %s, of which the schema says that it needs a restart', (key, name) => {
+    const secure = settings(...base, ...tls)
+    const plan = planReload(secure, settings(...base, ...tls, ...another(name)))
+    expect(plan.needRestart).toContain(key)
+    expect(plan.settings).toEqual(secure)
+  })
+
+  test('exchanges tables that repeat together: their members all say the same', () => {
+    for (const { key, meaning } of names.filter((name) => name.takes === 'tables')) {
+      const members = names.filter((name) => name.key.startsWith(`${key}[]`))
+      expect(members.length).toBeGreaterThan(1)
+      expect(members.filter((member) => member.meaning.restart !== meaning.restart)).toEqual([])
+    }
+  })
+
   test('GEN-12 keeps the URL that relative topics were resolved against', () => {
     const plan = planReload(
       running,
@@ -91,3 +109,25 @@ describe('a reload', () => {
     expect(planReload(settings(...base, ...tls), wanted)).toEqual({ settings: wanted, needRestart: [] })
   })
 })
+
+/** A flag with a value that is neither the default nor wrong. */
+function another({ key, flag, takes, meaning }: Name): readonly string[] {
+  if (takes === 'tables') return [`--${flag}`, JSON.stringify([{ match: 'a', max_count: 1 }])]
+  if (key === 'transport') return ['--transport', 'memory']
+  if (meaning.form === 'boolean') return [`--${flag}=${meaning.fallback !== 'true'}`]
+  const words = [...meaning.form.matchAll(/`(\w+)`/g)].map(([, word]) => word ?? '')
+  const word = words.find((one) => one !== meaning.fallback && one !== 'unlimited')
+  const value = word ?? examples.find(([form]) => meaning.form.includes(form))?.[1]
+  if (value === undefined) throw new Error(`no example of ${meaning.form}`)
+  return [`--${flag}`, value]
+}
+
+const examples = [
+  ['address', '127.0.0.1:7'],
+  ['duration', '7s'],
+  ['number', '7'],
+  ['path', '/other'],
+  ['size', '7MiB'],
+  ['text', 'other'],
+  ['URL', 'redis://other.example.com'],
+] as const

@@ -2,12 +2,8 @@ import { describe, expect, test } from 'bun:test'
 import type { CloseReason } from '../../src/hub/subscriber.ts'
 import { encode } from '../../src/protocol/event-stream.ts'
 import { after } from '../../src/serve/loop.ts'
-import {
-  EventStream,
-  type EventStreamOptions,
-  OpenStreams,
-  type StreamOwner,
-} from '../../src/stream/event-stream.ts'
+import { EventStream, type EventStreamOptions, type StreamOwner } from '../../src/stream/event-stream.ts'
+import { OpenStreams } from '../../src/stream/open-streams.ts'
 import { until } from '../support/binary.ts'
 import { readEvents } from '../support/event-stream.ts'
 import { update } from '../support/hub.ts'

@@ -37,7 +37,6 @@ export function commandIo(parts: Partial<CommandIo> = {}): Recorded {
     random: (bytes) => new Uint8Array(bytes).fill(7),
     isTerminal: false,
     legacyTokens: () => null,
-    startProblems: () => [],
     ...parts,
   }
   return { io, out: () => out, err: () => err, slept }

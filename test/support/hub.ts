@@ -1,4 +1,5 @@
-import { Hub, type HubEvent, type HubLimits } from '../../src/hub/hub.ts'
+import type { HubEvent, HubLimits } from '../../src/hub/event.ts'
+import { Hub } from '../../src/hub/hub.ts'
 import type { Presence } from '../../src/hub/presence.ts'
 import type { CloseReason, Sink } from '../../src/hub/subscriber.ts'
 import type { Transport } from '../../src/hub/transport.ts'
@@ -72,16 +73,18 @@ export class HubFixture {
     this.hub = new Hub({
       transport,
       location,
-      clock: () => this.now,
-      schedule: (run) => this.#scheduled.push(run),
+      loop: {
+        now: () => this.now,
+        later: (run) => this.#scheduled.push(run),
+        delay: (ms, run) => {
+          const timer = { at: this.now + ms, run }
+          this.#timers.add(timer)
+          return () => void this.#timers.delete(timer)
+        },
+      },
       newId: () => `urn:test:${++this.#ids}`,
       observe: (event) => this.events.push(event),
-      after: (ms, run) => {
-        const timer = { at: this.now + ms, run }
-        this.#timers.add(timer)
-        return () => void this.#timers.delete(timer)
-      },
-      dropCaches: () => {},
+      collectGarbage: () => {},
       presence,
       presenceGraceMs: 2000,
       limits: {

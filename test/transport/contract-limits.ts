@@ -167,7 +167,9 @@ async function compare(oracle: Oracle, { transport, seen, prune }: OpenLog, rule
     expect(isLost).toBe(position < oracle.horizon)
   }
   await prune()
-  expect(transport.stats()).toMatchObject({ rows: kept.length, bytes: sumOf(oracle.kept) })
+  const dropped = seen.length - kept.length
+  const stats = await transport.stats()
+  expect(stats).toMatchObject({ rows: kept.length, dropped, bytes: sumOf(oracle.kept) })
   const ruled = rules.map((rule) => ({ rows: oracle.of(rule).length, bytes: sumOf(oracle.of(rule)) }))
-  expect(transport.stats().rules ?? []).toEqual(ruled)
+  expect(stats.rules ?? []).toEqual(ruled)
 }

@@ -28,7 +28,7 @@ export function rulesContract(contract: Contract, open: Open, start: Start): voi
     for (const one of sent) await log.transport.append(one)
     expect(ids(await readAll(log.transport, headOf(log)))).toEqual(['1', '2', '4', '5'])
     const kept = sent.filter(({ id }) => id === '1' || id === '5')
-    expect(log.transport.stats()).toMatchObject({ rows: 4, rules: [{ rows: 2, bytes: sum(kept) }] })
+    expect(await log.transport.stats()).toMatchObject({ rows: 4, rules: [{ rows: 2, bytes: sum(kept) }] })
   })
 
   test('the first rule that selects the canonical topic applies, and no other', async () => {
@@ -80,7 +80,7 @@ export function rulesContract(contract: Contract, open: Open, start: Start): voi
     const [first] = log.seen.map(({ position }) => position)
     expect(ids(await readAll(log.transport, headOf(log), first))).toEqual(['other'])
     await log.prune()
-    expect(log.transport.stats()).toMatchObject({ rows: 2, rules: [{ rows: 0, bytes: 0 }] })
+    expect(await log.transport.stats()).toMatchObject({ rows: 2, rules: [{ rows: 0, bytes: 0 }] })
   })
 
   test('REC-16 what a rule ended by age is not lost when the whole past is too old as well', async () => {
@@ -126,6 +126,6 @@ export function rulesContract(contract: Contract, open: Open, start: Start): voi
     expect(await opened([{ ...perTopic, maxCount: 1 }])).toEqual(['b4', 'c5', 'a6'])
     await log.transport.append(envelope('b7', 10, 'b'))
     expect(ids(await readAll(log.transport, headOf(log)))).toEqual(['c5', 'a6', 'b7'])
-    expect(log.transport.stats()).toMatchObject({ rows: 3, rules: [{ rows: 2 }] })
+    expect(await log.transport.stats()).toMatchObject({ rows: 3, rules: [{ rows: 2 }] })
   })
 }

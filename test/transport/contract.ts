@@ -6,6 +6,7 @@ import type { Envelope } from '../../src/protocol/update.ts'
 import type { Retention, Rule } from '../../src/transport/retention.ts'
 import { limitsContract } from './contract-limits.ts'
 import { rulesContract } from './contract-rules.ts'
+import { statsContract } from './contract-stats.ts'
 
 /** What a log is opened with. */
 export interface LogOptions {
@@ -30,8 +31,6 @@ export interface Contract {
   create(options: LogOptions): Log
   /** Whether entries outlive `close`. */
   readonly durable: boolean
-  /** Whether several transports may have the same log open. */
-  readonly shared: boolean
   /** The stored bytes of an entry that belongs to a rule or to none, as retention counts them. */
   sizeOf(envelope: Envelope, isRuled: boolean): number
   /** Parts that do not apply, for example `history` to a log that is live only. */
@@ -118,7 +117,7 @@ export function transportContract(name: string, contract: Contract): void {
     test('a new log is empty', async () => {
       const { head, transport } = await open()
       expect(head).toEqual({ position: START, id: null })
-      expect(transport.stats()).toMatchObject({ rows: 0, bytes: 0, oldestAt: null })
+      expect(await transport.stats()).toMatchObject({ rows: 0, bytes: 0, oldestAt: null })
       await transport.check()
     })
 
@@ -169,6 +168,7 @@ export function transportContract(name: string, contract: Contract): void {
         () => transport.append(envelope('a')),
         () => transport.find('a'),
         () => transport.read(START, START, wholeLog),
+        () => transport.stats(),
         () => transport.check(),
       ]
       for (const call of calls) expect(await refusal(call())).toMatchObject(refused)
@@ -190,6 +190,9 @@ export function transportContract(name: string, contract: Contract): void {
       await Promise.all(appends)
     })
   })
+
+  const keptMax = skipped.includes('history') ? 0 : 2
+  statsContract(name, keptMax, async () => (await open({ ...unlimited, maxCount: keptMax })).transport)
 
   if (!skipped.includes('history')) {
     historyContract(name, contract, open, start)
@@ -216,6 +219,7 @@ export function transportContract(name: string, contract: Contract): void {
         await first.transport.close()
         const second = await start(first.again({ retention: nothing, clock: () => 0 }))
         expect(second.head).toEqual({ position: first.seen[1]?.position ?? START, id: 'b' })
+        expect(await second.transport.stats()).toMatchObject({ rows: 0, dropped: 2 })
         await second.transport.append(envelope('c'))
         expect(second.seen[0]?.position).toBeGreaterThan(second.head.position)
         expect(
@@ -228,7 +232,7 @@ export function transportContract(name: string, contract: Contract): void {
         for (let index = 0; index < 700; index++) void first.transport.append(envelope(`${index}`))
         await first.transport.close()
         const second = await start(first.again({ retention: { ...unlimited, maxCount: 3 }, clock: () => 0 }))
-        expect(second.transport.stats().rows).toBe(3)
+        expect((await second.transport.stats()).rows).toBe(3)
         expect(ids(await readAll(second.transport, second.head.position))).toEqual(['697', '698', '699'])
       })
 
@@ -352,7 +356,7 @@ function historyContract(name: string, contract: Contract, open: Open, start: St
       await Promise.all(Array.from({ length: 700 }, (_, index) => transport.append(envelope(`${index}`))))
       now = 100
       await prune()
-      expect(transport.stats()).toMatchObject({ rows: 0, bytes: 0, oldestAt: null })
+      expect(await transport.stats()).toMatchObject({ rows: 0, bytes: 0, oldestAt: null })
     })
 
     limitsContract(contract, open, start)

@@ -9,7 +9,6 @@ export interface CrowdOptions {
   readonly count: number
   /** The topic that the subscriber with this number asks for. */
   topic(number: number): string
-  readonly lastEventId: string | null
   readonly dataBytes: number
   readonly tally: Tally
   readonly signal: AbortSignal
@@ -33,7 +32,7 @@ export async function openReaders(options: CrowdOptions, readers: Reader[]): Pro
 }
 
 async function openReader({ target, ...options }: CrowdOptions, number: number): Promise<Reader> {
-  const request = target.subscription(options.topic(number), options.lastEventId)
+  const request = target.subscription(options.topic(number), null)
   // Every delivery to a few dozen of them says as much about the time as every one to all.
   const isTimed = number % Math.ceil(options.count / TIMED_MAX) === 0
   const { dataBytes, tally } = options

@@ -1,6 +1,6 @@
 import type { Arguments } from '../../command/arguments.ts'
 import { type CommandIo, randomText, UsageError } from '../../command/command.ts'
-import { describeProblem, load } from '../../config/load.ts'
+import { describeProblem, load, type Settings } from '../../config/load.ts'
 import { numbered } from '../../config/names.ts'
 import { readFlags } from '../../config/sources.ts'
 
@@ -67,14 +67,22 @@ export function environmentOf({ readsEnvironment }: HubConfiguration, { env }: C
   return Object.fromEntries(Object.entries(env).filter(([name]) => !isLeftOut(name)))
 }
 
+/** What else than wrong values would keep a hub with these settings from starting, a line each. */
+export type StartProblems = (settings: Settings, isDev: boolean) => readonly string[]
+
 /** What would keep a hub with these flags from starting, a line each. */
-export function problemsOf(configuration: HubConfiguration, argv: readonly string[], io: CommandIo) {
+export function problemsOf(
+  configuration: HubConfiguration,
+  argv: readonly string[],
+  io: CommandIo,
+  startProblems: StartProblems,
+): readonly string[] {
   const { readFile, isTerminal } = io
   const env = environmentOf(configuration, io)
   const devKeys = { publisher: randomText(32, io), subscriber: randomText(32, io) }
   const loaded = load({ argv, env, readFile, isTerminal, devKeys })
   const problems = loaded.ok
-    ? io.startProblems(loaded.settings, loaded.isDev)
+    ? startProblems(loaded.settings, loaded.isDev)
     : loaded.problems.map(describeProblem)
   return problems.map((problem) => `${configuration.name}: ${problem}`)
 }

@@ -38,7 +38,7 @@ export async function runLoad({ target, load, prefix, signal, onAccepted }: Load
   const work = async () => {
     const tally = new Tally()
     const { subscribers: count } = load
-    await openReaders({ target, count, topic, lastEventId: null, dataBytes, tally, signal }, readers)
+    await openReaders({ target, count, topic, dataBytes, tally, signal }, readers)
     const publishers = await Publishers.open(mixedSizes(target, load.sizes), publishersOf(load))
     const isOver = ending(load, signal)
     const accepted = () => {

@@ -3,7 +3,7 @@ import { CommandFailure, type CommandIo, messageOf, randomText } from '../../com
 import { HistoryProblem } from '../../history/file.ts'
 import { processMemory } from '../client/process.ts'
 import { mercureTarget } from '../client/target.ts'
-import { environmentOf, type HubConfiguration, problemsOf } from './configurations.ts'
+import { environmentOf, type HubConfiguration, problemsOf, type StartProblems } from './configurations.ts'
 import { Course, type MemorySample, metricOf } from './course.ts'
 import { HistoryFolder } from './folder.ts'
 import { type Addresses, BenchHub, HUB_PATH, type RunIssuer, serveFlags } from './hub.ts'
@@ -20,6 +20,7 @@ export interface MemoryRunOptions {
   /** The program that knows `serve`, with what comes before that word. */
   readonly program: readonly string[]
   readonly io: CommandIo
+  readonly startProblems: StartProblems
   /** Ends the run early, with what is known by then. */
   readonly signal: AbortSignal
   /** Told after each round of samples. `share` is from 0 to 1. */
@@ -87,13 +88,15 @@ export class MemoryRun {
   }
 
   async #start(): Promise<void> {
-    const { configurations, io, program } = this.#options
+    const { configurations, io, program, startProblems } = this.#options
     const issuer = this.#issuer()
     const planned = configurations.map((configuration) => ({
       configuration,
       flags: serveFlags(configuration, this.#folder, issuer),
     }))
-    const problems = planned.flatMap(({ configuration, flags }) => problemsOf(configuration, flags, io))
+    const problems = planned.flatMap(({ configuration, flags }) =>
+      problemsOf(configuration, flags, io, startProblems),
+    )
     if (problems.length > 0) throw new WrongConfigurations(problems)
     const authorization = `Bearer ${await tokenOf(issuer, io)}`
     this.#measured = planned.map(({ configuration, flags }) => {

@@ -8,6 +8,7 @@ import { Progress } from '../../bench/run.ts'
 import type { Arguments, CommandLine } from '../../command/arguments.ts'
 import { type CommandIo, type ExitCode, runCommand, UsageError, writeResult } from '../../command/command.ts'
 import { countOf, durationOf, sizeRangeOf } from '../../command/numbers.ts'
+import { startProblems } from '../../serve/problems.ts'
 import { version } from '../version.ts'
 
 const line: CommandLine = {
@@ -93,7 +94,8 @@ function optionsOf(args: Arguments, io: CommandIo): Options {
   const everyMs = durationOf(args, 'every', 500)
   if (everyMs < 20) throw new UsageError('--every is not 20ms or longer')
   const parent = args.value('folder') ?? (io.env['TMPDIR'] || '/tmp')
-  return { configurations: configurationsOf(args, io), load: loadOf(args), everyMs, parent, io }
+  const configurations = configurationsOf(args, io)
+  return { configurations, load: loadOf(args), everyMs, parent, io, startProblems }
 }
 
 function loadOf(args: Arguments): MemoryLoad {

@@ -37,6 +37,11 @@ export class Past {
     return this.#horizon
   }
 
+  /** Entries that were added and are not kept any more: every one had the next position. */
+  get dropped(): number {
+    return this.#head - this.#all.count
+  }
+
   /** Everything that is kept. */
   get all(): Pick<Line, 'count' | 'bytes' | 'oldest'> {
     return this.#all

@@ -90,10 +90,17 @@ export class MemoryTransport implements Transport {
     return this.#past.page(after, until, limit)
   }
 
-  stats(): TransportStats {
+  async stats(): Promise<TransportStats> {
+    this.#openTail()
     this.prune()
-    const { all, rules } = this.#past
-    const whole = { rows: all.count, bytes: all.bytes, oldestAt: all.oldest?.at ?? null, fileBytes: 0 }
+    const { all, rules, dropped } = this.#past
+    const whole = {
+      rows: all.count,
+      dropped,
+      bytes: all.bytes,
+      oldestAt: all.oldest?.at ?? null,
+      fileBytes: 0,
+    }
     if (rules.length === 0) return whole
     return { ...whole, rules: rules.map(({ count, bytes }) => ({ rows: count, bytes })) }
   }

@@ -16,7 +16,8 @@ export interface Waiting {
 // are random: each entry may touch a page of the index of its own, and 8 KiB of the journal with it.
 /** Entries of one transaction at most. */
 export const BATCH_ENTRIES = 250
-const BATCH_BYTES = 1 << 20
+/** Their bytes, unless the first alone has more. */
+export const BATCH_BYTES = 1 << 20
 
 /** Takes the appends that are committed together off the front: at least one, however large. */
 export function takeBatch(waiting: Waiting[]): Waiting[] {

@@ -11,8 +11,7 @@ export class Room {
   #hasFreed = false
 
   constructor(database: Database) {
-    database.run(`PRAGMA wal_autocheckpoint = ${WAL_PAGES}`)
-    database.run(`PRAGMA journal_size_limit = ${WAL_PAGES * PAGE_BYTES}`)
+    limitJournal(database)
     this.#database = database
     this.#free = database.prepare('PRAGMA freelist_count')
   }
@@ -65,8 +64,13 @@ export class Room {
   }
 }
 
-// A checkpoint follows the commit that brings the journal to 3 MiB.
-const WAL_PAGES = (3 << 20) / PAGE_BYTES
+/** A checkpoint follows the commit that brings the journal to 3 MiB, of a hub as of a tool. */
+export function limitJournal(database: Database): void {
+  database.run(`PRAGMA wal_autocheckpoint = ${JOURNAL_BYTES / PAGE_BYTES}`)
+  database.run(`PRAGMA journal_size_limit = ${JOURNAL_BYTES}`)
+}
+
+const JOURNAL_BYTES = 3 << 20
 
 // Up to 1 MiB of free pages serves the next entries. More goes back, in steps of 1 to 6 ms.
 const FREE_PAGES_KEPT = 128

@@ -217,7 +217,7 @@ function create(database: Database): void {
 
 function verify(database: Database, path: string): void {
   if (applicationId(database) !== APPLICATION_ID) {
-    throw new Error(`${path} is not a history file of this hub: set sqlite.path to another file`)
+    throw new Error(foreign(path))
   }
   const version = count(database, 'SELECT user_version AS value FROM pragma_user_version')
   if (version > VERSION) {
@@ -252,14 +252,15 @@ function refusing<T>(path: string, open: () => T): T {
   }
 }
 
-function refusal(path: string, code: string): string | null {
+/** What an SQLite error says of the file, for the operator of a hub or of a tool; null when it says nothing. */
+export function refusal(path: string, code: string): string | null {
   switch (code.split('_').slice(0, 2).join('_')) {
     case 'SQLITE_CANTOPEN':
     case 'SQLITE_READONLY':
     case 'SQLITE_PERM':
-      return `cannot write the history file ${path}: its directory must exist and be writable for this user`
+      return `the history file ${path} cannot be opened: its directory must exist and be writable for this user, like the file itself`
     case 'SQLITE_NOTADB':
-      return `${path} is not a history file of this hub: set sqlite.path to another file`
+      return foreign(path)
     case 'SQLITE_CORRUPT':
       return damaged(path)
     case 'SQLITE_FULL':
@@ -267,12 +268,23 @@ function refusal(path: string, code: string): string | null {
     case 'SQLITE_BUSY':
       return `the history file ${path} is locked by another program`
     case 'SQLITE_IOERR':
-      return `the history file ${path} cannot be read or written: ${code}`
+      return unusable(path, code)
     default:
       return null
   }
 }
 
+/** That the file is a database, but not one of this hub. */
+export function foreign(path: string): string {
+  return `${path} is not a history file of this hub: set sqlite.path to another file`
+}
+
+/** That SQLite failed with a code that tells the operator nothing to do. */
+export function unusable(path: string, code: string): string {
+  return `the history file ${path} cannot be read or written: ${code}`
+}
+
 function damaged(path: string): string {
-  return `the history file ${path} is damaged: restore it, or move it and its -wal file away to start empty`
+  const ways = 'restore it, or move it and its -wal file away to start empty'
+  return `the history file ${path} is damaged: cinnabar history export --salvage saves what can be read; ${ways}`
 }

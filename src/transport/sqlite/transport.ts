@@ -116,11 +116,13 @@ export class SqliteTransport implements Transport {
     return this.#open().reader.page(after, until, limit, this.#time.now())
   }
 
-  stats(): TransportStats {
-    const { count, bytes, oldestAt, rules } = this.#latest
+  async stats(): Promise<TransportStats> {
+    this.#open()
+    const { head, count, bytes, oldestAt, rules } = this.#latest
     const { path } = this.#options
     const fileBytes = Bun.file(path).size + Bun.file(`${path}-wal`).size
-    const whole = { rows: count, bytes, oldestAt, fileBytes }
+    // Every entry that ever was had the next sequence number.
+    const whole = { rows: count, dropped: head - count, bytes, oldestAt, fileBytes }
     return rules.length === 0
       ? whole
       : { ...whole, rules: rules.map((held) => ({ rows: held.count, bytes: held.bytes })) }

@@ -295,7 +295,7 @@ describe('cinnabar history export and import', () => {
     const { code, err } = await imported([...lines, 'wrong'])
     expect([code, err]).toEqual([
       1,
-      expect.stringContaining('line 301 is not JSON; the lines up to 250 are stored'),
+      expect.stringContaining('line 301 is not JSON; everything up to line 250 is stored'),
     ])
     expect(await exportedLines()).toEqual(lines.slice(0, 250))
   })

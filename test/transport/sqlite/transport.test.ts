@@ -19,7 +19,7 @@ import {
 } from '../contract.ts'
 import { type SqliteLog, sqliteLog, sqliteLogAt, startWriter, temporaryFolder } from './log.ts'
 
-transportContract('sqlite', { create: sqliteLog, durable: true, shared: false, sizeOf: storedBytes })
+transportContract('sqlite', { create: sqliteLog, durable: true, sizeOf: storedBytes })
 
 const cleanup: (() => void | Promise<void>)[] = []
 
@@ -166,7 +166,7 @@ describe('a running log', () => {
     tool.run('UPDATE state SET probes = probes + 1')
     tool.close()
     await transport.append(envelope('b'))
-    expect(transport.stats().rows).toBe(2)
+    expect((await transport.stats()).rows).toBe(2)
   })
 
   test('a tool that opens the file while the hub commits sees it whole', async () => {
@@ -196,7 +196,7 @@ describe('a running log', () => {
     }
     expect(await keptAfter('4')).toEqual(['1', '3', '4'])
     expect(await keptAfter('5')).toEqual(['3', '4', '5'])
-    expect(transport.stats()).toMatchObject({ rows: 3, rules: [{ rows: 3 }] })
+    expect(await transport.stats()).toMatchObject({ rows: 3, rules: [{ rows: 3 }] })
   })
 
   test('what a tool appended while no hub ran is sorted into the rules', async () => {
@@ -210,7 +210,7 @@ describe('a running log', () => {
     tool.run("UPDATE state SET head = 2, headId = 'tool', count = 2, bytes = 2 * bytes")
     tool.close()
     const { transport } = await open(path, { retention })
-    expect(transport.stats()).toMatchObject({ rows: 1, rules: [{ rows: 1 }] })
+    expect(await transport.stats()).toMatchObject({ rows: 1, rules: [{ rows: 1 }] })
     expect(ids(await readAll(transport, 2))).toEqual(['tool'])
   })
 
@@ -314,10 +314,10 @@ describe('room on disk', () => {
       await Promise.all(
         Array.from({ length: 250 }, () => transport.append(envelope(crypto.randomUUID(), 1024))),
       )
-      const { rows, fileBytes } = transport.stats()
+      const { rows, fileBytes } = await transport.stats()
       expect(fileBytes).toBeLessThanOrEqual(1.25 * rows * 1024 + 8 * MIB)
     }
-    expect(transport.stats().rows).toBe(3000)
+    expect((await transport.stats()).rows).toBe(3000)
   }, 30_000)
 
   test('an idle log whose entries expired gives the room back', async () => {
@@ -327,13 +327,13 @@ describe('room on disk', () => {
     await Promise.all(
       Array.from({ length: 3000 }, (_, index) => transport.append(envelope(`${index}`, 4000))),
     )
-    expect(transport.stats().fileBytes).toBeGreaterThan(12 * MIB)
+    expect((await transport.stats()).fileBytes).toBeGreaterThan(12 * MIB)
     now = 1000
     // The first call may still count the appends as activity.
     await prune()
     await prune()
-    expect(transport.stats()).toMatchObject({ rows: 0, bytes: 0, oldestAt: null })
-    expect(transport.stats().fileBytes).toBeLessThan(MIB / 4)
+    expect(await transport.stats()).toMatchObject({ rows: 0, bytes: 0, oldestAt: null })
+    expect((await transport.stats()).fileBytes).toBeLessThan(MIB / 4)
   }, 30_000)
 
   test('an idle log forgets by itself', async () => {
@@ -342,8 +342,8 @@ describe('room on disk', () => {
     const { transport } = await open(historyPath(), { retention, clock: () => now })
     await transport.append(envelope('a'))
     now = 1000
-    while (transport.stats().rows > 0) await Bun.sleep(10)
-    expect(transport.stats()).toMatchObject({ rows: 0, oldestAt: null })
+    while ((await transport.stats()).rows > 0) await Bun.sleep(10)
+    expect(await transport.stats()).toMatchObject({ rows: 0, oldestAt: null })
   })
 
   test('a file that shrank to lower limits gives the room back while it serves', async () => {
@@ -354,10 +354,10 @@ describe('room on disk', () => {
     )
     await before.transport.close()
     const { transport } = await open(path, { retention: { ...unlimited, maxCount: 10 } })
-    expect(transport.stats().rows).toBe(10)
-    for (let index = 0; transport.stats().fileBytes > 6 * MIB; index++)
+    expect((await transport.stats()).rows).toBe(10)
+    for (let index = 0; (await transport.stats()).fileBytes > 6 * MIB; index++)
       await transport.append(envelope(`${index}`))
-    expect(transport.stats().rows).toBe(10)
+    expect((await transport.stats()).rows).toBe(10)
   }, 30_000)
 
   test.skipIf(!mayMount())(

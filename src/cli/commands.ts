@@ -1,0 +1,73 @@
+import type { CommandIo, ExitCode } from '../command/command.ts'
+
+/** Answers on the command line, and resolves with how the process ends. */
+export type Run = (argv: readonly string[], io: CommandIo) => Promise<ExitCode>
+
+/** A command of the program. */
+export interface Command {
+  /** What it does, for the help. */
+  readonly help: string
+  /**
+   * Each is loaded when it is asked for, so that a start evaluates nothing of the others. `serve` is the process itself
+   * and comes from there.
+   */
+  readonly load: (serve: Run) => Promise<Run>
+  /** Whether it ends by itself when it is interrupted, and says what it knows; any other just ends. */
+  readonly isInterruptible?: true
+}
+
+/** The commands in the order of the help. */
+export const commands: Readonly<Record<string, Command>> = {
+  serve: {
+    help: 'runs the hub',
+    load: async (serve) => serve,
+  },
+  check: {
+    help: 'validates the configuration without starting',
+    load: async () => (await import('./check.ts')).runCheck,
+  },
+  config: {
+    help: 'prints the effective configuration and where each value comes from',
+    load: async () => (await import('./config.ts')).runConfig,
+  },
+  token: {
+    help: 'mints a token; token explain TOKEN says what a token is worth here',
+    load: async () => (await import('./token.ts')).runToken,
+  },
+  publish: {
+    help: 'publishes one update and prints its id',
+    load: async () => (await import('./publish.ts')).runPublish,
+  },
+  subscribe: {
+    help: 'prints events as they arrive',
+    load: async () => (await import('./subscribe.ts')).runSubscribe,
+    isInterruptible: true,
+  },
+  history: {
+    help: 'looks after the history: stats, prune, compact, export, import',
+    load: async () => (await import('./history/command.ts')).runHistory,
+  },
+  bench: {
+    help: 'measures a hub: fanout, publish, connections, replay; tries configurations: memory',
+    load: async () => (await import('./bench/command.ts')).runBench,
+    isInterruptible: true,
+  },
+  health: {
+    help: 'asks a running hub whether it is ready',
+    load: async () => (await import('./health.ts')).runHealth,
+  },
+  version: {
+    help: 'prints versions',
+    load: async () => (await import('./version.ts')).runVersion,
+  },
+  help: {
+    help: 'shows this text',
+    load: async () => (await import('./help.ts')).runHelp,
+  },
+}
+
+/** The command of this name, also as the flag that other programs have for it; null: there is none. */
+export function findCommand(name: string): Command | null {
+  const plain = name === '--help' || name === '--version' ? name.slice('--'.length) : name
+  return Object.hasOwn(commands, plain) ? (commands[plain] ?? null) : null
+}

@@ -1,0 +1,232 @@
+import { ProtocolError } from '../protocol/error.ts'
+import type { HubLocation } from '../protocol/topic.ts'
+import type { EventStream } from '../stream/event-stream.ts'
+import type { Cors } from './cors.ts'
+import { type MetadataOptions, metadataDocument, metadataPath } from './discovery.ts'
+import { errorResponse, hardening, type UnexpectedError } from './error.ts'
+import { type Connection, Exchange, type ExchangeOptions } from './exchange.ts'
+import { type PublishOptions, publish } from './publish.ts'
+import { type SubscribeOptions, subscribe, subscribeHead } from './subscribe.ts'
+import { type SubscriptionsOptions, subscriptions } from './subscriptions.ts'
+import { welcome } from './welcome.ts'
+
+/** What the edge is made of; `serve/edge-options.ts` makes it of the settings. */
+export interface EdgeOptions extends ExchangeOptions {
+  readonly health: { alive(): Response; ready(): Promise<Response> }
+  readonly cors: Cors
+  /** Origins that the hub answers on, or none to answer on all (GEN-15). */
+  readonly publicOrigins: readonly string[]
+  readonly metadata: MetadataOptions
+  /** The version that the page at the root shows, or null to keep it. */
+  readonly version: string | null
+  /** Roles that have a key. Without one the method is not served (GEN-24). */
+  readonly canPublish: boolean
+  readonly canSubscribe: boolean
+  readonly publishing: PublishOptions
+  /** The subscription API, or null where the feature is off. */
+  readonly subscriptions: SubscriptionsOptions | null
+  readonly subscribing: SubscribeOptions
+  readonly onUnexpected: UnexpectedError
+  /**
+   * Told of every answer, refusals included: its status, and the milliseconds from the request to the answer. A stream
+   * is answered when it begins.
+   */
+  readonly onAnswer: (route: Route, status: number, ms: number) => void
+  /** Milliseconds that never go back. */
+  readonly clock: () => number
+}
+
+/** By which way a request was answered: a closed set, fit for labels. What is served nowhere else is `other`. */
+export type Route = 'subscribe' | 'publish' | 'subscriptions' | 'metadata' | 'health' | 'other'
+
+type Answer = Response | EventStream
+
+/**
+ * From a request to its exchange, and from an outcome to its response. A request meets the options of the moment at
+ * which it came, whatever is reloaded while it is answered.
+ */
+export class Edge {
+  readonly #current: () => EdgeOptions
+
+  constructor(current: () => EdgeOptions) {
+    this.#current = current
+  }
+
+  /** GET and QUERY on the hub URL. */
+  subscribe(request: Request, connection: Connection | null) {
+    return this.#answer('subscribe', request, connection, async (exchange, options) => {
+      if (!options.canSubscribe) return refuseMethod(exchange, options, hubMethods(options))
+      return await subscribe(exchange, options.subscribing, corsFields(exchange, options))
+    })
+  }
+
+  /** HEAD on the hub URL. */
+  subscribeHead(request: Request, connection: Connection | null) {
+    return this.#answer('subscribe', request, connection, async (exchange, options) => {
+      if (!options.canSubscribe) return refuseMethod(exchange, options, hubMethods(options))
+      return await subscribeHead(exchange, options.subscribing, corsFields(exchange, options))
+    })
+  }
+
+  /** POST on the hub URL. */
+  publish(request: Request, connection: Connection | null) {
+    return this.#answer('publish', request, connection, (exchange, options) =>
+      options.canPublish
+        ? publish(exchange, options.publishing)
+        : refuseMethod(exchange, options, hubMethods(options)),
+    )
+  }
+
+  /** The subscription API: read-only, and not there at all where the feature is off (ACT-01). */
+  subscriptions(request: Request, connection: Connection | null) {
+    return this.#answer('subscriptions', request, connection, async (exchange, options) => {
+      if (options.subscriptions === null) throw notFound()
+      if (request.method !== 'GET' && request.method !== 'HEAD') return other(exchange, options, readMethods)
+      const response = await subscriptions(exchange, options.subscriptions)
+      options.cors.apply(request, response.headers)
+      return response
+    })
+  }
+
+  /** GET and HEAD on the URL of the protected resource metadata. */
+  metadata(request: Request, connection: Connection | null) {
+    return this.#answer('metadata', request, connection, (exchange, options) => {
+      const document = metadataDocument(exchange.resource(), options.metadata)
+      if (document === null) throw notFound()
+      const response = Response.json(document, { headers: hardening })
+      options.cors.apply(request, response.headers)
+      return response
+    })
+  }
+
+  /** Every other method on the hub URL. */
+  otherOnHub(request: Request, connection: Connection | null) {
+    return this.#answer('other', request, connection, (exchange, options) =>
+      other(exchange, options, hubMethods(options)),
+    )
+  }
+
+  /** Every other method on the URL of the metadata. */
+  otherOnMetadata(request: Request, connection: Connection | null) {
+    return this.#answer('other', request, connection, (exchange, options) =>
+      other(exchange, options, readMethods),
+    )
+  }
+
+  /** GET and HEAD on the root. */
+  welcome(request: Request, connection: Connection | null) {
+    return this.#answer('other', request, connection, (_, { location, version }) =>
+      welcome({ hubPath: location.path, version }),
+    )
+  }
+
+  /** A request that names two hosts: nobody knows for which it is (RFC 9112 section 3.2). */
+  twoHosts(request: Request, connection: Connection | null): Response {
+    return this.failed(request, connection, new ProtocolError('invalid-host', 'the request names two hosts'))
+  }
+
+  /** No path of the hub. */
+  unknown(request: Request, connection: Connection | null): Response {
+    return this.failed(request, connection, notFound())
+  }
+
+  /** A request that the framework could not bring to its route. */
+  failed(request: Request, connection: Connection | null, error: unknown): Response {
+    const options = this.#current()
+    const since = options.clock()
+    return report(options, 'other', since, refuse(new Exchange(request, connection, options), options, error))
+  }
+
+  alive(): Response {
+    const options = this.#current()
+    return report(options, 'health', options.clock(), options.health.alive())
+  }
+
+  async ready(): Promise<Response> {
+    const options = this.#current()
+    const since = options.clock()
+    return report(options, 'health', since, await options.health.ready())
+  }
+
+  async #answer<Outcome extends Answer>(
+    route: Route,
+    request: Request,
+    connection: Connection | null,
+    run: (exchange: Exchange, options: EdgeOptions) => Outcome | Promise<Outcome>,
+  ): Promise<Outcome | Response> {
+    const options = this.#current()
+    const since = options.clock()
+    const exchange = new Exchange(request, connection, options)
+    let answer: Outcome | Response
+    try {
+      checkPublicOrigin(exchange, options)
+      answer = await run(exchange, options)
+    } catch (error) {
+      answer = refuse(exchange, options, error)
+    }
+    return report(options, route, since, answer)
+  }
+}
+
+/** The one place that every answer passes. */
+function report<Outcome extends Answer>(
+  { onAnswer, clock }: EdgeOptions,
+  route: Route,
+  since: number,
+  answer: Outcome,
+): Outcome {
+  onAnswer(route, answer instanceof Response ? answer.status : 200, clock() - since)
+  return answer
+}
+
+const readMethods = 'GET, HEAD, OPTIONS'
+
+function hubMethods({ canSubscribe, canPublish }: EdgeOptions): string {
+  return `${canSubscribe ? 'GET, HEAD, QUERY, ' : ''}${canPublish ? 'POST, ' : ''}OPTIONS`
+}
+
+/** OPTIONS, answered before any authentication (SUB-99), and every method that is not served. */
+function other(exchange: Exchange, options: EdgeOptions, methods: string): Response {
+  if (exchange.request.method !== 'OPTIONS') return refuseMethod(exchange, options, methods)
+  const preflight = options.cors.preflight(exchange.request, methods)
+  return preflight ?? new Response(null, { status: 204, headers: { ...hardening, Allow: methods } })
+}
+
+function refuse(exchange: Exchange, options: EdgeOptions, error: unknown): Response {
+  const { metadata, location, onUnexpected, cors } = options
+  const url = metadata.hasKeys ? metadataUrl(exchange.resource(), location) : null
+  const response = errorResponse(error, url, onUnexpected)
+  cors.apply(exchange.request, response.headers)
+  return response
+}
+
+function refuseMethod(exchange: Exchange, options: EdgeOptions, methods: string): Response {
+  const error = new ProtocolError('method-not-allowed', 'the method is not served')
+  const response = refuse(exchange, options, error)
+  response.headers.set('Allow', methods)
+  return response
+}
+
+function notFound(): ProtocolError {
+  return new ProtocolError('not-found', 'no such path')
+}
+
+/** Scheme and host are both compared, ahead of every other check (GEN-15). */
+function checkPublicOrigin(exchange: Exchange, { publicOrigins }: EdgeOptions): void {
+  if (publicOrigins.length > 0 && !publicOrigins.includes(exchange.origin())) {
+    throw new ProtocolError('misdirected', 'the origin is not one of the public URLs')
+  }
+}
+
+/** The fields that CORS adds to a stream, which cannot be changed once it is open. */
+function corsFields({ request }: Exchange, { cors }: EdgeOptions): Headers {
+  const headers = new Headers()
+  cors.apply(request, headers)
+  return headers
+}
+
+/** RFC 9728 section 3.1: the well-known path goes between the origin and the path of the resource. */
+function metadataUrl(resource: string, location: HubLocation): string | null {
+  const origin = URL.parse(resource)?.origin ?? 'null'
+  return origin === 'null' ? null : `${origin}${metadataPath(location.path)}`
+}

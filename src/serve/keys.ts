@@ -1,0 +1,36 @@
+import { type Authenticator, openAuthenticator } from '../auth/authenticate.ts'
+import type { Settings } from '../config/load.ts'
+import type { HubLocation } from '../protocol/topic.ts'
+import type { Counters } from '../telemetry/counters.ts'
+import type { Log } from '../telemetry/log.ts'
+
+/** The authenticator of the settings. Rejects with a plain Error for the operator, one problem a line. */
+export function openKeys(
+  { issuers, limits }: Settings,
+  location: HubLocation,
+  counters: Counters,
+  log: Log,
+): Promise<Authenticator> {
+  return openAuthenticator({
+    issuers,
+    hub: location,
+    limits,
+    clock: Date.now,
+    cacheEntries: IDENTITIES_MAX,
+    onFailure: (reason) => {
+      counters.tokenRefused(reason)
+      log.debug('token refused', { reason })
+    },
+    onKeySetFailure: (issuer, problem) => log.warn('key set not loaded', { issuer, problem }),
+  })
+}
+
+/** Whether tokens are judged by the same keys and limits: then an authenticator may stay, with all that it knows. */
+export function haveSameKeys(one: Settings, other: Settings): boolean {
+  // The rest of the limits is not about tokens.
+  const parts = ({ issuers, limits }: Settings) => [issuers, limits.details, limits.pattern]
+  return Bun.deepEquals(parts(one), parts(other))
+}
+
+/** Identities of verified tokens that are remembered: about 2 KB each. */
+const IDENTITIES_MAX = 10_000

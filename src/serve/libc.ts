@@ -1,0 +1,33 @@
+import { dlopen } from 'bun:ffi'
+
+/**
+ * The functions of the C library that Bun 1.4.5 has no way to call otherwise: the one place where the process reaches
+ * past the runtime. Each is told by its man page; a call answers -1 when it fails.
+ */
+export type Libc = ReturnType<typeof load>
+
+let known: Libc | null = null
+
+/** glibc, then musl. Throws when neither can be called: on another system, or where no code may be made. */
+export function openLibc(): Libc {
+  known ??= attempt('libc.so.6') ?? load(`libc.musl-${machine}.so.1`)
+  return known
+}
+
+const machine = process.arch === 'arm64' ? 'aarch64' : 'x86_64'
+
+function attempt(name: string): Libc | null {
+  try {
+    return load(name)
+  } catch {
+    return null
+  }
+}
+
+function load(name: string) {
+  return dlopen(name, {
+    setsockopt: { args: ['i32', 'i32', 'i32', 'ptr', 'u32'], returns: 'i32' },
+    getsockopt: { args: ['i32', 'i32', 'i32', 'ptr', 'ptr'], returns: 'i32' },
+    getsockname: { args: ['i32', 'ptr', 'ptr'], returns: 'i32' },
+  }).symbols
+}

@@ -1,0 +1,135 @@
+import { Deadlines } from './deadlines.ts'
+
+/** An open stream as the list of them sees it. It keeps its own place there, to be found without a search. */
+export interface Beating {
+  /** Where it stands in the list; -1 when it does not. Only the list writes it. */
+  place: number
+  /** Writes a comment when nothing was written since the time, in milliseconds of the list's clock. */
+  beat(quietSince: number): void
+}
+
+/**
+ * All open streams of a hub, with what they share: their heartbeat, the queue of their ends, and the sum of the bytes
+ * that wait for slow readers.
+ *
+ * One timer beats for all of them, from `start` to `stop`: a timer for each of 10,000 is megabytes. How late it is
+ * tells how long the event loop makes everybody wait.
+ */
+export class OpenStreams {
+  readonly #open: Beating[] = []
+  readonly #clock: () => number
+  readonly #schedule: (run: () => void) => void
+  readonly #after: (ms: number, run: () => void) => () => void
+  /** When each of them ends. */
+  readonly deadlines: Deadlines
+  /** Milliseconds of the clock, as of the last look. */
+  now: number
+  /** How late the last beat was, in milliseconds. */
+  lagMs = 0
+  /** Bytes waiting for slow readers, in sum. */
+  waitingBytes = 0
+  #heartbeatMs: number
+  /** Calls the next beat off. Null while the timer stands still. */
+  #cancel: (() => void) | null = null
+  /** Streams below this place still wait for the beat that is under way. */
+  #beating = 0
+
+  constructor({ clock, heartbeatMs, schedule, after }: OpenStreamsOptions) {
+    this.#clock = clock
+    this.#schedule = schedule
+    this.#after = after
+    this.deadlines = new Deadlines(clock, after)
+    this.#heartbeatMs = heartbeatMs
+    this.now = clock()
+  }
+
+  get size(): number {
+    return this.#open.length
+  }
+
+  /** A comment is written after so much silence from now on, in milliseconds; 0 is never. */
+  set heartbeatMs(ms: number) {
+    if (ms === this.#heartbeatMs) return
+    this.#heartbeatMs = ms
+    if (this.#cancel !== null) this.start()
+  }
+
+  add(stream: Beating): void {
+    stream.place = this.#open.push(stream) - 1
+  }
+
+  /** Takes it out. Does nothing when it is not in. */
+  remove(stream: Beating): void {
+    const { place } = stream
+    if (place === -1) return
+    stream.place = -1
+    const last = this.#open.pop()
+    if (last === undefined || last === stream) return
+    this.#open[place] = last
+    last.place = place
+  }
+
+  /** Starts the timer, or starts it anew. */
+  start(): void {
+    this.stop()
+    this.now = this.#clock()
+    this.#awaitBeat()
+  }
+
+  stop(): void {
+    this.#cancel?.()
+    this.#cancel = null
+  }
+
+  /** Beats once for all of them, in slices. The timer calls it. */
+  beat(): void {
+    const now = this.#clock()
+    this.lagMs = Math.max(0, now - this.now - this.#beatMs)
+    this.now = now
+    if (this.#heartbeatMs === 0) return
+    const isUnderWay = this.#beating > 0
+    this.#beating = this.#open.length
+    if (!isUnderWay) this.#beatOn()
+  }
+
+  #awaitBeat(): void {
+    this.#cancel = this.#after(this.#beatMs, () => {
+      // Before the beat, so that the time which the beat takes is not taken for a delay of the next one.
+      this.#awaitBeat()
+      this.beat()
+    })
+  }
+
+  /** Milliseconds between two beats. Without a heartbeat they only measure the lag. */
+  get #beatMs(): number {
+    return this.#heartbeatMs === 0 ? 1000 : Math.min(1000, Math.max(50, this.#heartbeatMs / 4))
+  }
+
+  /** Thousands of comments at once would hold the loop: it stops after a slice, and goes on in a later turn. */
+  #beatOn(): void {
+    const until = this.#clock() + BEAT_SLICE_MS
+    const quietSince = this.now - this.#heartbeatMs
+    // From the end: when a stream ends by this or meanwhile, one that had its turn takes its place.
+    for (let at = Math.min(this.#beating, this.#open.length) - 1; at >= 0; at--) {
+      this.#beating = at
+      this.#open[at]?.beat(quietSince)
+      if (at % BEATS_BETWEEN_CLOCKS === 0 && this.#clock() >= until) break
+    }
+    if (this.#open.length === 0) this.#beating = 0
+    if (this.#beating > 0) this.#schedule(() => this.#beatOn())
+  }
+}
+
+const BEAT_SLICE_MS = 8
+const BEATS_BETWEEN_CLOCKS = 64
+
+/** Everything that is not a decision comes in from outside. */
+export interface OpenStreamsOptions {
+  /** Milliseconds that never go back. */
+  readonly clock: () => number
+  readonly heartbeatMs: number
+  /** Runs the function in a later turn of the event loop, after waiting I/O was served. */
+  readonly schedule: (run: () => void) => void
+  /** Runs the function after so many milliseconds, however many; returns how to call it off. */
+  readonly after: (ms: number, run: () => void) => () => void
+}

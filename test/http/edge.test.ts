@@ -1,0 +1,158 @@
+import { describe, expect, test } from 'bun:test'
+import { openAuthenticator } from '../../src/auth/authenticate.ts'
+import type { Dialect } from '../../src/http/dialect.ts'
+import { Edge, type EdgeOptions } from '../../src/http/edge.ts'
+import { SubscriberCount } from '../../src/http/subscriber-count.ts'
+import { type EdgeParts, edgeOptions, publishRate, subscriberLimits } from '../../src/serve/edge-options.ts'
+import { after, inLaterTurn } from '../../src/serve/loop.ts'
+import { OpenStreams } from '../../src/stream/open-streams.ts'
+import { MemoryTransport } from '../../src/transport/memory/transport.ts'
+import { HubFixture, location } from '../support/hub.ts'
+import { settingsOf } from '../support/settings.ts'
+import { secretIssuers, tokenFor } from '../support/tokens.ts'
+import { unlimited } from '../transport/contract.ts'
+
+/** An edge on a hub without listeners. Each look at its clock takes a millisecond. */
+async function arrange(flags: readonly string[] = []) {
+  const common = ['--hub-anonymous', '--hub-resource-identifier', location.url, ...flags]
+  const settings = settingsOf(common)
+  const { hub } = new HubFixture(new MemoryTransport({ retention: unlimited, clock: () => 0 }))
+  await hub.open()
+  const answers: Parameters<EdgeOptions['onAnswer']>[] = []
+  const problems: unknown[] = []
+  const clock = () => 0
+  const parts: EdgeParts = {
+    location,
+    hub,
+    streams: new OpenStreams({ clock, heartbeatMs: 0, schedule: inLaterTurn, after }),
+    counts: new SubscriberCount(subscriberLimits(settings)),
+    rate: publishRate(settings),
+    authenticator: await openAuthenticator({
+      issuers: secretIssuers,
+      hub: location,
+      limits: settings.limits,
+      clock: Date.now,
+      cacheEntries: 10,
+    }),
+    health: { alive: () => new Response('ok'), ready: async () => new Response(null, { status: 503 }) },
+    version: null,
+    onUnexpected: (error) => problems.push(error),
+    onAnswer: (...answer) => answers.push(answer),
+  }
+  let now = 0
+  /** With further flags, as after a reload. */
+  const made = (...more: readonly string[]): EdgeOptions => ({
+    ...edgeOptions(settingsOf([...common, ...more]), parts),
+    clock: () => now++,
+  })
+  const current = { options: made() }
+  return { edge: new Edge(() => current.options), answers, problems, current, made }
+}
+
+const get = () => new Request(`${location.url}?match=a`)
+
+describe('every answer is reported once, with its route, its status and its time', () => {
+  test('streams and publications', async () => {
+    const { edge, answers } = await arrange()
+    const token = await tokenFor({ publish: ['*'] })
+    await edge.subscribe(get(), null)
+    await edge.subscribeHead(get(), null)
+    const headers = { Authorization: `Bearer ${token}` }
+    const form = new URLSearchParams({ topic: 'a' })
+    await edge.publish(new Request(location.url, { method: 'POST', headers, body: form }), null)
+    expect(answers).toEqual([
+      ['subscribe', 200, 1],
+      ['subscribe', 200, 1],
+      ['publish', 200, 1],
+    ])
+  })
+
+  test('refusals, and what is served nowhere', async () => {
+    const { edge, answers } = await arrange(['--hub-public-urls', 'https://other.example'])
+    await edge.subscribe(get(), null)
+    await edge.otherOnHub(new Request(location.url, { method: 'DELETE' }), null)
+    edge.unknown(get(), null)
+    expect(answers).toEqual([
+      ['subscribe', 421, 1],
+      ['other', 421, 1],
+      ['other', 404, 1],
+    ])
+  })
+
+  test('health, whose origin does not matter', async () => {
+    const { edge, answers } = await arrange(['--hub-public-urls', 'https://other.example'])
+    edge.alive()
+    await edge.ready()
+    expect(answers).toEqual([
+      ['health', 200, 1],
+      ['health', 503, 1],
+    ])
+  })
+
+  test('what nobody foresaw, which is handed on once', async () => {
+    const { edge, answers, problems, current } = await arrange()
+    const problem = new Error('unforeseen')
+    const authenticate = () => {
+      throw problem
+    }
+    current.options = { ...current.options, authenticator: { authenticate } }
+    const headers = { Authorization: `Bearer ${'x'.repeat(50)}` }
+    await edge.subscribe(new Request(get(), { headers }), null)
+    edge.failed(get(), null, problem)
+    expect(answers).toEqual([
+      ['subscribe', 500, 1],
+      ['other', 500, 1],
+    ])
+    expect(problems).toEqual([problem, problem])
+  })
+})
+
+test('a request meets the options of its beginning, whatever is reloaded before its answer', async () => {
+  const { edge, current, made } = await arrange(['--hub-cors-origins', 'https://old.example'])
+  const headers = { Origin: 'https://old.example', Authorization: `Bearer ${'x'.repeat(50)}` }
+  const answer = edge.subscribe(new Request(get(), { headers }), null)
+  current.options = made('--hub-cors-origins', 'https://new.example')
+  const response = await answer
+  expect(response).toBeInstanceOf(Response)
+  if (!(response instanceof Response)) return
+  const allowed = response.headers.get('access-control-allow-origin')
+  expect([response.status, allowed]).toEqual([401, 'https://old.example'])
+})
+
+describe('the dialect of a request', () => {
+  /** An edge where a dialect of its own, which names its cursor field otherwise, is asked before that of 1.0. */
+  async function bilingual() {
+    const { edge, current, answers } = await arrange()
+    const [own] = current.options.dialects
+    if (own === undefined) throw new Error('no dialect')
+    let asked = 0
+    const earlier: Dialect = {
+      ...own,
+      recognizes: ({ url }) => {
+        asked++
+        return url.includes('earlier')
+      },
+      cursorFields: () => ({ 'Earlier-Last-Event-ID': 'x' }),
+    }
+    current.options = { ...current.options, dialects: [earlier, own] }
+    const fields = async (query: string) => {
+      const head = new Request(`${location.url}?${query}`, { method: 'HEAD' })
+      const { headers } = await edge.subscribeHead(head, null)
+      return ['earlier-last-event-id', 'mercure-last-event-id'].map((name) => headers.get(name))
+    }
+    return { fields, answers, askedTimes: () => asked }
+  }
+
+  test('is the first that recognizes it, and 1.0 when no other does', async () => {
+    const { fields } = await bilingual()
+    expect(await fields('match=earlier&last_event_id=earliest')).toEqual(['x', null])
+    expect(await fields('match=a&last_event_id=earliest')).toEqual([null, 'earliest'])
+  })
+
+  test('is chosen once for each request', async () => {
+    const { fields, askedTimes, answers } = await bilingual()
+    await fields('match=a')
+    await fields('match=earlier')
+    expect([askedTimes(), answers.length]).toEqual([2, 2])
+  })
+})
