@@ -15,6 +15,7 @@ interface Answer {
 const answers = {
   'announcement-too-large': { status: 400, text: 'the matchers are too long to be announced' },
   'body-too-large': { status: 413, text: 'the body is too large' },
+  'body-too-slow': { status: 408, text: 'the body came too slowly' },
   'field-too-long': { status: 413, text: 'a field is too long' },
   'forbidden-origin': { status: 400, text: 'the origin may not publish', challenge: 'invalid_request' },
   'insufficient-scope': {
@@ -50,6 +51,7 @@ const answers = {
   'too-many-subscribers': { status: 429, text: 'too many subscribers', retryAfter: 30 },
   'too-many-topics': { status: 413, text: 'too many topics' },
   'unknown-matcher': { status: 400, text: 'unknown matcher parameter' },
+  'uploads-full': { status: 503, text: 'too many bodies are being received', retryAfter: 5 },
   'unsupported-media-type': { status: 400, text: 'the body must be application/x-www-form-urlencoded' },
 } satisfies Record<ErrorCode, Answer>
 

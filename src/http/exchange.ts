@@ -23,6 +23,8 @@ export interface ExchangeOptions {
   /** The configured resource identifier; null derives it from each request (AUT-40). */
   readonly resourceIdentifier: string | null
   readonly authenticator: Pick<Authenticator, 'authenticate'>
+  /** Seconds after which a connection on which nothing moves is closed. */
+  readonly idleSeconds: number
   /** Whether this listener speaks TLS. */
   readonly isSecure: boolean
 }
@@ -67,9 +69,9 @@ export class Exchange {
     return this.#options.authenticator.authenticate(token, role, this.resource())
   }
 
-  /** Closes the connection when nothing moves on it for so many seconds; 0 never does. */
-  idleTimeout(seconds: number): void {
-    this.#connection?.timeout(this.request, seconds)
+  /** Whether the connection stays open while nothing moves on it; otherwise the idle timeout closes it. */
+  stayOpen(isOpen: boolean): void {
+    this.#connection?.timeout(this.request, isOpen ? 0 : this.#options.idleSeconds)
   }
 
   #host(): string {

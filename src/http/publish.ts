@@ -11,6 +11,7 @@ import type { Exchange } from './exchange.ts'
 import type { OriginList } from './origin.ts'
 import type { PublishRate } from './rate.ts'
 import type { Turn } from './turn.ts'
+import type { Uploads } from './uploads.ts'
 
 export interface PublishOptions {
   readonly hub: Hub
@@ -20,6 +21,7 @@ export interface PublishOptions {
   readonly limits: UpdateLimits & { readonly body: number }
   readonly rate: PublishRate
   readonly turn: Turn
+  readonly uploads: Uploads
 }
 
 /** POST on the hub URL (section 3), in the order of PUB-02. The body of the answer is the id. */
@@ -30,9 +32,10 @@ export async function publish(exchange: Exchange, options: PublishOptions): Prom
   if (credentials.via === 'cookie') checkOrigin(request, exchange.origin(), options.origins)
   const verified = exchange.authenticate(credentials.token, 'publisher')
   const identity = verified instanceof Promise ? await verified : verified
-  const pairs = await readForm(request, options.limits.body, false)
+  const { limits, uploads } = options
+  const pairs = await readForm(exchange, { limit: limits.body, isOptional: false, uploads, share: 1 })
   await options.turn.end()
-  const update = parseUpdate(pairs, options.location, options.limits)
+  const update = parseUpdate(pairs, options.location, limits)
   if (!mayPublish(identity, update.topics)) {
     throw new ProtocolError('insufficient-scope', 'the token does not grant publish on every topic')
   }

@@ -11,6 +11,7 @@ import { readForm } from './body.ts'
 import { hardening } from './error.ts'
 import type { Exchange } from './exchange.ts'
 import type { Counted, SubscriberCount } from './subscriber-count.ts'
+import type { Uploads } from './uploads.ts'
 
 export interface SubscribeOptions extends EventStreamOptions {
   readonly hub: Hub
@@ -21,6 +22,7 @@ export interface SubscribeOptions extends EventStreamOptions {
   readonly announcementBytesMax: number
   readonly counts: SubscriberCount
   readonly bodyBytesMax: number
+  readonly uploads: Uploads
   /** A connection ends between 80 % and 100 % of it, in milliseconds; 0 is unlimited. */
   readonly lifetimeMs: number
   /** Milliseconds since the epoch, as tokens count. */
@@ -100,7 +102,7 @@ class Registration implements StreamOwner, Due {
     this.#asked = null
     const { hub, counts } = this.#options
     // The heartbeat takes its place, until the connection waits for another request.
-    this.#exchange.idleTimeout(0)
+    this.#exchange.stayOpen(true)
     this.#counted = counts.add(asked.address, asked.identity.holder)
     this.#subscriber = hub.subscribe(asked.matchers, asked.identity, asked.cursor, stream)
     if (!this.#subscriber.isEnded) this.#endOnTime(asked.identity)
@@ -115,7 +117,7 @@ class Registration implements StreamOwner, Due {
     streams.deadlines.remove(this)
     if (this.#counted !== null) counts.remove(this.#counted)
     this.#counted = null
-    this.#exchange.idleTimeout(IDLE_TIMEOUT_S)
+    this.#exchange.stayOpen(false)
   }
 
   onDue(): void {
@@ -136,9 +138,6 @@ class Registration implements StreamOwner, Due {
   }
 }
 
-/** Seconds after which a connection whose stream has ended is closed. */
-const IDLE_TIMEOUT_S = 10
-
 const streamFields = {
   ...hardening,
   'Content-Type': 'text/event-stream',
@@ -156,9 +155,14 @@ async function identify(exchange: Exchange, options: SubscribeOptions): Promise<
 }
 
 /** Only QUERY has a body that counts; one on GET or HEAD is ignored (GEN-25). */
-async function readBody({ request }: Exchange, options: SubscribeOptions): Promise<readonly FormPair[]> {
-  return request.method === 'QUERY' ? await readForm(request, options.bodyBytesMax, true) : []
+async function readBody(exchange: Exchange, options: SubscribeOptions): Promise<readonly FormPair[]> {
+  if (exchange.request.method !== 'QUERY') return []
+  const { bodyBytesMax, uploads } = options
+  return await readForm(exchange, { limit: bodyBytesMax, isOptional: true, uploads, share: QUERY_SHARE })
 }
+
+/** Where anybody may subscribe, anybody may send such a body: publishers keep the other half. */
+const QUERY_SHARE = 0.5
 
 /** URL parsers collapse these segments, so that their resources could not be reached (ACT-12). */
 function refuseDots(matchers: readonly Matcher[]): void {

@@ -6,6 +6,7 @@
 export type ErrorCode =
   | 'announcement-too-large'
   | 'body-too-large'
+  | 'body-too-slow'
   | 'field-too-long'
   | 'forbidden-origin'
   | 'insufficient-scope'
@@ -38,6 +39,7 @@ export type ErrorCode =
   | 'too-many-topics'
   | 'unknown-matcher'
   | 'unsupported-media-type'
+  | 'uploads-full'
 
 /** Wrong input. The message helps the operator and never holds a token, a key or a payload. */
 export class ProtocolError extends Error {

@@ -8,6 +8,7 @@ import { Proxies } from '../http/proxy.ts'
 import { PublishRate } from '../http/rate.ts'
 import type { SubscriberCount, SubscriberLimits } from '../http/subscriber-count.ts'
 import { Turn } from '../http/turn.ts'
+import type { UploadLimits, Uploads } from '../http/uploads.ts'
 import type { Hub } from '../hub/hub.ts'
 import type { HubLocation } from '../protocol/topic.ts'
 import type { OpenStreams } from '../stream/open-streams.ts'
@@ -21,6 +22,7 @@ export interface EdgeParts {
   readonly counts: SubscriberCount
   readonly rate: PublishRate
   readonly authenticator: Authenticator
+  readonly uploads: Uploads
   readonly health: EdgeOptions['health']
   readonly version: EdgeOptions['version']
   readonly onUnexpected: EdgeOptions['onUnexpected']
@@ -29,8 +31,8 @@ export interface EdgeParts {
 
 /** The edge as the settings want it. Made again at each reload; open streams keep the one they began with. */
 export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
-  const { location, hub, streams, counts, rate, authenticator, health, version, onUnexpected, onAnswer } =
-    parts
+  const { location, hub, streams, counts, rate, authenticator, uploads, health, version } = parts
+  const { onUnexpected, onAnswer } = parts
   const { limits, hub: own } = settings
   const cors = new Cors(parseOrigins(own.corsOrigins), own.corsOrigins.length > 0)
   const turn = new Turn(inLaterTurn)
@@ -58,7 +60,16 @@ export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
     canPublish,
     canSubscribe: canRead || own.anonymous,
     subscriptions: own.subscriptions ? { hub, location, loop: processLoop } : null,
-    publishing: { hub, location, cors, origins: parseOrigins(own.publishOrigins), limits, rate, turn },
+    publishing: {
+      hub,
+      location,
+      cors,
+      origins: parseOrigins(own.publishOrigins),
+      limits,
+      rate,
+      turn,
+      uploads,
+    },
     subscribing: {
       hub,
       streams,
@@ -67,12 +78,14 @@ export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
       announcementBytesMax: limits.announcement,
       counts,
       bodyBytesMax: limits.body,
+      uploads,
       bufferBytesMax: limits.subscriberBuffer,
       retryMs: own.retry,
       lifetimeMs: own.connectionLifetime,
       epochClock: Date.now,
       random: Math.random,
     },
+    idleSeconds: idleSeconds(settings),
     isSecure: settings.tls.certFile !== null,
   }
 }
@@ -84,6 +97,16 @@ export function subscriberLimits({ limits }: Settings): SubscriberLimits {
     perAddress: limits.subscribersPerIp,
     perHolder: limits.subscribersPerToken,
   }
+}
+
+/** The part of the limits that bodies are counted against while they are received. */
+export function uploadLimits({ limits }: Settings): UploadLimits {
+  return { bytes: limits.bodies, idleMs: limits.idle, bytesPerSecond: limits.bodyRate }
+}
+
+/** For how long Bun 1.4.5 keeps an idle connection, in seconds: it looks every four, and closes that much early. */
+export function idleSeconds({ limits }: Settings): number {
+  return Math.min(255, Math.ceil(limits.idle / 1000) + 4)
 }
 
 /** An empty table of buckets. */

@@ -11,6 +11,8 @@ export interface Transfer {
   readonly certificate: Certificate | null
   readonly http2: boolean
   readonly http3: boolean
+  /** Seconds after which a connection that neither sends nor streams is closed. */
+  readonly idleSeconds: number
 }
 
 type Address = Settings['listen'][number]
@@ -105,14 +107,14 @@ function claimPort(address: Address & { kind: 'tcp' }): Address {
   return { ...address, port }
 }
 
-function listen(app: App, address: Address, { certificate, http2, http3 }: Transfer): Listening {
+function listen(app: App, address: Address, { certificate, http2, http3, idleSeconds }: Transfer): Listening {
   const isSecure = certificate !== null
   const common = {
     ...(isSecure && { tls: { cert: certificate.cert, key: certificate.key } }),
     http2,
     ...(http3 && isSecure && { http3 }),
     development: false,
-    idleTimeout: IDLE_TIMEOUT_S,
+    idleTimeout: idleSeconds,
     // The hub counts bodies itself, after it has seen the token (PUB-02).
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
   }
@@ -129,6 +131,3 @@ function listen(app: App, address: Address, { certificate, http2, http3 }: Trans
   if (server === null) throw new Error('the listener did not start')
   return server
 }
-
-/** Seconds after which a connection that neither sends nor streams is closed. */
-const IDLE_TIMEOUT_S = 30

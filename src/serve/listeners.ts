@@ -3,6 +3,7 @@ import type { Settings } from '../config/load.ts'
 import type { hubApp } from '../http/app.ts'
 import type { Log } from '../telemetry/log.ts'
 import { type Certificate, readCertificate, watchCertificate } from './certificate.ts'
+import { idleSeconds } from './edge-options.ts'
 import { Listener, type Transfer } from './listener.ts'
 
 /** The apps behind the listeners, made once for each server. */
@@ -49,13 +50,14 @@ export class Listeners {
    */
   async open(apps: Apps, ready: Promise<void>): Promise<void> {
     const { listen, admin, http2, http3, tls } = this.#settings
-    const secure: Transfer = { certificate: this.#certificate, http2, http3 }
+    const idle = { idleSeconds: idleSeconds(this.#settings) }
+    const secure: Transfer = { ...idle, certificate: this.#certificate, http2, http3 }
     for (const address of listen) this.#hub.push(await Listener.open(apps.hub, address, secure, ready))
     await ready
     this.#limitConnections()
     if (tls.certFile !== null) this.#watchCertificate()
     if (admin.listen === null) return
-    const plain: Transfer = { certificate: null, http2: false, http3: false }
+    const plain: Transfer = { ...idle, certificate: null, http2: false, http3: false }
     this.#admin = await Listener.open(apps.admin, admin.listen, plain, ready)
   }
 

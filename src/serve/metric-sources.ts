@@ -1,8 +1,7 @@
 import type { MetricSources } from '../admin/metrics.ts'
 import type { Settings } from '../config/load.ts'
-import type { Hub } from '../hub/hub.ts'
-import type { OpenStreams } from '../stream/open-streams.ts'
 import type { Counters } from '../telemetry/counters.ts'
+import type { EdgeParts } from './edge-options.ts'
 import { monotonic } from './loop.ts'
 import type { Store } from './store.ts'
 
@@ -10,8 +9,7 @@ import type { Store } from './store.ts'
 export function metricSources(
   { limits }: Settings,
   { transport }: Store,
-  hub: Hub,
-  streams: OpenStreams,
+  { hub, streams, uploads }: EdgeParts,
   counters: Counters,
 ): MetricSources {
   return {
@@ -22,6 +20,7 @@ export function metricSources(
       hub: hub.gauges,
       now: monotonic(),
       waitingBytes: streams.waitingBytes,
+      bodyBytes: uploads.bytes,
       residentBytes: process.memoryUsage.rss(),
       memoryLimitBytes: limits.memory,
       loopLagSeconds: streams.lagMs / 1000,

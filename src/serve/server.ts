@@ -6,6 +6,7 @@ import { hubUrl } from '../config/location.ts'
 import { hubApp } from '../http/app.ts'
 import type { EdgeOptions } from '../http/edge.ts'
 import { SubscriberCount } from '../http/subscriber-count.ts'
+import { Uploads } from '../http/uploads.ts'
 import type { Hub } from '../hub/hub.ts'
 import { hubLocation } from '../protocol/topic.ts'
 import { OpenStreams } from '../stream/open-streams.ts'
@@ -13,11 +14,11 @@ import { Counters } from '../telemetry/counters.ts'
 import { EventLog, type Log } from '../telemetry/log.ts'
 import { readCertificate } from './certificate.ts'
 import { drain } from './drain.ts'
-import { type EdgeParts, edgeOptions, publishRate, subscriberLimits } from './edge-options.ts'
+import { type EdgeParts, edgeOptions, publishRate, subscriberLimits, uploadLimits } from './edge-options.ts'
 import { makeHub } from './hub.ts'
 import { haveSameKeys, openKeys } from './keys.ts'
 import { Listeners } from './listeners.ts'
-import { after, inLaterTurn, monotonic } from './loop.ts'
+import { after, inLaterTurn, monotonic, processLoop } from './loop.ts'
 import { metricSources } from './metric-sources.ts'
 import { planReload } from './reload.ts'
 import { makeStore } from './store.ts'
@@ -84,6 +85,7 @@ export class Server {
       authenticator,
       counts: new SubscriberCount(subscriberLimits(settings)),
       rate: publishRate(settings),
+      uploads: new Uploads(uploadLimits(settings), processLoop),
       health: health(() => hub.check()),
       version,
       onUnexpected: (error) => log.error('unexpected error', { error: String(error), stack: stackOf(error) }),
@@ -95,7 +97,7 @@ export class Server {
       const opened = hub.open()
       // Whoever awaits it hears of its failure.
       opened.catch(() => {})
-      const sources = metricSources(settings, store, hub, streams, counters)
+      const sources = metricSources(settings, store, parts, counters)
       await server.#listeners.open(
         { hub: () => hubApp(() => server.#edge), admin: () => adminApp(parts.health, sources) },
         opened,
@@ -170,6 +172,7 @@ export class Server {
     this.#settings = settings
     if (before.authenticator !== authenticator) before.authenticator.close()
     before.counts.limits = subscriberLimits(settings)
+    before.uploads.limits = uploadLimits(settings)
     before.streams.heartbeatMs = settings.hub.heartbeat
     this.#log.level = settings.log.level
   }

@@ -18,6 +18,7 @@ const snapshot: Snapshot = {
   },
   history,
   now: 8000,
+  bodyBytes: 9,
   waitingBytes: 0,
   residentBytes: 50_000_000,
   memoryLimitBytes: 0,

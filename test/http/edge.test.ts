@@ -3,8 +3,15 @@ import { openAuthenticator } from '../../src/auth/authenticate.ts'
 import type { Dialect } from '../../src/http/dialect.ts'
 import { Edge, type EdgeOptions } from '../../src/http/edge.ts'
 import { SubscriberCount } from '../../src/http/subscriber-count.ts'
-import { type EdgeParts, edgeOptions, publishRate, subscriberLimits } from '../../src/serve/edge-options.ts'
-import { after, inLaterTurn } from '../../src/serve/loop.ts'
+import { Uploads } from '../../src/http/uploads.ts'
+import {
+  type EdgeParts,
+  edgeOptions,
+  publishRate,
+  subscriberLimits,
+  uploadLimits,
+} from '../../src/serve/edge-options.ts'
+import { after, inLaterTurn, processLoop } from '../../src/serve/loop.ts'
 import { OpenStreams } from '../../src/stream/open-streams.ts'
 import { MemoryTransport } from '../../src/transport/memory/transport.ts'
 import { HubFixture, location } from '../support/hub.ts'
@@ -27,6 +34,7 @@ async function arrange(flags: readonly string[] = []) {
     streams: new OpenStreams({ clock, heartbeatMs: 0, schedule: inLaterTurn, after }),
     counts: new SubscriberCount(subscriberLimits(settings)),
     rate: publishRate(settings),
+    uploads: new Uploads(uploadLimits(settings), processLoop),
     authenticator: await openAuthenticator({
       issuers: secretIssuers,
       hub: location,
