@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { connect } from 'node:http2'
 import { join } from 'node:path'
 import { metric, type RunningHub, residentBytes, startHub, until } from '../support/binary.ts'
@@ -14,28 +14,17 @@ const common = ['--transport', 'memory', '--hub-anonymous']
 
 let authorization: readonly [string, string]
 let folder: Awaited<ReturnType<typeof temporaryFolder>>
-const connections: RawConnection[] = []
-const hubs: RunningHub[] = []
 beforeAll(async () => {
   authorization = ['Authorization', `Bearer ${await publisherToken()}`]
   folder = await temporaryFolder()
 })
-afterEach(async () => {
-  for (const connection of connections.splice(0)) connection.close()
-  for (const hub of hubs.splice(0)) await hub.dispose()
-})
 afterAll(() => folder.dispose())
 
-async function start(...flags: readonly string[]): Promise<RunningHub> {
-  const hub = await startHub({ flags: [...common, ...flags] })
-  hubs.push(hub)
-  return hub
-}
+const start = (...flags: readonly string[]) => startHub({ flags: [...common, ...flags] })
 
 /** Begins a request with a body that is longer than what is sent of it. */
 async function begin(hub: RunningHub, request: Partial<RawRequest>, length: number): Promise<RawConnection> {
   const connection = await RawConnection.open(hub.origin)
-  connections.push(connection)
   const { fields = [form, authorization], method = 'POST', target = path, body = '' } = request
   const declared = ['Content-Length', String(length)] as const
   connection.send(requestBytes(hub.origin, { method, target, fields: [...fields, declared], body }))
@@ -48,8 +37,9 @@ describe('what bodies may hold in sum', () => {
   const half = `topic=a&data=${'x'.repeat(256 * 1024)}`
 
   test('S7 a body over it is answered 503 with Retry-After, and there is room again when others are gone', async () => {
-    const hub = await start('--limits-bodies', '1MiB', '--limits-body', '512KiB')
-    for (let n = 0; n < 3; n++) await begin(hub, { body: half }, 500_000)
+    await using hub = await start('--limits-bodies', '1MiB', '--limits-body', '512KiB')
+    const others: RawConnection[] = []
+    for (let n = 0; n < 3; n++) others.push(await begin(hub, { body: half }, 500_000))
     await until('three halves', async () => (await bodyBytes(hub)) >= 3 * half.length)
     const late = await begin(hub, { body: half }, 500_000)
     const { status, text, headers } = await late.answer()
@@ -58,17 +48,20 @@ describe('what bodies may hold in sum', () => {
     expect(await bodyBytes(hub)).toBeLessThanOrEqual(1024 * 1024)
     // There is still room for small ones.
     expect((await post(hub.url, { topic: 'a' })).status).toBe(200)
-    for (const connection of connections.splice(0)) connection.close()
+    for (const connection of [...others, late]) connection.close()
     await until('room', async () => (await bodyBytes(hub)) === 0)
     expect((await post(hub.url, { topic: 'a', data: 'x'.repeat(500_000) })).status).toBe(200)
   })
 
   test('S7 hundreds of half-sent bodies of 1 MiB hold no more than the limit', async () => {
-    const hub = await start('--limits-bodies', '16MiB')
+    await using hub = await start('--limits-bodies', '16MiB')
     const before = await residentBytes(hub.pid)
     const body = `topic=a&data=${'x'.repeat(1_000_000)}`
+    const connections: RawConnection[] = []
     for (let n = 0; n < 200; n += 20)
-      await Promise.all(Array.from({ length: 20 }, () => begin(hub, { body }, 1024 * 1024)))
+      connections.push(
+        ...(await Promise.all(Array.from({ length: 20 }, () => begin(hub, { body }, 1024 * 1024)))),
+      )
     const answered = () => connections.filter(({ received }) => received.startsWith('HTTP/1.1 503')).length
     await until('the refusals', () => answered() >= 200 - 17)
     expect(await bodyBytes(hub)).toBeLessThanOrEqual(16 * 1024 * 1024)
@@ -77,14 +70,14 @@ describe('what bodies may hold in sum', () => {
   })
 
   test('S7 who only declares a body takes nothing', async () => {
-    const hub = await start('--limits-bodies', '1MiB', '--limits-body', '1MiB')
+    await using hub = await start('--limits-bodies', '1MiB', '--limits-body', '1MiB')
     for (let n = 0; n < 50; n++) await begin(hub, {}, 1024 * 1024)
     expect((await post(hub.url, { topic: 'a', data: 'x'.repeat(900_000) })).status).toBe(200)
     expect(await bodyBytes(hub)).toBe(0)
   })
 
   test('S7 bodies of subscribers leave publishers their half', async () => {
-    const hub = await start('--limits-bodies', '1MiB')
+    await using hub = await start('--limits-bodies', '1MiB')
     const query = { method: 'QUERY', fields: [form], body: `match=a&x=${'x'.repeat(200_000)}` }
     for (let n = 0; n < 2; n++) await begin(hub, query, 1_000_000)
     await until('two of them', async () => (await bodyBytes(hub)) >= 400_000)
@@ -93,7 +86,7 @@ describe('what bodies may hold in sum', () => {
   })
 
   test('PUB-02 S7 a token that is not accepted is told so before', async () => {
-    const hub = await start('--limits-bodies', '100KiB')
+    await using hub = await start('--limits-bodies', '100KiB')
     for (let n = 0; n < 2; n++) await begin(hub, { body: 'x'.repeat(49_000) }, 90_000)
     await until('both', async () => (await bodyBytes(hub)) >= 98_000)
     const without = await begin(hub, { fields: [form], body: 'x'.repeat(49_000) }, 90_000)
@@ -102,7 +95,8 @@ describe('what bodies may hold in sum', () => {
   })
 })
 
-describe('how long a body may take', () => {
+// They wait for seconds, so they wait together.
+describe.concurrent('how long a body may take', () => {
   const idle = ['--limits-idle', '1s']
   const parts = 40
   const whole = `topic=a&data=${'x'.repeat(parts * 1000 - 'topic=a&data='.length)}`
@@ -114,7 +108,7 @@ describe('how long a body may take', () => {
     ['that is large and stops', 500_000, 'x'.repeat(100_000)],
   ] as const) {
     test(`S7 one ${title} is answered 408`, async () => {
-      const hub = await start(...idle)
+      await using hub = await start(...idle)
       const connection = await begin(hub, { body }, length)
       const answer = await connection.answer()
       expect([answer.status, answer.text]).toEqual([408, 'the body came too slowly\n'])
@@ -124,9 +118,8 @@ describe('how long a body may take', () => {
   }
 
   test('S7 a chunked one that stops is answered 408', async () => {
-    const hub = await start(...idle)
+    await using hub = await start(...idle)
     const connection = await RawConnection.open(hub.origin)
-    connections.push(connection)
     const fields = [form, authorization, ['Transfer-Encoding', 'chunked'] as const]
     connection.send(requestBytes(hub.origin, { method: 'POST', target: path, fields }))
     connection.send('7\r\ntopic=a\r\n')
@@ -134,7 +127,7 @@ describe('how long a body may take', () => {
   }, 20_000)
 
   test('S7 one that comes byte by byte is answered 408 in the end', async () => {
-    const hub = await start(...idle)
+    await using hub = await start(...idle)
     const connection = await begin(hub, { body: 'topic=a&data=' }, 500_000)
     const trickle = setInterval(() => connection.send('x'), 100)
     expect((await connection.answer()).status).toBe(408)
@@ -142,7 +135,7 @@ describe('how long a body may take', () => {
   }, 20_000)
 
   test('S7 a slow one that moves lives, well over the idle timeout, and its connection goes on', async () => {
-    const hub = await start('--limits-idle', '4s')
+    await using hub = await start('--limits-idle', '4s')
     const connection = await begin(hub, {}, whole.length)
     // 4 KB a second: a quarter of what the runtime asks for.
     for (let sent = 0; sent < parts; sent++) {
@@ -158,7 +151,7 @@ describe('how long a body may take', () => {
   }, 40_000)
 
   test('S7 over HTTP/2 a byte and a PING now and then keep no body open', async () => {
-    const hub = await start(...idle)
+    await using hub = await start(...idle)
     const { status, ms } = await trickleOverHttp2(hub)
     expect(status).toBe(408)
     expect(ms).toBeLessThan(10_000)
@@ -166,7 +159,7 @@ describe('how long a body may take', () => {
   }, 30_000)
 
   test('S7 over HTTP/2 a slow one that moves lives', async () => {
-    const hub = await start('--limits-idle', '2s')
+    await using hub = await start('--limits-idle', '2s')
     const child = Bun.spawn(
       [
         ...['curl', '-s', '--http2-prior-knowledge', '--limit-rate', '8K', '-o', '/dev/null'],
@@ -188,7 +181,7 @@ describe('how long a body may take', () => {
   test('S7 over TLS and a Unix socket it is the same', async () => {
     const socket = join(folder.path, 'hub.sock')
     const { flags } = await makeCertificate(folder.path)
-    const hub = await start(...idle, ...flags, '--listen', `unix:${socket}`)
+    await using hub = await start(...idle, ...flags, '--listen', `unix:${socket}`)
     for (const place of [[`${hub.origin}${path}`], [`https://localhost${path}`, '--unix-socket', socket]]) {
       // Fewer bytes than it declares.
       const fields = ['-H', 'Content-Length: 99', '-H', authorization.join(': ')]
@@ -231,7 +224,7 @@ async function trickleOverHttp2(hub: RunningHub): Promise<{ readonly status: num
 }
 
 test('a publication while others upload is not held up', async () => {
-  const hub = await start()
+  await using hub = await start()
   for (let n = 0; n < 20; n++) await begin(hub, { body: 'topic=a' }, 100_000)
   const ids = await Promise.all(Array.from({ length: 10 }, () => publish(hub.url, { topic: 'a' })))
   expect(new Set(ids).size).toBe(10)
