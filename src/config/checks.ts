@@ -58,6 +58,12 @@ export function warnAbout(settings: Settings, written: Written): readonly Proble
     if (hub[key].includes('null')) warn(name, 'any sandboxed page has the origin null')
     if (hub[key].includes('*') && issuers.length > 0) warn(name, '* admits every web page')
   }
+  const unreachable = unreachableUrls(settings)
+  if (unreachable.length > 0) {
+    const cure = 'set proxy.trusted to the address of the proxy that clients connect to'
+    const own = settings.tls.certFile === null ? 'has no TLS (tls.cert_file)' : 'has TLS'
+    warn('hub.public_urls', `${unreachable.join(' ')} will be answered 421: the hub ${own}; ${cure}`)
+  }
   const { body, bodies } = settings.limits
   if (bodies > 0 && (body === 0 || body > bodies))
     warn('limits.bodies', 'is less than limits.body: no body may be larger')
@@ -67,6 +73,13 @@ export function warnAbout(settings: Settings, written: Written): readonly Proble
     warn('limits.memory', `the hub may need ${amount}, and sheds load above the limit`)
   }
   return warnings
+}
+
+/** Public URLs with a scheme that the hub does not speak, where it would not believe a proxy that does. */
+function unreachableUrls({ hub, tls, proxy }: Settings): readonly string[] {
+  if (proxy.trusted.length > 0) return []
+  const scheme = tls.certFile === null ? 'http:' : 'https:'
+  return hub.publicUrls.filter((url) => URL.parse(url)?.protocol !== scheme)
 }
 
 /** What a hub in good health may come to: itself under load, and the updates it keeps in memory. */

@@ -5,6 +5,7 @@ import type { Cors } from './cors.ts'
 import { type MetadataOptions, metadataDocument, metadataPath } from './discovery.ts'
 import { errorResponse, hardening, type UnexpectedError } from './error.ts'
 import { type Connection, Exchange, type ExchangeOptions } from './exchange.ts'
+import { OriginRefusal } from './origin-refusal.ts'
 import { type PublishOptions, publish } from './publish.ts'
 import { type SubscribeOptions, subscribe, subscribeHead } from './subscribe.ts'
 import { type SubscriptionsOptions, subscriptions } from './subscriptions.ts'
@@ -27,6 +28,8 @@ export interface EdgeOptions extends ExchangeOptions {
   readonly subscriptions: SubscriptionsOptions | null
   readonly subscribing: SubscribeOptions
   readonly onUnexpected: UnexpectedError
+  /** Told of every request for an origin that the hub does not answer on, with the address that sent it. */
+  readonly onMisdirected: (refusal: OriginRefusal, peer: string) => void
   /**
    * Told of every answer, refusals included: its status, and the milliseconds from the request to the answer. A stream
    * is answered when it begins.
@@ -193,7 +196,8 @@ function other(exchange: Exchange, options: EdgeOptions, methods: string): Respo
 }
 
 function refuse(exchange: Exchange, options: EdgeOptions, error: unknown): Response {
-  const { metadata, location, onUnexpected, cors } = options
+  const { metadata, location, onUnexpected, onMisdirected, cors } = options
+  if (error instanceof OriginRefusal) onMisdirected(error, exchange.peer ?? 'a Unix socket')
   const url = metadata.hasKeys ? metadataUrl(exchange.resource(), location) : null
   const response = errorResponse(error, url, onUnexpected)
   cors.apply(exchange.request, response.headers)
@@ -213,8 +217,10 @@ function notFound(): ProtocolError {
 
 /** Scheme and host are both compared, ahead of every other check (GEN-15). */
 function checkPublicOrigin(exchange: Exchange, { publicOrigins }: EdgeOptions): void {
-  if (publicOrigins.length > 0 && !publicOrigins.includes(exchange.origin())) {
-    throw new ProtocolError('misdirected', 'the origin is not one of the public URLs')
+  if (publicOrigins.length === 0) return
+  const origin = exchange.origin()
+  if (!publicOrigins.includes(origin)) {
+    throw new OriginRefusal(origin)
   }
 }
 

@@ -1,9 +1,10 @@
 import { type ErrorCode, ProtocolError } from '../protocol/error.ts'
+import { OriginRefusal } from './origin-refusal.ts'
 
 /** How one refusal is answered. */
 interface Answer {
   readonly status: number
-  /** The whole body: short, fixed, and silent about internals (SUB-16, ERR-05). */
+  /** The whole body: short, fixed, and silent about internals (SUB-16, ERR-05). `OriginRefusal` has its own. */
   readonly text: string
   /** `bare` is a challenge without an error (ERR-03); otherwise the `error` parameter of RFC 6750. */
   readonly challenge?: 'bare' | 'invalid_request' | 'invalid_token' | 'insufficient_scope'
@@ -83,7 +84,9 @@ export function errorResponse(
   if (answer.challenge !== undefined)
     headers.set('WWW-Authenticate', challenge(answer.challenge, metadataUrl))
   if (answer.retryAfter !== undefined) headers.set('Retry-After', String(answer.retryAfter))
-  return new Response(`${answer.text}\n`, { status: answer.status, headers })
+  // The one text that is not fixed: without the origin nobody finds the setting.
+  const text = error instanceof OriginRefusal ? error.text : answer.text
+  return new Response(`${text}\n`, { status: answer.status, headers })
 }
 
 function plainHeaders(): Headers {

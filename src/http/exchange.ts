@@ -50,12 +50,12 @@ export class Exchange {
   origin(): string {
     const { proxies, isSecure } = this.#options
     const direct = { scheme: isSecure ? 'https' : 'http', host: this.#host() }
-    return proxies.origin(this.request, proxies.isUsed ? this.#peer() : '', direct)
+    return proxies.origin(this.request, proxies.isUsed ? this.peer : '', direct)
   }
 
   /** The address of the client, or null where there is none (unix sockets). */
   address(): string | null {
-    return this.#options.proxies.clientAddress(this.request, this.#peer())
+    return this.#options.proxies.clientAddress(this.request, this.peer)
   }
 
   /** The resource identifier that tokens of this request must name (AUT-40). */
@@ -78,8 +78,11 @@ export class Exchange {
     return hostField(this.request) ?? ownHost(this.#connection)
   }
 
-  /** Null on a Unix socket. A peer that has gone has no address either, and is nobody that could be trusted. */
-  #peer(): string | null {
+  /**
+   * The address at the other end of the connection; null on a Unix socket. A peer that has gone has none either, and is
+   * nobody that could be trusted.
+   */
+  get peer(): string | null {
     const connection = this.#connection
     const address = connection?.requestIP(this.request)?.address
     return address ?? (connection?.port === undefined ? null : '')

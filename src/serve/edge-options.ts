@@ -26,13 +26,14 @@ export interface EdgeParts {
   readonly health: EdgeOptions['health']
   readonly version: EdgeOptions['version']
   readonly onUnexpected: EdgeOptions['onUnexpected']
+  readonly onMisdirected: EdgeOptions['onMisdirected']
   readonly onAnswer: EdgeOptions['onAnswer']
 }
 
 /** The edge as the settings want it. Made again at each reload; open streams keep the one they began with. */
 export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
   const { location, hub, streams, counts, rate, authenticator, uploads, health, version } = parts
-  const { onUnexpected, onAnswer } = parts
+  const { onUnexpected, onMisdirected, onAnswer } = parts
   const { limits, hub: own } = settings
   const cors = new Cors(parseOrigins(own.corsOrigins), own.corsOrigins.length > 0)
   const turn = new Turn(inLaterTurn)
@@ -42,6 +43,7 @@ export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
     health,
     version,
     onUnexpected,
+    onMisdirected,
     onAnswer,
     clock: () => performance.now(),
     location,

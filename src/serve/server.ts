@@ -5,6 +5,7 @@ import type { Settings } from '../config/load.ts'
 import { hubUrl } from '../config/location.ts'
 import { hubApp } from '../http/app.ts'
 import type { EdgeOptions } from '../http/edge.ts'
+import { RefusedOrigins } from '../http/origin-refusal.ts'
 import { SubscriberCount } from '../http/subscriber-count.ts'
 import { Uploads } from '../http/uploads.ts'
 import type { Hub } from '../hub/hub.ts'
@@ -78,6 +79,11 @@ export class Server {
     })
     const heartbeatMs = settings.hub.heartbeat
     const streams = new OpenStreams({ clock: monotonic, heartbeatMs, schedule: inLaterTurn, after })
+    const refusedOrigins = new RefusedOrigins(
+      (summary) =>
+        log.warn('origins refused: see hub.public_urls, and proxy.trusted behind a proxy', { ...summary }),
+      processLoop,
+    )
     const parts: EdgeParts = {
       location,
       hub,
@@ -89,6 +95,7 @@ export class Server {
       health: health(() => hub.check()),
       version,
       onUnexpected: (error) => log.error('unexpected error', { error: String(error), stack: stackOf(error) }),
+      onMisdirected: (refusal, peer) => refusedOrigins.add(refusal, peer),
       onAnswer: (route, status) => counters.answered(route, status),
     }
     const server = new Server(settings, parts, new Listeners(settings, certificate, log), counters, log)

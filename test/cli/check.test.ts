@@ -5,8 +5,8 @@ import { commandIo } from '../support/command-io.ts'
 
 const secret = '0123456789abcdef0123456789abcdef'
 const issuer = { id: 'a', publisher: { key: secret, algorithm: 'HS256' } }
-const origin = { CINNABAR_HUB_PUBLIC_URLS: 'http://hub.example.com' }
-const env = { CINNABAR_ISSUERS: JSON.stringify([issuer]), ...origin }
+const audience = { CINNABAR_HUB_RESOURCE_IDENTIFIER: 'https://hub.example.com/hub' }
+const env = { CINNABAR_ISSUERS: JSON.stringify([issuer]), ...audience }
 
 describe('cinnabar check', () => {
   test('a valid configuration ends with 0', async () => {

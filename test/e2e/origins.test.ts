@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { binaryPath } from '../support/binary.ts'
+import { binaryPath, startHub } from '../support/binary.ts'
 import { HubPool } from '../support/hub-pool.ts'
 import { type RawRequest, rawRequest } from '../support/raw-request.ts'
 import { StreamClient } from '../support/stream-client.ts'
@@ -247,6 +247,26 @@ describe('the origin of the hub', () => {
     ])
       statuses.push((await open(address)).status)
     expect(statuses).toEqual([200, 429, 429, 200, 200, 429])
+  })
+
+  test('H2 the answer and one line of the log say which origin was seen, and which settings decide', async () => {
+    await using own = await startHub({
+      flags: ['--transport', 'memory', '--hub-anonymous', '--hub-public-urls', 'https://a.example'],
+    })
+    const target = `${path}?match=a`
+    const answer = await rawRequest(own.origin, { target, fields: [host('A.example.')] })
+    const settings = 'see hub.public_urls, and proxy.trusted behind a proxy'
+    expect(answer.text).toBe(`the hub does not answer on http://a.example: ${settings}\n`)
+    for (const value of ['b.example', 'x y', '"><script>', 'a'.repeat(300), 'b.example'])
+      expect((await rawRequest(own.origin, { target, fields: [host(value)] })).status).toBe(421)
+    const lines = own
+      .log()
+      .split('\n')
+      .filter((line) => line.includes('origins refused'))
+    expect(lines.map((line) => JSON.parse(line))).toEqual([
+      expect.objectContaining({ level: 'warn', origins: 'http://a.example', requests: 1, peer: '127.0.0.1' }),
+    ])
+    expect(lines[0]).toContain(settings)
   })
 
   test('GEN-15 of two trusted proxies the first one decides, by lists, by two fields and by Forwarded', async () => {

@@ -45,6 +45,7 @@ async function arrange(flags: readonly string[] = []) {
     health: { alive: () => new Response('ok'), ready: async () => new Response(null, { status: 503 }) },
     version: null,
     onUnexpected: (error) => problems.push(error),
+    onMisdirected: () => {},
     onAnswer: (...answer) => answers.push(answer),
   }
   let now = 0
