@@ -17,6 +17,7 @@ const answers = {
   'announcement-too-large': { status: 400, text: 'the matchers are too long to be announced' },
   'body-too-large': { status: 413, text: 'the body is too large' },
   'body-too-slow': { status: 408, text: 'the body came too slowly' },
+  'connection-lost': { status: 400, text: 'the connection was closed' },
   'field-too-long': { status: 413, text: 'a field is too long' },
   'forbidden-origin': { status: 400, text: 'the origin may not publish', challenge: 'invalid_request' },
   'insufficient-scope': {

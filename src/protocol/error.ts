@@ -7,6 +7,7 @@ export type ErrorCode =
   | 'announcement-too-large'
   | 'body-too-large'
   | 'body-too-slow'
+  | 'connection-lost'
   | 'field-too-long'
   | 'forbidden-origin'
   | 'insufficient-scope'

@@ -71,6 +71,7 @@ export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
       rate,
       turn,
       uploads,
+      isStoredLater: settings.transport === 'sqlite' || settings.transport === 'redis',
     },
     subscribing: {
       hub,
