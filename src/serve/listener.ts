@@ -97,6 +97,12 @@ export class Listener {
   }
 }
 
+/**
+ * Of TLS 1.2 only suites with forward secrecy and authenticated encryption, as RFC 9325 section 4.2 recommends: Bun 1.4.5
+ * would also offer the key exchange by RSA. Those of TLS 1.3 are all such.
+ */
+const CIPHERS = 'ECDHE+AESGCM:ECDHE+CHACHA20'
+
 /** Fails as long as anybody listens there, and answers with the port, which the system may have chosen. */
 function claimPort(address: Address & { kind: 'tcp' }): Address {
   const place = { hostname: address.host, port: address.port, reusePort: false }
@@ -110,7 +116,7 @@ function claimPort(address: Address & { kind: 'tcp' }): Address {
 function listen(app: App, address: Address, { certificate, http2, http3, idleSeconds }: Transfer): Listening {
   const isSecure = certificate !== null
   const common = {
-    ...(isSecure && { tls: { cert: certificate.cert, key: certificate.key } }),
+    ...(isSecure && { tls: { cert: certificate.cert, key: certificate.key, ciphers: CIPHERS } }),
     http2,
     ...(http3 && isSecure && { http3 }),
     development: false,
