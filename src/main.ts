@@ -124,7 +124,7 @@ function isActivated({ env }: CommandIo): boolean {
   return Number(env['LISTEN_FDS'] ?? 0) > 0 && Number(env['LISTEN_PID'] ?? process.pid) === process.pid
 }
 
-/** The first of SIGTERM and SIGINT drains, the second ends the process at once; SIGHUP reloads. */
+/** The first of SIGTERM and SIGINT drains, the second ends the process at once; SIGHUP reloads; others do nothing. */
 class Signals {
   readonly first: Promise<string>
   // Reloads come one after the other. One before the hub listens is dropped: it has just read everything.
@@ -143,6 +143,8 @@ class Signals {
         resolve(name)
       })
     }
+    // Habits of log rotation and of other servers. Unhandled, each would end the process.
+    for (const name of ['SIGUSR1', 'SIGUSR2', 'SIGQUIT', 'SIGALRM'] as const) process.on(name, () => {})
     // Unhandled it would end the process: terminals that close send it too.
     process.on('SIGHUP', () => {
       this.#reloading = this.#reloading.then(() => this.#reload())
