@@ -2,9 +2,17 @@ import { existsSync, readFileSync } from 'node:fs'
 import { type Command, commands, findCommand, type Run } from './cli/commands.ts'
 import { type CommandIo, type ExitCode, randomText } from './command/command.ts'
 import { codeOf, messageOf, reasonOf, unexpectedText } from './command/failure.ts'
+import { audienceProblems } from './config/audience.ts'
 import type { DevKeys, KnownHub } from './config/dev.ts'
 import { missingFeatures, refusedFeatures } from './config/later.ts'
-import { type Configuration, describeProblem, exitCode, load, type Refusal } from './config/load.ts'
+import {
+  type Configuration,
+  describeProblem,
+  exitCode,
+  hasEmptyFile,
+  load,
+  type Refusal,
+} from './config/load.ts'
 import { DevFile } from './serve/dev-file.ts'
 import { endNow } from './serve/end.ts'
 import type { Server } from './serve/server.ts'
@@ -57,7 +65,9 @@ async function serveUntilSignal(
   let server: Server
   try {
     const { Server } = await import('./serve/server.ts')
-    server = await Server.open(settings, log, startWriter)
+    // A developer may see it; in production it would tell an attacker what to try.
+    const shown = isDev ? (await import('./cli/version.ts')).version.version : null
+    server = await Server.open(settings, log, startWriter, shown)
   } catch (error) {
     const reason = codeOf(error) === null ? messageOf(error) : `the hub cannot start: ${reasonOf(error)}`
     refuse(reason.split('\n'), settings.log.format, io)
@@ -141,8 +151,9 @@ function absolute(path: string): string {
 }
 
 function problemsOf(configuration: Configuration | Refusal): string[] {
-  const problems = configuration.ok ? refusedFeatures(configuration.settings) : configuration.problems
-  return problems.map(describeProblem)
+  if (!configuration.ok) return configuration.problems.map(describeProblem)
+  const { settings, isDev } = configuration
+  return [...refusedFeatures(settings), ...audienceProblems(settings, isDev)].map(describeProblem)
 }
 
 /** Says what keeps the hub from starting: where its log is JSON to the reader of the log, else to whoever typed it. */
@@ -162,7 +173,7 @@ async function reload(server: Server, configuration: Configuration | Refusal, lo
   if (!configuration.ok || problems.length > 0) return
   for (const warning of configuration.warnings) log.warn(describeProblem(warning))
   try {
-    for (const setting of await server.reload(configuration.settings)) {
+    for (const setting of await server.reload(configuration.settings, hasEmptyFile(configuration))) {
       log.warn('the change needs a restart', { setting })
     }
     log.info('configuration reloaded')
@@ -176,7 +187,7 @@ function isActivated({ env }: CommandIo): boolean {
   return Number(env['LISTEN_FDS'] ?? 0) > 0 && Number(env['LISTEN_PID'] ?? process.pid) === process.pid
 }
 
-/** The first of SIGTERM and SIGINT drains, the second ends the process at once; SIGHUP reloads. */
+/** The first of SIGTERM and SIGINT drains, the second ends the process at once; SIGHUP reloads; others do nothing. */
 class Signals {
   readonly first: Promise<string>
   // Reloads come one after the other. One before the hub listens is dropped: it has just read everything.
@@ -195,6 +206,8 @@ class Signals {
         resolve(name)
       })
     }
+    // Habits of log rotation and of other servers. Unhandled, each would end the process.
+    for (const name of ['SIGUSR1', 'SIGUSR2', 'SIGQUIT', 'SIGALRM'] as const) process.on(name, () => {})
     // Unhandled it would end the process: terminals that close send it too.
     process.on('SIGHUP', () => {
       this.#reloading = this.#reloading.then(() => this.#reload())
