@@ -2,10 +2,19 @@ import { existsSync, readFileSync } from 'node:fs'
 import { type Command, commands, findCommand, type Run } from './cli/commands.ts'
 import { type CommandIo, type ExitCode, randomText } from './command/command.ts'
 import { codeOf, messageOf, reasonOf, unexpectedText } from './command/failure.ts'
+import { audienceProblems } from './config/audience.ts'
 import type { DevKeys, KnownHub } from './config/dev.ts'
 import { missingFeatures, refusedFeatures } from './config/later.ts'
-import { type Configuration, describeProblem, exitCode, load, type Refusal } from './config/load.ts'
+import {
+  type Configuration,
+  describeProblem,
+  exitCode,
+  hasEmptyFile,
+  load,
+  type Refusal,
+} from './config/load.ts'
 import { DevFile } from './serve/dev-file.ts'
+import { endNow } from './serve/end.ts'
 import type { Server } from './serve/server.ts'
 import { Log } from './telemetry/log.ts'
 
@@ -56,7 +65,9 @@ async function serveUntilSignal(
   let server: Server
   try {
     const { Server } = await import('./serve/server.ts')
-    server = await Server.open(settings, log, startWriter)
+    // A developer may see it; in production it would tell an attacker what to try.
+    const shown = isDev ? (await import('./cli/version.ts')).version.version : null
+    server = await Server.open(settings, log, startWriter, shown)
   } catch (error) {
     const reason = codeOf(error) === null ? messageOf(error) : `the hub cannot start: ${reasonOf(error)}`
     refuse(reason.split('\n'), settings.log.format, io)
@@ -82,7 +93,7 @@ async function serveUntilSignal(
   log.info('draining', { signal, subscribers: server.subscriberCount })
   await server.close()
   log.info('stopped')
-  return 0
+  return server.isLeftOpen ? endNow(1) : 0
 }
 
 // The compiler follows this spelling, relative to this file: the worker is a file of the executable.
@@ -140,8 +151,9 @@ function absolute(path: string): string {
 }
 
 function problemsOf(configuration: Configuration | Refusal): string[] {
-  const problems = configuration.ok ? refusedFeatures(configuration.settings) : configuration.problems
-  return problems.map(describeProblem)
+  if (!configuration.ok) return configuration.problems.map(describeProblem)
+  const { settings, isDev } = configuration
+  return [...refusedFeatures(settings), ...audienceProblems(settings, isDev)].map(describeProblem)
 }
 
 /** Tells what keeps the hub from starting: in its log where that is JSON, else to the person at the terminal. */
@@ -161,7 +173,7 @@ async function reload(server: Server, configuration: Configuration | Refusal, lo
   if (!configuration.ok || problems.length > 0) return
   for (const warning of configuration.warnings) log.warn(describeProblem(warning))
   try {
-    for (const setting of await server.reload(configuration.settings)) {
+    for (const setting of await server.reload(configuration.settings, hasEmptyFile(configuration))) {
       log.warn('the change needs a restart', { setting })
     }
     log.info('configuration reloaded')
@@ -175,7 +187,7 @@ function isActivated({ env }: CommandIo): boolean {
   return Number(env['LISTEN_FDS'] ?? 0) > 0 && Number(env['LISTEN_PID'] ?? process.pid) === process.pid
 }
 
-/** The first of SIGTERM and SIGINT drains, the second ends the process at once; SIGHUP reloads. */
+/** The first of SIGTERM and SIGINT drains, the second ends the process at once; SIGHUP reloads; others do nothing. */
 class Signals {
   readonly first: Promise<string>
   // Reloads run one after the other. A reload before the hub listens is dropped: the hub has just read everything.
@@ -188,13 +200,15 @@ class Signals {
     let isSecond = false
     for (const name of ['SIGTERM', 'SIGINT'] as const) {
       process.on(name, () => {
-        if (isSecond) process.exit(1)
+        if (isSecond) endNow(1)
         isSecond = true
         this.#reload = () => Promise.resolve()
         resolve(name)
       })
     }
-    // Without a handler it would end the process: a terminal that closes sends it too.
+    // Habits of log rotation and of other servers. Unhandled, each would end the process.
+    for (const name of ['SIGUSR1', 'SIGUSR2', 'SIGQUIT', 'SIGALRM'] as const) process.on(name, () => {})
+    // Unhandled it would end the process: terminals that close send it too.
     process.on('SIGHUP', () => {
       this.#reloading = this.#reloading.then(() => this.#reload())
     })

@@ -1,16 +1,10 @@
 import { Database } from 'bun:sqlite'
 import { existsSync } from 'node:fs'
+import { lockHistory } from '../transport/sqlite/lock.ts'
+import { realPath } from '../transport/sqlite/real-path.ts'
+import { codeOf, foreign, refusal, unusable } from '../transport/sqlite/refusal.ts'
 import { limitJournal } from '../transport/sqlite/room.ts'
-import {
-  BUSY_MS,
-  codeOf,
-  foreign,
-  lockHistory,
-  migrate,
-  openHistory,
-  refusal,
-  unusable,
-} from '../transport/sqlite/schema.ts'
+import { BUSY_MS, migrate, openHistory } from '../transport/sqlite/schema.ts'
 
 /**
  * The history file as tools see it, also while a hub runs on it. A tool reads in short pages and writes in
@@ -48,28 +42,10 @@ export async function owning<T>(path: string, action: (database: Database) => T 
   }
 }
 
-/**
- * Whether a hub or another program owns the file. Only looks: taking the lock, however shortly,
- * could keep a hub from starting. A lock that this user may not look at counts as held.
- */
-export function isHeld(path: string): boolean {
-  const name = `${path}.lock`
-  if (!existsSync(name)) return false
-  let lock: Database | null = null
-  try {
-    lock = new Database(name, { create: false, readwrite: true, strict: true })
-    lock.query('SELECT count(*) FROM sqlite_schema').get()
-    return false
-  } catch {
-    return true
-  } finally {
-    lock?.close()
-  }
-}
-
-/** Bytes of the file and its journal on disk. */
+/** Bytes on disk. */
 export function sizeOf(path: string): { readonly fileBytes: number; readonly journalBytes: number } {
-  return { fileBytes: Bun.file(path).size, journalBytes: Bun.file(`${path}-wal`).size }
+  const real = realPath(path)
+  return { fileBytes: Bun.file(real).size, journalBytes: Bun.file(`${real}-wal`).size }
 }
 
 /** The number of pages of the file that hold nothing. */

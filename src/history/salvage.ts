@@ -1,5 +1,6 @@
 import type { Database } from 'bun:sqlite'
-import { codeOf, readAnchor, readState } from '../transport/sqlite/schema.ts'
+import { codeOf } from '../transport/sqlite/refusal.ts'
+import { readAnchor, readState } from '../transport/sqlite/schema.ts'
 import type { Take } from './export.ts'
 import { type EntryRow, SELECT_ENTRIES, type StoredEntry, toEntry } from './pages.ts'
 import { rescuing } from './rescue.ts'

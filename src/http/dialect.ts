@@ -10,6 +10,8 @@ export interface SubscribeRequest {
   readonly matchers: readonly WrittenMatcher[]
   /** The requested event id: null without a cursor, empty when it is present but empty (REC-03). */
   readonly lastEventId: string | null
+  /** Event ids that client libraries have put into the URL under names of their own; few. */
+  readonly resumedIds: readonly string[]
 }
 
 export interface SubscribeLimits {
@@ -57,6 +59,7 @@ export function currentDialect(options: DialectOptions): Dialect {
     subscription: (request, query, body) => ({
       matchers: readMatchers([...query, ...body], options.limits),
       lastEventId: readCursor(request, query, body),
+      resumedIds: readResumedIds(request, query),
     }),
     cursorFields: (lastEventId) =>
       lastEventId === null ? {} : { 'Mercure-Last-Event-ID': toFieldValue(lastEventId) },
@@ -105,6 +108,19 @@ function readCursor(request: Request, query: readonly FormPair[], body: readonly
   const parameter = firstValue(query, 'last_event_id') ?? firstValue(body, 'last_event_id')
   if (parameter !== undefined) return parameter
   return field
+}
+
+/**
+ * How libraries without a field for it spell the cursor when they reconnect: event-source-polyfill by default, as it
+ * may be told, and as its documentation tells it for Mercure hubs; reconnecting-eventsource after a bad answer.
+ */
+const librarySpellings: readonly string[] = ['lastEventId', 'lastEventID', 'Last-Event-Id', 'Last-Event-ID']
+
+/** None beside a field: the client that sends one knows best where it is (REC-02). */
+function readResumedIds(request: Request, query: readonly FormPair[]): readonly string[] {
+  if ((request.headers.get('last-event-id') ?? '') !== '') return []
+  const ids = librarySpellings.map((name) => firstValue(query, name) ?? '')
+  return [...new Set(ids)].filter((id) => id !== '')
 }
 
 /** An id that is not UTF-8 or not a protocol string is unknown, like any other that never existed. */

@@ -1,35 +1,52 @@
 import { BlockList, isIP } from 'node:net'
+import { customaryFields, type ForwardedFields, standardFields } from './forwarded.ts'
+import { parseHost } from './host.ts'
+
+/** The fields that the proxies write: `Forwarded`, the `X-Forwarded-*`, or `auto` for either. */
+export type ProxyFields = 'auto' | 'forwarded' | 'x-forwarded'
 
 /**
- * The proxies in front of the hub whose word on the client is believed: `Forwarded` (RFC 7239), else the
- * `X-Forwarded-*` fields. From anybody else those fields mean nothing.
+ * The proxies in front of the hub whose word on the client is believed: `Forwarded` (RFC 7239) or the `X-Forwarded-*`
+ * fields. From anybody else those fields mean nothing.
+ *
+ * A proxy writes the one kind and passes the other on as the client sent it. Which is which cannot be told from one
+ * request, so where both speak of addresses and contradict each other, neither is believed.
  */
 export class Proxies {
   readonly #trusted = new BlockList()
   readonly #isUnixTrusted: boolean
+  readonly #fields: ProxyFields
   /** Whether anybody is trusted; otherwise nobody needs to ask for the peer. */
   readonly isUsed: boolean
 
   /** Addresses, networks such as `10.0.0.0/8`, or `unix`. Throws a plain Error that names a bad entry. */
-  constructor(trusted: readonly string[]) {
+  constructor(trusted: readonly string[], fields: ProxyFields = 'auto') {
     this.#isUnixTrusted = trusted.includes('unix')
+    this.#fields = fields
     this.isUsed = trusted.length > 0
     for (const entry of trusted) if (entry !== 'unix') this.#add(entry)
   }
 
-  /** The nearest address that is not a trusted proxy; null when there is none. */
+  /**
+   * The nearest address that is not a trusted proxy; null when there is none. Whatever stands left of an address that
+   * cannot be read is hearsay (RFC 7239 section 8.1): then it is the proxy which says so.
+   */
   clientAddress(request: Request, peer: string | null): string | null {
     if (!this.isTrusted(peer)) return peer
-    const hops = forwardedHops(request).reverse()
-    return hops.find((hop) => !this.isTrusted(hop)) ?? hops.at(-1) ?? peer
+    const told = this.#told(request, peer)
+    // One name for all of them, so that they share what one address may have.
+    if (told === 'contradiction') return peer ?? 'unix'
+    const [address = peer] = told.map(({ client }) => client)
+    return address
   }
 
   /** Scheme and host as the client used them. `fallback` is what the connection itself says. */
   origin(request: Request, peer: string | null, fallback: { scheme: string; host: string }): string {
-    if (!this.isTrusted(peer)) return canonicalOrigin(fallback.scheme, fallback.host)
-    const scheme = forwarded(request, 'proto') ?? lastOf(request, 'x-forwarded-proto') ?? fallback.scheme
-    const host = forwarded(request, 'host') ?? lastOf(request, 'x-forwarded-host') ?? fallback.host
-    return canonicalOrigin(scheme, host)
+    const told = this.isTrusted(peer) ? this.#told(request, peer) : 'contradiction'
+    if (told === 'contradiction') return canonicalOrigin(fallback.scheme, fallback.host)
+    const scheme = agreed(told.map(({ fields, trustedHops }) => fields.proto(trustedHops)))
+    const host = agreed(told.map(({ fields, trustedHops }) => fields.host(trustedHops)))
+    return canonicalOrigin(scheme ?? fallback.scheme, host ?? fallback.host)
   }
 
   isTrusted(address: string | null): boolean {
@@ -37,6 +54,34 @@ export class Proxies {
     const plain = address.replace(/^::ffff:(?=\d+\.)/i, '')
     const family = isIP(plain)
     return family !== 0 && this.#trusted.check(plain, family === 6 ? 'ipv6' : 'ipv4')
+  }
+
+  /** What is believed, those first whose addresses are. */
+  #told(request: Request, peer: string | null): readonly Told[] | 'contradiction' {
+    const standard = this.#fields === 'x-forwarded' ? null : standardFields(request)
+    const customary = this.#fields === 'forwarded' ? null : customaryFields(request)
+    if (standard === null) return customary === null ? [] : [this.#walk(customary, peer)]
+    if (customary === null) return [this.#walk(standard, peer)]
+    if (standard.hasHops && customary.hasHops) {
+      const both = [this.#walk(customary, peer), this.#walk(standard, peer)]
+      return both[0]?.client === both[1]?.client ? both : 'contradiction'
+    }
+    // The proxy writes X-Forwarded-For, so that the other field is the client's.
+    if (customary.hasHops) return [this.#walk(customary, peer)]
+    const walked = this.#walk(standard, peer)
+    return [walked, { ...walked, fields: customary }]
+  }
+
+  #walk(fields: ForwardedFields, peer: string | null): Told {
+    let client = peer
+    let trustedHops = 0
+    for (const hop of fields.hops.toReversed()) {
+      if (!this.isTrusted(client)) break
+      trustedHops++
+      if (hop === null) return { fields, client, trustedHops }
+      client = hop
+    }
+    return { fields, client, trustedHops: this.isTrusted(client) ? trustedHops + 1 : trustedHops }
   }
 
   #add(entry: string): void {
@@ -51,43 +96,26 @@ export class Proxies {
   }
 }
 
-/** Default ports vanish and the host is in lower case, as in the origin that browsers send. */
+/** One kind of fields, with what the chain of trusted proxies makes of it. */
+interface Told {
+  readonly fields: ForwardedFields
+  readonly client: string | null
+  /** How many proxies in a row are trusted, the peer included. */
+  readonly trustedHops: number
+}
+
+/** What those who say anything agree on, or null. */
+function agreed(values: readonly (string | null)[]): string | null {
+  const said = values.filter((value) => value !== null).map((value) => value.toLowerCase())
+  const [first] = said
+  return first !== undefined && said.every((value) => value === first) ? first : null
+}
+
+/**
+ * Default ports vanish and the host is in lower case, as in the origin that browsers send, and without the dot that may
+ * end a domain name.
+ */
 function canonicalOrigin(scheme: string, host: string): string {
-  return URL.parse(`${scheme}://${host}`)?.origin ?? `${scheme}://${host}`
-}
-
-/** Addresses from the client to the nearest proxy, as far as they are addresses. */
-function forwardedHops(request: Request): string[] {
-  const field = request.headers.get('forwarded')
-  const hops =
-    field === null
-      ? (request.headers.get('x-forwarded-for') ?? '').split(',')
-      : field.split(',').map((element) => parameter(element, 'for') ?? '')
-  return hops.map(withoutPort).filter((hop) => isIP(hop) !== 0)
-}
-
-function withoutPort(hop: string): string {
-  const text = hop.trim()
-  const bracketed = /^\[([^\]]+)\]/.exec(text)
-  if (bracketed?.[1] !== undefined) return bracketed[1]
-  return /^\d+\.\d+\.\d+\.\d+:\d+$/.test(text) ? (text.split(':', 1)[0] ?? '') : text
-}
-
-/** The parameter of the last element: the one that the trusted proxy itself wrote. */
-function forwarded(request: Request, name: string): string | null {
-  const last = request.headers.get('forwarded')?.split(',').at(-1)
-  return last === undefined ? null : parameter(last, name)
-}
-
-function parameter(element: string, name: string): string | null {
-  for (const pair of element.split(';')) {
-    const [key = '', value = ''] = pair.split('=', 2)
-    if (key.trim().toLowerCase() === name) return value.trim().replace(/^"(.*)"$/, '$1')
-  }
-  return null
-}
-
-function lastOf(request: Request, field: string): string | null {
-  const last = request.headers.get(field)?.split(',').at(-1)?.trim()
-  return last === undefined || last === '' ? null : last
+  const origin = `${scheme}://${parseHost(host) ?? host}`
+  return URL.parse(origin)?.origin ?? origin
 }

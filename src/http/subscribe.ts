@@ -11,9 +11,11 @@ import type { Drive } from '../protocol/work.ts'
 import type { Deadlines, Due } from '../stream/deadlines.ts'
 import { EventStream, type EventStreamOptions, type StreamOwner } from '../stream/event-stream.ts'
 import { readForm } from './body.ts'
+import type { SubscribeRequest } from './dialect.ts'
 import { hardening } from './error.ts'
 import type { Exchange } from './exchange.ts'
 import type { Counted, SubscriberCount } from './subscriber-count.ts'
+import type { Uploads } from './uploads.ts'
 
 export interface SubscribeOptions extends EventStreamOptions {
   readonly hub: Hub
@@ -29,6 +31,7 @@ export interface SubscribeOptions extends EventStreamOptions {
   readonly patternWeightMax: number
   readonly drive: Drive
   readonly bodyBytesMax: number
+  readonly uploads: Uploads
   /** A connection ends between 80 % and 100 % of it, in milliseconds; 0 is unlimited. */
   readonly lifetimeMs: number
 }
@@ -73,7 +76,8 @@ async function accept(exchange: Exchange, options: SubscribeOptions, headers: He
   const identity = await identify(exchange, options)
   const { request, dialect } = exchange
   const query = decodeQuery(queryOf(request.url))
-  const { matchers, lastEventId } = dialect.subscription(request, query, await readBody(exchange, options))
+  const written = dialect.subscription(request, query, await readBody(exchange, options))
+  const { matchers } = written
   if (options.hasSubscriptions) refuseDots(matchers)
   const address = options.counts.needsAddress ? exchange.address() : null
   const counted = options.counts.add(address, identity.holder)
@@ -81,7 +85,7 @@ async function accept(exchange: Exchange, options: SubscribeOptions, headers: He
   try {
     const payloads = options.hasSubscriptions ? await payloadsOf(matchers, identity, options) : null
     const compiled = await options.drive(options.matchers.compile(matchers, options.patternWeightMax))
-    const cursor = await options.hub.locate(lastEventId)
+    const cursor = await locate(options.hub, written)
     asked = { matchers: options.matchers.hold(compiled, identity), identity, payloads, cursor, counted }
     for (const [name, value] of Object.entries(streamFields)) headers.set(name, value)
     for (const [name, value] of Object.entries(dialect.cursorFields(cursor.lastEventId)))
@@ -97,6 +101,23 @@ async function accept(exchange: Exchange, options: SubscribeOptions, headers: He
 function giveBack({ counted, matchers, identity }: Held, options: SubscribeOptions): void {
   options.counts.remove(counted)
   options.matchers.release(matchers, identity)
+}
+
+/**
+ * Where the stream starts: at the cursor, or further on, at the latest event that a library says it has seen. Its URL
+ * keeps the cursor that the page began with, so that each reconnection would repeat everything since. Their names are
+ * none of the protocol: the answer tells of the cursor alone (REC-03), and an id that the hub does not have changes
+ * nothing.
+ */
+async function locate(hub: Hub, { lastEventId, resumedIds }: SubscribeRequest): Promise<Cursor> {
+  const cursor = await hub.locate(lastEventId)
+  let from = lastEventId !== null && cursor.lastEventId === lastEventId ? cursor : null
+  for (const id of resumedIds) {
+    const resumed = await hub.locate(id)
+    if (resumed.lastEventId === id && (from === null || resumed.after > from.after)) from = resumed
+  }
+  // A place in a log that is no more means nothing, whichever of them it is.
+  return from === null ? cursor : { ...from, lastEventId: cursor.lastEventId }
 }
 
 /**
@@ -127,7 +148,7 @@ class Registration implements StreamOwner, Due {
     const asked = this.#asked
     if (asked === null) return
     // The heartbeat takes its place, until the connection waits for another request.
-    this.#exchange.idleTimeout(0)
+    this.#exchange.stayOpen(true)
     const { matchers, identity, cursor, payloads } = asked
     this.#subscriber = this.#options.hub.subscribe(matchers, identity, cursor, stream, payloads)
     this.#asked = null
@@ -146,7 +167,7 @@ class Registration implements StreamOwner, Due {
       giveBack({ counted: this.#counted, matchers, identity }, this.#options)
     }
     this.#counted = null
-    this.#exchange.idleTimeout(IDLE_TIMEOUT_S)
+    this.#exchange.stayOpen(false)
   }
 
   onDue(): void {
@@ -171,9 +192,6 @@ class Registration implements StreamOwner, Due {
   }
 }
 
-/** Seconds after which a connection whose stream has ended is closed. */
-const IDLE_TIMEOUT_S = 10
-
 const streamFields = {
   ...hardening,
   'Content-Type': 'text/event-stream',
@@ -191,9 +209,14 @@ async function identify(exchange: Exchange, options: SubscribeOptions): Promise<
 }
 
 /** Only QUERY has a body that counts; one on GET or HEAD is ignored (GEN-25). */
-async function readBody({ request }: Exchange, options: SubscribeOptions): Promise<readonly FormPair[]> {
-  return request.method === 'QUERY' ? await readForm(request, options.bodyBytesMax, true) : []
+async function readBody(exchange: Exchange, options: SubscribeOptions): Promise<readonly FormPair[]> {
+  if (exchange.request.method !== 'QUERY') return []
+  const { bodyBytesMax, uploads } = options
+  return await readForm(exchange, { limit: bodyBytesMax, isOptional: true, uploads, share: QUERY_SHARE })
 }
+
+/** Where anybody may subscribe, anybody may send such a body: publishers keep the other half. */
+const QUERY_SHARE = 0.5
 
 /** URL parsers collapse these segments, so that their resources could not be reached (ACT-12). */
 function refuseDots(matchers: readonly WrittenMatcher[]): void {

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { findKey } from '../config/names.ts'
 
 /** The descriptors of this process: every connection takes one, and so does every file. */
 
@@ -35,11 +36,16 @@ export function streamsThatFit(limit: number | null, open: number, streams = 0):
   return Math.max(1, streams + Math.max(0, limit - open - spare))
 }
 
+const CROWD = 10_000
 const SPARE_MIN = 20
 const SPARE_MAX = 500
 
-/** A line for the operator when the limit on streams cannot be reached, or null. */
+/**
+ * A line for the operator when the limit on streams cannot be reached, or null. The default is a bound for everybody
+ * and no wish: it is not compared with a machine that has room for a crowd.
+ */
 export function descriptorWarning(subscribers: number, fit: number): string | null {
-  if (subscribers <= fit) return null
+  const isWish = String(subscribers) !== findKey('limits.subscribers')?.meaning.fallback
+  if (subscribers <= fit || (!isWish && fit >= CROWD)) return null
   return `limits.subscribers: this process may open so few files that only ${fit} of ${subscribers} connections fit; raise its limit (ulimit -n, LimitNOFILE=)`
 }

@@ -8,6 +8,7 @@ import { Proxies } from '../http/proxy.ts'
 import { PublishRate } from '../http/rate.ts'
 import type { SubscriberCount, SubscriberLimits } from '../http/subscriber-count.ts'
 import { Turn } from '../http/turn.ts'
+import type { UploadLimits, Uploads } from '../http/uploads.ts'
 import type { Hub } from '../hub/hub.ts'
 import type { MatcherPool } from '../hub/matcher-pool.ts'
 import type { HubLocation } from '../protocol/topic.ts'
@@ -25,15 +26,18 @@ export interface EdgeParts {
   readonly drive: Drive
   readonly rate: PublishRate
   readonly authenticator: Authenticator
+  readonly uploads: Uploads
   readonly health: EdgeOptions['health']
+  readonly version: EdgeOptions['version']
   readonly onUnexpected: EdgeOptions['onUnexpected']
+  readonly onMisdirected: EdgeOptions['onMisdirected']
   readonly onAnswer: EdgeOptions['onAnswer']
 }
 
 /** The options of the edge under these settings. Each reload makes new ones; open streams keep those of their start. */
 export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
-  const { location, hub, streams, counts, matchers, drive, rate, authenticator } = parts
-  const { health, onUnexpected, onAnswer } = parts
+  const { location, hub, streams, counts, matchers, drive, rate, authenticator, uploads } = parts
+  const { health, version, onUnexpected, onMisdirected, onAnswer } = parts
   const { limits, hub: own } = settings
   const cors = new Cors(parseOrigins(own.corsOrigins), own.corsOrigins.length > 0)
   const turn = new Turn(processLoop)
@@ -41,13 +45,15 @@ export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
   const canRead = authenticator.hasKeys('subscriber')
   return {
     health,
+    version,
     onUnexpected,
+    onMisdirected,
     onAnswer,
     loop: processLoop,
     location,
     dialects: [currentDialect({ cookieName: own.cookieName, limits })],
     cors,
-    proxies: new Proxies(settings.proxy.trusted),
+    proxies: new Proxies(settings.proxy.trusted, settings.proxy.fields),
     publicOrigins: own.publicUrls,
     resourceIdentifier: own.resourceIdentifier,
     metadata: {
@@ -60,7 +66,18 @@ export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
     canPublish,
     canSubscribe: canRead || own.anonymous,
     subscriptions: own.subscriptions ? { hub, location, loop: processLoop } : null,
-    publishing: { hub, location, cors, origins: parseOrigins(own.publishOrigins), limits, rate, turn, drive },
+    publishing: {
+      hub,
+      location,
+      cors,
+      origins: parseOrigins(own.publishOrigins),
+      limits,
+      rate,
+      turn,
+      drive,
+      uploads,
+      isStoredLater: settings.transport === 'sqlite' || settings.transport === 'redis',
+    },
     subscribing: {
       hub,
       location,
@@ -73,11 +90,13 @@ export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
       patternWeightMax: limits.patternWeight,
       drive,
       bodyBytesMax: limits.body,
+      uploads,
       bufferBytesMax: limits.subscriberBuffer,
       retryMs: own.retry,
       lifetimeMs: own.connectionLifetime,
       random: Math.random,
     },
+    idleSeconds: idleSeconds(settings),
     isSecure: settings.tls.certFile !== null,
   }
 }
@@ -89,6 +108,16 @@ export function subscriberLimits({ limits }: Settings): SubscriberLimits {
     perAddress: limits.subscribersPerIp,
     perHolder: limits.subscribersPerToken,
   }
+}
+
+/** The part of the limits that bodies are counted against while they are received. */
+export function uploadLimits({ limits }: Settings): UploadLimits {
+  return { bytes: limits.bodies, idleMs: limits.idle, bytesPerSecond: limits.bodyRate }
+}
+
+/** For how long Bun 1.4.5 keeps an idle connection, in seconds: it looks every four, and closes that much early. */
+export function idleSeconds({ limits }: Settings): number {
+  return Math.min(255, Math.ceil(limits.idle / 1000) + 4)
 }
 
 /** An empty table of buckets. */

@@ -34,11 +34,60 @@ describe('the address of the client', () => {
       { 'x-forwarded-for': 'unknown, _x' },
       '10.1.2.3',
     ],
+    ['is read from Forwarded', '192.0.2.1', { forwarded: 'for=198.51.100.7;proto=https' }, '198.51.100.7'],
     [
-      'is read from Forwarded first',
+      'S5 is the proxy itself when the fields contradict each other',
       '192.0.2.1',
       { forwarded: 'for=198.51.100.7;proto=https', 'x-forwarded-for': '1.1.1.1' },
+      '192.0.2.1',
+    ],
+    [
+      'S5 is what both fields say',
+      '192.0.2.1',
+      { forwarded: 'for="[2001:DB9::7]:1"', 'x-forwarded-for': '9.9.9.9, 2001:db9::7' },
+      '2001:db9::7',
+    ],
+    [
+      'S5 is what the one says when the other has no address',
+      '192.0.2.1',
+      { forwarded: 'proto=https;host=x', 'x-forwarded-for': '198.51.100.7' },
       '198.51.100.7',
+    ],
+    [
+      'S5 is no hearsay: nothing left of what cannot be read is believed',
+      '10.1.2.3',
+      { 'x-forwarded-for': '1.1.1.1, unknown' },
+      '10.1.2.3',
+    ],
+    [
+      'S5 is the last proxy before what cannot be read',
+      '10.1.2.3',
+      { forwarded: 'for=1.1.1.1, for=_hidden, for=10.9.9.9' },
+      '10.9.9.9',
+    ],
+    [
+      'S5 is no hearsay when an element names nobody',
+      '10.1.2.3',
+      { forwarded: 'for=1.1.1.1, proto=https' },
+      '10.1.2.3',
+    ],
+    [
+      'S5 is not hidden by a quote that the client has left open',
+      '10.1.2.3',
+      { forwarded: 'for="1.1.1.1, for=198.51.100.7' },
+      '10.1.2.3',
+    ],
+    [
+      'S5 is read past commas and escapes in quotes',
+      '10.1.2.3',
+      { forwarded: 'for=1.1.1.1;by="a,b;for=2.2.2.2\\"", for="198.51.100.7"' },
+      '198.51.100.7',
+    ],
+    [
+      'S5 is one for all behind a unix socket whose fields contradict each other',
+      null,
+      { forwarded: 'for=198.51.100.7', 'x-forwarded-for': '1.1.1.1' },
+      'unix',
     ],
     [
       'is read from quotes, brackets and ports',
@@ -86,18 +135,108 @@ describe('the origin of the hub', () => {
       'https://a.example',
     ],
     [
-      'is read from Forwarded first',
+      'is read from Forwarded',
+      '10.0.0.1',
+      { forwarded: 'proto=http;host=evil.example, Proto=https;Host="a.example:8443"' },
+      'https://a.example:8443',
+    ],
+    [
+      'S5 is what the connection says where the fields contradict each other',
+      '10.0.0.1',
+      { forwarded: 'for=1.1.1.1;proto=https;host=a.example', 'x-forwarded-for': '2.2.2.2' },
+      'http://hub.test',
+    ],
+    [
+      'S5 is what the connection says of what the fields contradict each other in',
+      '10.0.0.1',
+      { forwarded: 'proto=https;host=a.example', 'x-forwarded-host': 'b.example' },
+      'https://hub.test',
+    ],
+    [
+      'S5 is not read from Forwarded where the proxy writes X-Forwarded-For',
+      '10.0.0.1',
+      { forwarded: 'proto=https;host=evil.example', 'x-forwarded-for': '2.2.2.2' },
+      'http://hub.test',
+    ],
+    [
+      'S5 is put together where a proxy writes its address in the one and the scheme in the other',
+      '10.0.0.1',
+      { forwarded: 'for=2.2.2.2', 'x-forwarded-proto': 'https' },
+      'https://hub.test',
+    ],
+    [
+      'S5 is what the first trusted proxy got, by lists',
       '10.0.0.1',
       {
-        forwarded: 'proto=http;host=evil.example, Proto=https;Host="a.example:8443"',
-        'x-forwarded-host': 'b.example',
+        'x-forwarded-for': '2.2.2.2, 10.0.0.2',
+        'x-forwarded-proto': 'https, http',
+        'x-forwarded-host': 'a.example, internal',
       },
-      'https://a.example:8443',
+      'https://a.example',
+    ],
+    [
+      'S5 is not what the client wrote into the lists before',
+      '10.0.0.1',
+      {
+        'x-forwarded-for': '2.2.2.2, 10.0.0.2',
+        'x-forwarded-proto': 'evil, https, http',
+        'x-forwarded-host': 'evil.example, a.example, internal',
+      },
+      'https://a.example',
+    ],
+    [
+      'S5 is a list of one where the proxies replace it',
+      '10.0.0.1',
+      { 'x-forwarded-for': '2.2.2.2, 10.0.0.2', 'x-forwarded-proto': 'https' },
+      'https://hub.test',
+    ],
+    [
+      'S5 is what the first trusted proxy got, by Forwarded whose last element is silent',
+      '10.0.0.1',
+      { forwarded: 'for=2.2.2.2;proto=https;host=a.example, for=10.0.0.2' },
+      'https://a.example',
+    ],
+    [
+      'S5 is what the next proxy got where the first is silent',
+      '10.0.0.1',
+      { forwarded: 'for=2.2.2.2, for=10.0.0.2;proto=https' },
+      'https://hub.test',
+    ],
+    [
+      'S5 is not what stands left of the chain',
+      '10.0.0.1',
+      { forwarded: 'proto=https;host=evil.example, for=2.2.2.2' },
+      'http://hub.test',
+    ],
+    [
+      'loses the dot that ends its name',
+      '10.0.0.1',
+      { 'x-forwarded-host': 'A.example.:80' },
+      'http://a.example',
     ],
     ['keeps what the proxy does not say', '10.0.0.1', { 'x-forwarded-proto': 'https' }, 'https://hub.test'],
   ] as const) {
     test(`GEN-15 ${title}`, () => {
       expect(proxies.origin(request({ ...headers }), peer, direct)).toBe(origin)
+    })
+  }
+})
+
+describe('the setting that names the fields', () => {
+  const both = {
+    forwarded: 'for=1.1.1.1;proto=https',
+    'x-forwarded-for': '2.2.2.2',
+    'x-forwarded-host': 'b.example',
+  }
+  for (const [fields, address, origin] of [
+    ['forwarded', '1.1.1.1', 'https://hub.test'],
+    ['x-forwarded', '2.2.2.2', 'http://b.example'],
+    ['auto', '10.0.0.1', 'http://hub.test'],
+  ] as const) {
+    test(`S5 ${fields} decides which are looked at`, () => {
+      const proxies = new Proxies(['10.0.0.0/8'], fields)
+      expect(proxies.clientAddress(request(both), '10.0.0.1')).toBe(address)
+      expect(proxies.origin(request(both), '10.0.0.1', direct)).toBe(origin)
     })
   }
 })

@@ -3,7 +3,8 @@ import { type Entry, type Page, type PageLimit, type Position, START } from '../
 import { ProtocolError } from '../../protocol/error.ts'
 import type { Frame } from '../../protocol/event-stream.ts'
 import { endsByAge, isExpired, type Retention, type Rule } from '../retention.ts'
-import { codeOf, earliestOf } from './schema.ts'
+import { codeOf } from './refusal.ts'
+import { earliestOf } from './schema.ts'
 
 /** An entry without its frame. */
 interface Row {
@@ -22,6 +23,7 @@ interface Row {
 export class SqliteReader {
   readonly #database: Database
   readonly #retention: Retention
+  readonly #check: () => void
   readonly #rows: Statement<Row, [number, number, number]>
   readonly #frames: Statement<{ frames: Uint8Array }, [number, number]>
   readonly #earliest: ReturnType<typeof earliestOf>
@@ -32,11 +34,13 @@ export class SqliteReader {
   /** The rules that drop by age: what is left of the log then is not what is left of its front. */
   readonly #ages: ReadonlyMap<number, Rule>
 
-  constructor(database: Database, retention: Retention) {
+  /** `check` throws when the file must not be read. */
+  constructor(database: Database, retention: Retention, check: () => void) {
     database.run('PRAGMA query_only = 1')
     // The index of 100,000 ids: after a restart everybody comes back with one.
     database.run('PRAGMA cache_size = -8192')
     this.#database = database
+    this.#check = check
     this.#retention = retention
     this.#ages = new Map(
       [...(retention.rules ?? []).entries()].filter(([, rule]) => endsByAge(rule, retention)),
@@ -160,6 +164,7 @@ export class SqliteReader {
 
   /** One snapshot for all statements of an answer: the writer may drop entries in between. */
   #reading<T>(read: () => T): T {
+    this.#check()
     try {
       return this.#database.transaction(read)()
     } catch (error) {

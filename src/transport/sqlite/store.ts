@@ -6,7 +6,7 @@ import { PlaceTable } from './places.ts'
 import { Room } from './room.ts'
 import { type Member, RuledEntries } from './ruled.ts'
 import { connect, INSERT_ENTRY, keyOf, SELECT_STATE, SET_ANCHOR, type State } from './schema.ts'
-import { modelBytes, RULED_BYTES } from './size.ts'
+import { modelBytes, PAGE_BYTES, RULED_BYTES } from './size.ts'
 import type { Batch, Done, Request } from './thread.ts'
 
 /** The history file as its writer sees it. Every method throws what SQLite throws, and then changed nothing. */
@@ -26,7 +26,7 @@ export class SqliteStore {
   readonly #version: Statement<{ data_version: number }, []>
   #seenVersion = 0
 
-  constructor({ path, durability, limits, rules }: Extract<Request, { kind: 'open' }>) {
+  constructor({ path, durability, limits, rules }: StoreOptions) {
     const database = connect(path)
     this.#limits = limits
     this.#database = database
@@ -95,6 +95,18 @@ export class SqliteStore {
   anchor({ boot, bootOffset, wallOffset }: Anchor): Done {
     this.#database.query(SET_ANCHOR).run(boot, bootOffset, wallOffset)
     return this.#done()
+  }
+
+  /** How long the journal has to be for what its index says; infinite when SQLite cannot say. */
+  get journalBytesMin(): number {
+    try {
+      const { log } = this.#database.query<{ log: number }, []>('PRAGMA wal_checkpoint(NOOP)').get() ?? {
+        log: 0,
+      }
+      return log <= 0 ? 0 : JOURNAL_HEADER_BYTES + log * (FRAME_HEADER_BYTES + PAGE_BYTES)
+    } catch {
+      return Number.POSITIVE_INFINITY
+    }
   }
 
   /** Proves that a publish can be stored, by storing something. */
@@ -294,10 +306,20 @@ export class SqliteStore {
   }
 }
 
+// The SQLite file format, section 4.1.
+const JOURNAL_HEADER_BYTES = 32
+const FRAME_HEADER_BYTES = 24
+
 // Old entries are looked at and deleted this many at a time, and by age alone at most so many times in one
 // transaction: deleting 512 rows takes about 2 ms.
 const DROP_ROWS = 128
 const DROP_ROUNDS_BY_AGE = 4
+
+/** Where the history is, and how much of it is kept. */
+export type StoreOptions = Pick<
+  Extract<Request, { kind: 'open' }>,
+  'path' | 'durability' | 'limits' | 'rules'
+>
 
 /** An entry at the front of the log, or a place. */
 interface FrontRow {
