@@ -1,8 +1,9 @@
 import { Database } from 'bun:sqlite'
 import { existsSync } from 'node:fs'
+import { Damage } from '../transport/sqlite/checksum.ts'
 import { lockHistory } from '../transport/sqlite/lock.ts'
 import { realPath } from '../transport/sqlite/real-path.ts'
-import { codeOf, foreign, refusal, unusable } from '../transport/sqlite/refusal.ts'
+import { codeOf, damaged, foreign, refusal, unusable } from '../transport/sqlite/refusal.ts'
 import { limitJournal } from '../transport/sqlite/room.ts'
 import { BUSY_MS, migrate, openHistory } from '../transport/sqlite/schema.ts'
 
@@ -126,6 +127,7 @@ function explaining<T>(path: string, open: () => T): T {
 /** `openHistory` and `lockHistory` explain themselves with a plain Error; what SQLite throws does not. */
 function explained(path: string, error: unknown): unknown {
   if (error instanceof HistoryProblem || !(error instanceof Error)) return error
+  if (error instanceof Damage) return new HistoryProblem(damaged(path), { cause: error })
   const code = codeOf(error)
   if (code === '') {
     const isExplained = error.constructor === Error

@@ -13,6 +13,11 @@ export function noticeWriter(log: Log, events: EventLog): (notice: Notice) => vo
       case 'lost':
         events.publishingFails(notice.problem)
         break
+      case 'damaged':
+        log.error('replays end early: cinnabar history export --salvage saves what can be read', {
+          problem: notice.problem,
+        })
+        break
       case 'names':
         log.warn(
           'the history file has other names (hard links): never start a hub by one of those, it would miss the journal',

@@ -11,7 +11,7 @@ import { makeCertificate, temporaryFolder } from '../support/certificates.ts'
 /** The lines of README's "Running it for real", word for word but for the places of the machine. */
 
 const nginx = '/usr/sbin/nginx'
-const root = new URL('../../', import.meta.url).pathname
+const root = new URL('../..', import.meta.url).pathname
 const readme = await Bun.file(join(root, 'README.md')).text()
 const section = /^## Running it for real\n(.*?)^## /ms.exec(readme)?.[1] ?? ''
 const blocks = [...section.matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(([, language = '', text = '']) => {

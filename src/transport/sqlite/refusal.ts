@@ -1,4 +1,5 @@
 import { SQLiteError } from 'bun:sqlite'
+import { Damage } from './checksum.ts'
 
 /** How failures of SQLite are told. */
 
@@ -12,7 +13,7 @@ export function refusing<T>(path: string, open: () => T): T {
   try {
     return open()
   } catch (error) {
-    const reason = refusal(path, codeOf(error))
+    const reason = error instanceof Damage ? damaged(path) : refusal(path, codeOf(error))
     throw reason === null ? error : new Error(reason, { cause: error })
   }
 }

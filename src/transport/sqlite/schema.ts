@@ -47,7 +47,7 @@ export const SET_ANCHOR = 'UPDATE state SET boot = ?, bootOffset = ?, wallOffset
 
 /** Stores an entry. */
 export const INSERT_ENTRY =
-  'INSERT INTO entry (seq, at, bytes, key, id, private, topics, frame) VALUES (?, ?, ?, ?, ?, ?, ?, ?)'
+  'INSERT INTO entry (seq, at, bytes, key, id, private, topics, frame, sum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)'
 
 /** Says of an entry which rule is for it and, when that holds per topic, which topic. */
 export const INSERT_RULED = 'INSERT INTO ruled (seq, rule, topic, bytes) VALUES (?, ?, ?, ?)'
@@ -112,6 +112,11 @@ const PLACES = `
   CREATE INDEX place_key ON place (seq >> 12, key);
 `
 
+// The checksum of a row: see `checksum`. It is behind the frame, and read with it alone.
+const SUM = `
+  ALTER TABLE entry ADD COLUMN sum INTEGER;
+`
+
 // How the log's time stands to the clocks of the machine: see `Anchor`.
 const ANCHOR = `
   ALTER TABLE state ADD COLUMN boot TEXT;
@@ -159,12 +164,13 @@ const TABLES = `
   INSERT INTO state VALUES (1, 0, NULL, 0, 0, 0, 0, 0, '', 0);
   ${PLACES}
   ${ANCHOR}
+  ${SUM}
   PRAGMA application_id = ${APPLICATION_ID};
   PRAGMA user_version = ${VERSION};
 `
 
 /** From each version to the next one, the first from 1. */
-const MIGRATIONS: readonly string[] = [PLACES + ANCHOR]
+const MIGRATIONS: readonly string[] = [PLACES + ANCHOR + SUM]
 
 /**
  * Opens the history at `path` and creates it when there is none. The hub holds `lockHistory` meanwhile.

@@ -1,6 +1,7 @@
 import type { Database, Statement } from 'bun:sqlite'
 import type { Anchor } from '../log-clock.ts'
 import { type Amount, exceeds, isExpired, type Kept, type Limits, minus, plus, toDrop } from '../retention.ts'
+import { checksum } from './checksum.ts'
 import { Gaps } from './gaps.ts'
 import { PlaceTable } from './places.ts'
 import { Room } from './room.ts'
@@ -232,7 +233,9 @@ export class SqliteStore {
     const head = state.head + 1
     const size = modelBytes(Buffer.byteLength(id), Buffer.byteLength(topics), frame.length)
     const bytes = member === null ? size : size + RULED_BYTES
-    this.#insert.run(head, state.headAt, bytes, keyOf(id), id, isPrivate ? 1 : 0, topics, frame)
+    const row = { seq: head, id, private: isPrivate ? 1 : 0, topics }
+    const sum = checksum(row, frame)
+    this.#insert.run(head, state.headAt, bytes, keyOf(id), id, row.private, topics, frame, sum)
     if (member !== null) this.#ruled.add(head, member, bytes)
     return { ...state, ...plus(state, { bytes }), head, headId: id }
   }

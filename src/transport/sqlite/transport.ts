@@ -50,6 +50,7 @@ export class SqliteTransport implements Transport {
   readonly #time: LogClock
   /** As it is in the file. */
   #anchor: Anchor = NEW_ANCHOR
+  #isDamaged = false
   /** Why the file cannot be used any more, or null. */
   #lost: ProtocolError | null = null
   #isOpened = false
@@ -91,7 +92,7 @@ export class SqliteTransport implements Transport {
       thread = new WriterThread(startWriter())
       database = openHistory(path)
       migrate(database, path)
-      sortIntoRules(database, rules)
+      sortIntoRules(database, path, rules)
       const { head, headId, headAt } = readState(database)
       this.#anchor = readAnchor(database)
       this.#time.resume(this.#anchor, headAt)
@@ -107,7 +108,10 @@ export class SqliteTransport implements Transport {
       const timer = setInterval(() => this.#tick(), TICK_MS)
       timer.unref()
       const watch = new FileWatch(path, lock.descriptor)
-      const reader = new SqliteReader(database, retention, () => this.#checkReading(watch))
+      const reader = new SqliteReader(database, retention, {
+        check: () => this.#checkReading(watch),
+        onDamage: (problem) => this.#noteDamage(problem),
+      })
       this.#running = { lock, thread, timer, tail: onEntry, reader }
       this.#delivered = head as Position
       this.#storeAnchor()
@@ -239,6 +243,12 @@ export class SqliteTransport implements Transport {
     const isNew = this.#lost === null
     this.#lost = reason
     if (isNew) this.#options.notify({ kind: 'lost', problem: reason.message })
+  }
+
+  /** Told once: everybody who reads that far meets it again. */
+  #noteDamage(problem: string): void {
+    if (!this.#isDamaged) this.#options.notify({ kind: 'damaged', problem })
+    this.#isDamaged = true
   }
 
   /** Throws when the file is not the one any more that was opened: a read could end the process. */

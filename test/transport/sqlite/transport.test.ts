@@ -236,7 +236,8 @@ describe('a running log', () => {
     await first.transport.append(envelope('0', 10, 'a'))
     await first.transport.close()
     const tool = openHistory(path)
-    tool.run("INSERT INTO entry SELECT 2, at, bytes, key, 'tool', private, topics, frame FROM entry")
+    const frame = "CAST(replace(CAST(frame AS TEXT), 'id: 0', 'id: tool') AS BLOB)"
+    tool.run(`INSERT INTO entry SELECT 2, at, bytes, key, 'tool', private, topics, ${frame}, NULL FROM entry`)
     tool.run("UPDATE state SET head = 2, headId = 'tool', count = 2, bytes = 2 * bytes")
     tool.close()
     const { transport } = await open(path, { retention })

@@ -1,4 +1,4 @@
-import { ProtocolError } from '../protocol/error.ts'
+import { ProtocolError } from '../../protocol/error.ts'
 import type { OriginList } from './origin.ts'
 
 /** A token as it was presented. */
