@@ -65,7 +65,7 @@ async function serveUntilSignal(
   let server: Server
   try {
     const { Server } = await import('./serve/server.ts')
-    // A developer may see it; in production it would tell an attacker what to try.
+    // A developer may see the version; in production it would tell an attacker what to try.
     const shown = isDev ? (await import('./cli/version.ts')).version.version : null
     server = await Server.open(settings, log, startWriter, shown)
   } catch (error) {
@@ -206,9 +206,9 @@ class Signals {
         resolve(name)
       })
     }
-    // Habits of log rotation and of other servers. Unhandled, each would end the process.
+    // Log rotation and habits of other servers send these. Without a handler, each would end the process.
     for (const name of ['SIGUSR1', 'SIGUSR2', 'SIGQUIT', 'SIGALRM'] as const) process.on(name, () => {})
-    // Unhandled it would end the process: terminals that close send it too.
+    // Without a handler it would end the process: a terminal that closes sends it too.
     process.on('SIGHUP', () => {
       this.#reloading = this.#reloading.then(() => this.#reload())
     })

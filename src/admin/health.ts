@@ -4,13 +4,13 @@ export interface Health {
   alive(): Response
   /** Ready: asks the store whether it takes a publication. */
   ready(): Promise<Response>
-  /** The same for operators, who are told why not. */
+  /** The same answer for operators, with the reason why the hub is not ready. */
   readyInDetail(): Promise<Response>
 }
 
 /** `check` resolves when the store can accept a publication and rejects when it cannot. */
 export function health(check: () => Promise<void>): Health {
-  // Whoever asks while a check is under way gets its outcome: asking often costs the store nothing more.
+  // Questions that come while a check is under way share its outcome: asking often costs the store nothing more.
   let checking: Promise<string | null> | null = null
   const findProblem = () => {
     checking ??= check()

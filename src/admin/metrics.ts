@@ -18,7 +18,7 @@ export interface Snapshot {
   readonly history: TransportStats | null
   /** Bytes waiting for slow readers. */
   readonly waitingBytes: number
-  /** Bytes of request bodies that are being received. */
+  /** Bytes of request bodies that the hub is receiving. */
   readonly bodyBytes: number
   readonly residentBytes: number
   /** The limit on resident memory; zero is none. */

@@ -85,7 +85,7 @@ export const jwksUri: Kind<string> = kind('URL', (raw) => {
   return uri
 })
 
-/** An IP address, a network in CIDR notation, or `unix` for whoever connects to a Unix socket. */
+/** An IP address, a network in CIDR notation, or `unix` for the peers of Unix sockets. */
 export const network: Kind<string> = kind('address, network or `unix`', (raw) => {
   const written = string(raw)
   if (written === 'unix') return written

@@ -85,14 +85,14 @@ export function warnAbout(settings: Settings, written: Written): readonly Proble
   return warnings
 }
 
-/** Public URLs with a scheme that the hub does not speak, where it would not believe a proxy that does. */
+/** Public URLs with a scheme that the hub does not speak, where it would not believe a proxy that speaks it. */
 function unreachableUrls({ hub, tls, proxy }: Settings): readonly string[] {
   if (proxy.trusted.length > 0) return []
   const scheme = tls.certFile === null ? 'http:' : 'https:'
   return hub.publicUrls.filter((url) => URL.parse(url)?.protocol !== scheme)
 }
 
-/** What a hub in good health may come to: itself under load, and the updates it keeps in memory. */
+/** Resident memory that a hub in good health may reach: its own under load, and the updates that it keeps in memory. */
 function residentBytes({ transport, history }: Settings): number {
   const isInMemory = transport === 'memory' && history.maxCount !== 0
   const kept = isInMemory ? (history.maxBytes ?? Number.POSITIVE_INFINITY) : 0
@@ -176,7 +176,7 @@ function checkRole(role: Role, key: string, written: Written): readonly Problem[
   return role.algorithm === undefined ? [] : refuse('algorithm', 'goes with a key; jwks_uri has algorithms')
 }
 
-/** What Bun can wait for at most. */
+/** The longest time that Bun can wait. */
 const IDLE_MS_MAX = 255_000
 
 function checkIdle({ limits }: Settings, written: Written): readonly Problem[] {

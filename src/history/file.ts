@@ -43,7 +43,7 @@ export async function owning<T>(path: string, action: (database: Database) => T 
   }
 }
 
-/** Bytes on disk. */
+/** Bytes of the file and its journal on disk. */
 export function sizeOf(path: string): { readonly fileBytes: number; readonly journalBytes: number } {
   const real = realPath(path)
   return { fileBytes: Bun.file(real).size, journalBytes: Bun.file(`${real}-wal`).size }

@@ -35,14 +35,14 @@ export function* outlines(database: Database, until: number, rows = OUTLINE_ROWS
     const found = page.all(after, until, rows)
     const last = found.at(-1)
     if (last === undefined) return
-    // A damaged page may send the walk back to where it was, for ever.
+    // A damaged page may send the walk back to the same place for ever.
     if (last.seq <= after) throw new Damage(after)
     yield found.map(toOutline)
     after = last.seq
   }
 }
 
-/** The same from the newest to the oldest. Throws Damage. */
+/** Outlines of all entries, from the newest to the oldest. Throws Damage. */
 export function* outlinesBackwards(database: Database): Generator<EntryOutline[]> {
   const page = database.prepare<OutlineRow, [number, number]>(
     'SELECT seq, at, bytes, topics FROM entry WHERE seq < ? ORDER BY seq DESC LIMIT ?',

@@ -52,7 +52,7 @@ export interface TopicShare {
   readonly bytes: number
 }
 
-/** Looks at the history, with so many of the topics that take most. Throws HistoryProblem. */
+/** Looks at the history, with the `top` topics that take most bytes. Throws HistoryProblem. */
 export async function historyStats(path: string, top: number): Promise<HistoryStats> {
   refuseMissing(path)
   const isRunning = isHistoryHeld(path)

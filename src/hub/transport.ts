@@ -69,7 +69,7 @@ export interface Transport {
   check(): Promise<void>
   /**
    * Waits for appends under way, then lets go of everything. Further calls reject. Rejects when it had to leave the log
-   * as it is: then the process is to end without anybody trying to close it again.
+   * as it is: then the process must end, and nobody may try to close the log again.
    */
   close(): Promise<void>
 }

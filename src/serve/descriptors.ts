@@ -42,7 +42,7 @@ const SPARE_MAX = 500
 
 /**
  * A line for the operator when the limit on streams cannot be reached, or null. The default is a bound for everybody
- * and no wish: it is not compared with a machine that has room for a crowd.
+ * and no wish: the hub warns of it only where the process has no room for a crowd.
  */
 export function descriptorWarning(subscribers: number, fit: number): string | null {
   const isWish = String(subscribers) !== findKey('limits.subscribers')?.meaning.fallback

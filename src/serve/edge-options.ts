@@ -110,12 +110,12 @@ export function subscriberLimits({ limits }: Settings): SubscriberLimits {
   }
 }
 
-/** The part of the limits that bodies are counted against while they are received. */
+/** The limits on the bodies that the hub is receiving. */
 export function uploadLimits({ limits }: Settings): UploadLimits {
   return { bytes: limits.bodies, idleMs: limits.idle, bytesPerSecond: limits.bodyRate }
 }
 
-/** For how long Bun 1.4.5 keeps an idle connection, in seconds: it looks every four, and closes that much early. */
+/** The idle time for Bun 1.4.5, in seconds: Bun looks every four, and closes that much early. */
 export function idleSeconds({ limits }: Settings): number {
   return Math.min(255, Math.ceil(limits.idle / 1000) + 4)
 }

@@ -6,9 +6,9 @@ import { readCertificate } from './listen/certificate.ts'
 import { retention } from './rules.ts'
 
 /**
- * What would keep a hub with these settings from starting and can be told without starting it, a line each: what this
- * version cannot do, tokens that would be for any hub, rules that select by no matcher, and a certificate that cannot be
- * used.
+ * The problems that would keep a hub with these settings from starting and can be told without starting it, a line
+ * each: features that this version lacks, tokens that would be for any hub, rules that select by no matcher, and a
+ * certificate that cannot be used.
  */
 export function startProblems(settings: Settings, isDev: boolean): readonly string[] {
   const attempts = [() => retention(settings), () => readCertificate(settings.tls)]

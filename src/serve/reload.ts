@@ -11,8 +11,8 @@ export interface Reload {
 }
 
 /**
- * Separates what can be exchanged while streams are open from what they, or the store, stand on. Throws a plain Error
- * when an empty file would drop every issuer: so looks one that is just being written.
+ * Separates settings that can be exchanged while streams are open from those that streams, or the store, stand on.
+ * Throws a plain Error when an empty file would drop every issuer: a file that is just being written looks like that.
  */
 export function planReload(running: Settings, wanted: Settings, isFileEmpty = false): Reload {
   if (isFileEmpty && running.issuers.length > 0 && wanted.issuers.length === 0) {

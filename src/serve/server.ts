@@ -63,8 +63,8 @@ export class Server {
   }
 
   /**
-   * `startWriter` starts the writer's thread of a history in a file. `version` is shown to visitors; null keeps it.
-   * Rejects with a plain Error for the operator; whatever was opened before is closed again.
+   * `startWriter` starts the writer's thread of a history in a file. Visitors see `version`; null hides it.
+   * Rejects with a plain Error for the operator, and then closes again what it has opened.
    */
   static async open(
     settings: Settings,
@@ -197,7 +197,7 @@ export class Server {
     }
   }
 
-  /** Looks at the process: at its memory, at what a crowd has left behind, and at the room for connections. */
+  /** Looks at the memory of the process, at the garbage of ended streams, and at the room for connections. */
   #look(resident: ResidentMemory): void {
     const { hub } = this.#parts
     hub.look(resident.bytes)

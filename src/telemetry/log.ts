@@ -70,7 +70,7 @@ export class EventLog {
     this.#log = log
   }
 
-  /** Publications are refused, or would be, for this reason. */
+  /** The hub refuses publications, or would, for this reason. */
   publishingFails(problem: string): void {
     if (!this.#isFailing) this.#log.error('publications fail', { problem })
     this.#isFailing = true

@@ -70,7 +70,7 @@ export function environmentOf({ readsEnvironment }: HubConfiguration, { env }: C
   return Object.fromEntries(Object.entries(env).filter(([name]) => !isLeftOut(name)))
 }
 
-/** What else than wrong values would keep a hub with these settings from starting, a line each. */
+/** Finds what else than wrong values would keep a hub with these settings from starting, a line each. */
 export type StartProblems = (settings: Settings, isDev: boolean) => readonly string[]
 
 /** Everything that would keep a hub with these flags from starting, a line each. */

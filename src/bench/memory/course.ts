@@ -1,4 +1,4 @@
-/** How a hub was at a moment. A figure that is not known is NaN. */
+/** The figures of a hub at a moment. A figure that is not known is NaN. */
 export interface MemorySample {
   /** Time since the load began. */
   readonly seconds: number

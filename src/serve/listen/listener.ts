@@ -109,12 +109,12 @@ export class Listener {
 }
 
 /**
- * Of TLS 1.2 only suites with forward secrecy and authenticated encryption, as RFC 9325 section 4.2 recommends: Bun 1.4.5
- * would also offer the key exchange by RSA. Those of TLS 1.3 are all such.
+ * The suites of TLS 1.2 with forward secrecy and authenticated encryption alone, as RFC 9325 section 4.2 recommends:
+ * Bun 1.4.5 would also offer the key exchange by RSA. All suites of TLS 1.3 are such.
  */
 const CIPHERS = 'ECDHE+AESGCM:ECDHE+CHACHA20'
 
-/** Fails as long as anybody listens there, and answers with the port, which the system may have chosen. */
+/** Fails while anybody listens on the port, and answers with the port, which the system may have chosen. */
 function claimPort(address: Address & { kind: 'tcp' }): Address {
   const place = { hostname: address.host, port: address.port, reusePort: false }
   const claim = Bun.serve({ ...place, fetch: () => new Response(null, { status: 503 }) })
@@ -132,7 +132,7 @@ function listen(app: App, address: Address, { certificate, http2, http3, idleSec
     ...(http3 && isSecure && { http3 }),
     development: false,
     idleTimeout: idleSeconds,
-    // The hub counts bodies itself, after it has seen the token (PUB-02).
+    // The hub counts the bytes of bodies itself, after it has seen the token (PUB-02).
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
   }
   const before = process.listeners('beforeExit')
