@@ -21,8 +21,8 @@ export class Room {
     return this.#freePages() <= FREE_PAGES_KEPT
   }
 
-  /** The store is about to write: the journal will hold something. */
-  soil(): void {
+  /** Notes that the journal will hold something: the store is about to write. */
+  markDirty(): void {
     this.#isDirty = true
   }
 

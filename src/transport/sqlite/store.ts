@@ -132,7 +132,7 @@ export class SqliteStore {
   }
 
   #write(change: (state: State) => State): void {
-    this.#room.soil()
+    this.#room.markDirty()
     try {
       this.#database.transaction(() => this.#change(change)).immediate()
     } catch (error) {
