@@ -77,9 +77,10 @@ export function warnAbout(settings: Settings, written: Written): readonly Proble
   const { body, bodies } = settings.limits
   if (bodies > 0 && (body === 0 || body > bodies))
     warn('limits.bodies', 'is less than limits.body: no body may be larger')
-  const needed = residentBytes(settings)
+  // Shedding ends below 80 % of the limit.
+  const needed = LOADED_HUB_BYTES / 0.8
   if (settings.limits.memory > 0 && settings.limits.memory < needed) {
-    const amount = needed === Number.POSITIVE_INFINITY ? 'any amount' : `${Math.ceil(needed / 2 ** 20)} MiB`
+    const amount = `${Math.ceil(needed / 2 ** 20)} MiB`
     warn('limits.memory', `the hub may need ${amount}, and sheds load above the limit`)
   }
   return warnings
@@ -90,14 +91,6 @@ function unreachableUrls({ hub, tls, proxy }: Settings): readonly string[] {
   if (proxy.trusted.length > 0) return []
   const scheme = tls.certFile === null ? 'http:' : 'https:'
   return hub.publicUrls.filter((url) => URL.parse(url)?.protocol !== scheme)
-}
-
-/** What a hub in good health may come to: itself under load, and the updates it keeps in memory. */
-function residentBytes({ transport, history }: Settings): number {
-  const isInMemory = transport === 'memory' && history.maxCount !== 0
-  const kept = isInMemory ? (history.maxBytes ?? Number.POSITIVE_INFINITY) : 0
-  // Shedding ends below 80 % of the limit.
-  return (LOADED_HUB_BYTES + kept) / 0.8
 }
 
 /** Resident memory of a busy hub without subscribers (docs/memory-and-history.md). */

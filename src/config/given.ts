@@ -4,7 +4,7 @@ import type { Name } from './names.ts'
 
 /** Where a value comes from, and what it is called there. */
 export interface Origin {
-  readonly kind: 'flag' | 'environment' | 'file' | 'dev' | 'default'
+  readonly kind: 'flag' | 'environment' | 'file' | 'dev' | 'container' | 'default'
   /** As it is written there: `--history-max-age`, `CINNABAR_LISTEN`, `history.max_age (hub.toml:3)`. */
   readonly name: string
 }

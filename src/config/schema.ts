@@ -202,7 +202,7 @@ export const schema = v.object({
     memory: setting(
       size({ zero: true, example: '512MiB' }),
       '0',
-      'resident memory above which load is shed; 0 = none',
+      'resident memory above which load is shed; 0 = none; not given in a container: 80 % of what that has',
       restart,
     ),
     subscribers: setting(

@@ -341,11 +341,6 @@ describe('settings that go together', () => {
     ],
     [['--limits-bodies=1KiB'], 'limits-bodies: is less than limits.body'],
     [['--limits-memory=124MiB'], 'limits-memory: the hub may need 125 MiB'],
-    [['--limits-memory=256MiB', '--transport=memory'], 'the hub may need 445 MiB'],
-    [
-      ['--limits-memory=1GiB', '--transport=memory', '--history-max-bytes=unlimited'],
-      'the hub may need any amount',
-    ],
   ])('%p is allowed with a warning', (argv, part) => {
     const { warnings } = accepted({ argv })
     expect(warnings.map(describeProblem).join('\n')).toContain(part)
