@@ -1,18 +1,24 @@
 import { ProtocolError } from '../protocol/error.ts'
-import { decodeForm, type FormPair } from '../protocol/form.ts'
+import { decodeForm, type FormPair, type FormRules } from '../protocol/form.ts'
 
 /**
  * The pairs of a form body. Throws `body-too-large` before the body is read whole: a declared length is
- * believed, an undeclared one is counted while it arrives (PUB-61). Then `unsupported-media-type`.
+ * believed, an undeclared one is counted while it arrives (PUB-61). Then `unsupported-media-type`, and the refusal of
+ * the rules.
  * `limit` is in bytes, 0 is none. `isOptional`: an empty body needs no media type (SUB-26).
  */
-export async function readForm(request: Request, limit: number, isOptional: boolean): Promise<FormPair[]> {
+export async function readForm(
+  request: Request,
+  limit: number,
+  rules: FormRules,
+  isOptional: boolean,
+): Promise<FormPair[]> {
   const bytes = await readBody(request, limit).catch(endedEarly)
   if (bytes.length === 0 && isOptional) return []
   if (!isForm(request.headers.get('content-type'))) {
     throw new ProtocolError('unsupported-media-type', 'the body is not a form')
   }
-  return decodeForm(bytes)
+  return decodeForm(bytes, rules)
 }
 
 function readBody(request: Request, limit: number): Promise<Uint8Array> {

@@ -74,7 +74,7 @@ type Held = Pick<Asked, 'counted' | 'matchers' | 'identity'>
 async function accept(exchange: Exchange, options: SubscribeOptions, headers: Headers): Promise<Asked> {
   const identity = await identify(exchange, options)
   const { request, dialect } = exchange
-  const query = decodeQuery(queryOf(request.url))
+  const query = decodeQuery(queryOf(request.url), dialect.form)
   const { matchers, lastEventId } = dialect.subscription(request, query, await readBody(exchange, options))
   if (options.hasSubscriptions) refuseDots(matchers)
   const address = options.counts.needsAddress ? exchange.address() : null
@@ -187,8 +187,11 @@ async function identify(exchange: Exchange, options: SubscribeOptions): Promise<
 }
 
 /** Only QUERY has a body that counts; one on GET or HEAD is ignored (GEN-25). */
-async function readBody({ request }: Exchange, options: SubscribeOptions): Promise<readonly FormPair[]> {
-  return request.method === 'QUERY' ? await readForm(request, options.bodyBytesMax, true) : []
+async function readBody(
+  { request, dialect }: Exchange,
+  options: SubscribeOptions,
+): Promise<readonly FormPair[]> {
+  return request.method === 'QUERY' ? await readForm(request, options.bodyBytesMax, dialect.form, true) : []
 }
 
 /** URL parsers collapse these segments, so that their resources could not be reached (ACT-12). */

@@ -1,6 +1,6 @@
 import { ProtocolError } from './error.ts'
 import { encode, type Frame } from './event-stream.ts'
-import type { FormPair } from './form.ts'
+import { type FormPair, type FormRules, UNKNOWN_FIELDS_MAX } from './form.ts'
 import { type HubLocation, isProtocolString, parseTopic, type Topic } from './topic.ts'
 
 /** A valid publication. Only `parseUpdate` and the hub's own subscription events make one. */
@@ -30,6 +30,14 @@ export interface UpdateLimits {
   /** Length of one topic, id or type, in UTF-16 code units. */
   readonly field: number
 }
+
+/** What is read of the form of a publish request. More pairs than it may have are `too-many-fields`. */
+export function updateForm({ topics }: UpdateLimits): FormRules {
+  const isKnown = (name: string | null) => name !== null && fieldNames.has(name)
+  return { isKnown, pairsMax: topics > 0 ? topics + UNKNOWN_FIELDS_MAX : 0, refusal: 'too-many-fields' }
+}
+
+const fieldNames: ReadonlySet<string> = new Set(['topic', 'data', 'id', 'type', 'retry', 'private'])
 
 /**
  * Reads an update from the pairs of a publish request.

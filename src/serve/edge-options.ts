@@ -11,6 +11,7 @@ import { Turn } from '../http/turn.ts'
 import type { Hub } from '../hub/hub.ts'
 import type { MatcherPool } from '../hub/matcher-pool.ts'
 import type { HubLocation } from '../protocol/topic.ts'
+import { updateForm } from '../protocol/update.ts'
 import type { Drive } from '../protocol/work.ts'
 import type { OpenStreams } from '../stream/open-streams.ts'
 import { inLaterTurn, processLoop } from './loop.ts'
@@ -60,7 +61,17 @@ export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
     canPublish,
     canSubscribe: canRead || own.anonymous,
     subscriptions: own.subscriptions ? { hub, location, loop: processLoop } : null,
-    publishing: { hub, location, cors, origins: parseOrigins(own.publishOrigins), limits, rate, turn, drive },
+    publishing: {
+      hub,
+      location,
+      cors,
+      origins: parseOrigins(own.publishOrigins),
+      limits,
+      form: updateForm(limits),
+      rate,
+      turn,
+      drive,
+    },
     subscribing: {
       hub,
       location,

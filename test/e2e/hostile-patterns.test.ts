@@ -2,6 +2,7 @@ import { afterAll, describe, expect, test } from 'bun:test'
 import { metric, type RunningHub, residentBytes, until } from '../support/binary.ts'
 import { CurlStream } from '../support/curl.ts'
 import { HubPool } from '../support/hub-pool.ts'
+import { longestWait } from '../support/longest-wait.ts'
 import { post, publish } from '../support/publisher.ts'
 import { rawRequest } from '../support/raw-request.ts'
 import { StreamClient } from '../support/stream-client.ts'
@@ -27,23 +28,6 @@ const counting = (n: number) => `*://*/((?:.?){795}(?:.?){795}(?:.?){795}Q${n})`
 const written = (n: number) => `*://*/(${'.?'.repeat(1900)}Q${n})`
 /** About as heavy as one request may be. */
 const heaviest = (n: number) => `*://*/(${'[^a]?.?'.repeat(500)}(?:.?.?){500}Q${n})`
-
-/** The longest that a health check had to wait while the work was under way, in milliseconds. */
-async function longestWait(hub: RunningHub, work: Promise<unknown>): Promise<number> {
-  let isOver = false
-  const over = () => {
-    isOver = true
-  }
-  work.then(over, over)
-  let longest = 0
-  while (!isOver) {
-    const start = performance.now()
-    expect((await fetch(`${hub.origin}/healthz`)).status).toBe(200)
-    longest = Math.max(longest, performance.now() - start)
-  }
-  await work
-  return longest
-}
 
 const query = (hub: RunningHub, body: string, method = 'QUERY') =>
   rawRequest(hub.origin, { method, target: path, fields: [form], body })

@@ -1,10 +1,13 @@
 import { describe, expect, test } from 'bun:test'
 import { readForm } from '../../src/http/body.ts'
+import type { FormRules } from '../../src/protocol/form.ts'
 
 const type = 'application/x-www-form-urlencoded'
 const post = (body: BodyInit | null, headers: Record<string, string> = { 'content-type': type }) =>
   new Request('http://hub.test/', { method: 'POST', body, headers })
-const read = (request: Request, limit = 100, isOptional = false) => readForm(request, limit, isOptional)
+const rules: FormRules = { isKnown: () => true, pairsMax: 5, refusal: 'too-many-fields' }
+const read = (request: Request, limit = 100, isOptional = false) =>
+  readForm(request, limit, rules, isOptional)
 
 /** A body that comes in pieces of this many bytes, and says how many of them were taken. */
 function pieces(size: number, count: number) {
@@ -73,6 +76,11 @@ describe('bodies', () => {
   test('PUB-62 without a limit anything is read', async () => {
     expect((await read(post('x'.repeat(1_000_000)), 0)).length).toBe(1)
     expect((await read(post(pieces(1000, 1000).stream), 0)).length).toBe(1)
+  })
+
+  test('PUB-60 fields over the limit are refused, at the limit read', async () => {
+    expect(await read(post('a&b&c&d&e'))).toHaveLength(5)
+    await expect(read(post('a&b&c&d&e&f'))).rejects.toMatchObject({ code: 'too-many-fields' })
   })
 
   test('PUB-07 a body that breaks off is a refusal, not a failure of the hub', async () => {
