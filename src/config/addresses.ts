@@ -126,9 +126,8 @@ export function isOriginPattern(pattern: string): boolean {
 function isAuthority(written: string): boolean {
   const port = written.endsWith(':*') ? written.slice(0, -1).concat('1') : written
   const plain = port.startsWith('*.') ? `x.${port.slice(2)}` : port
-  for (const forbidden of ['/', '?', '#', '@', '*', '\\', '%', ' ', ',']) {
-    if (plain.includes(forbidden)) return false
-  }
+  // URL parsers drop tabs and line breaks, and read a backslash as a slash.
+  if (/[/?#@*\\%,\s\p{Cc}]/u.test(plain)) return false
   const url = URL.parse(`http://${plain}`)
   return url !== null && url.hostname !== '' && !plain.endsWith(':')
 }

@@ -91,6 +91,11 @@ describe('SUB-102 origin patterns', () => {
     'https://ex*mple.com',
     ' https://example.com',
     'https://exa mple.com',
+    'https://exa\tmple.com',
+    'https://exa\nmple.com',
+    'https://exa\\mple.com',
+    'https://exa\u0000mple.com',
+    'https://*.exa\\mple.com',
   ])('%p is none', (pattern) => {
     expect(isOriginPattern(pattern)).toBe(false)
   })
