@@ -97,6 +97,13 @@ export const redisUrl: Kind<string> = kind('URL', (raw) => {
   return string(raw)
 })
 
+/** The name of an HTTP field (RFC 9110 section 5.1). A star alone would be one, and means all of them in CORS. */
+export const fieldName: Kind<string> = kind('field name', (raw) => {
+  const name = string(raw)
+  if (!/^[A-Za-z0-9!#$%&'+.^_`|~-]+$/.test(name)) throw new WrongValue('is not the name of a field')
+  return name
+})
+
 /** An entry of an origin allow-list (SUB-102). Matching it against requests is the edge's work. */
 export const originPattern: Kind<string> = kind('origin pattern', (raw) => {
   const pattern = string(raw)

@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import { matcherTypes } from '../protocol/matcher.ts'
 import {
+  fieldName,
   hubPath,
   jwksUri,
   listenAddress,
@@ -113,6 +114,7 @@ export const schema = v.object({
     legacy: setting(choice(['off', '8', '7']), 'off', 'the 0.x generation beside 1.0', restart),
     cookieName: setting(cookieName, '__Secure-mercure_access_token', 'the cookie that may hold the token'),
     corsOrigins: setting(list(originPattern), '', 'origins whose pages may read'),
+    corsHeaders: setting(list(fieldName), '', 'further request fields that pages may send, for preflights'),
     publishOrigins: setting(list(originPattern), '', 'origins whose pages may publish with the cookie'),
     heartbeat: setting(
       duration({ zero: true, example: '20s' }),

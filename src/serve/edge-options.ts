@@ -36,7 +36,7 @@ export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
   const { location, hub, streams, counts, matchers, drive, rate, authenticator } = parts
   const { health, onUnexpected, onAnswer } = parts
   const { limits, hub: own } = settings
-  const cors = new Cors(parseOrigins(own.corsOrigins), own.corsOrigins.length > 0)
+  const cors = new Cors(parseOrigins(own.corsOrigins), own.corsOrigins.length > 0, own.corsHeaders)
   const turn = new Turn(inLaterTurn)
   const canPublish = authenticator.hasKeys('publisher')
   const canRead = authenticator.hasKeys('subscriber')

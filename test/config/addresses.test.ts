@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import {
+  fieldName,
   formatAddress,
   hubPath,
   isLoopback,
@@ -136,6 +137,12 @@ const kinds: readonly (readonly [title: string, kind: Kind<string>, good: string
       'https://u:p@x',
       5,
     ],
+  ],
+  [
+    'SUB-99 the name of a field',
+    fieldName,
+    ['traceparent', 'X-Request-Id', "x!#$%&'+.^_`|~-1"],
+    ['', '*', 'a b', 'a:', 'a,b', 'é', 'a\n', 5],
   ],
   [
     'AUT-40 a resource identifier',
