@@ -230,6 +230,11 @@ export const schema = v.object({
       '4096',
       'length of one topic, id or type of an update; over it 413',
     ),
+    id: setting(
+      size({ zero: false, example: '1KiB' }),
+      '1KiB',
+      'bytes of one event id, which a reader sends back in a field of its next request (all its fields have 16 KiB); over it 413',
+    ),
     matchers: setting(count({ zero: false, example: '100' }), '100', 'matchers of one request; over it 400'),
     pattern: setting(count({ zero: false, example: '4096' }), '4096', 'length of one matcher; over it 400'),
     patternWeight: setting(

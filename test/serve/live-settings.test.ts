@@ -188,6 +188,12 @@ const probes: Readonly<Record<string, Probe>> = {
     was: 200,
     is: 413,
   },
+  'limits.id': {
+    after: ['--limits-id', '10'],
+    ask: (hub) => hub.post(`topic=a&id=${'é'.repeat(6)}`),
+    was: 200,
+    is: 413,
+  },
   'limits.matchers': {
     after: ['--limits-matchers', '1'],
     ask: (hub) => hub.status('GET', [], 'match=a&match=b'),
