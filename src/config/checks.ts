@@ -57,6 +57,7 @@ export function warnAbout(settings: Settings, written: Written): readonly Proble
     if (hub[key].includes('null')) warn(name, 'any sandboxed page has the origin null')
     if (hub[key].includes('*') && issuers.length > 0) warn(name, '* admits every web page')
   }
+  warnAboutLimits(settings, warn)
   const needed = residentBytes(settings)
   if (settings.limits.memory > 0 && settings.limits.memory < needed) {
     const amount = needed === Number.POSITIVE_INFINITY ? 'any amount' : `${Math.ceil(needed / 2 ** 20)} MiB`
@@ -64,6 +65,23 @@ export function warnAbout(settings: Settings, written: Written): readonly Proble
   }
   return warnings
 }
+
+function warnAboutLimits({ hub, limits }: Settings, warn: (key: string, message: string) => void): void {
+  if (limits.body === 0 || limits.body > limits.subscriberBuffer)
+    warn('limits.body', 'above limits.subscriber_buffer: one update may cut every reader that is not quick')
+  if (limits.id > FIELD_BYTES_MAX)
+    warn('limits.id', 'readers could not send such ids back: a request has 16 KiB of fields')
+  if (limits.matchers * PATTERN_WEIGHT_MIN > limits.patternWeight)
+    warn('limits.matchers', 'so many URL patterns weigh more than limits.pattern_weight')
+  if (hub.corsHeaders.length > 0 && hub.corsOrigins.length === 0)
+    warn('hub.cors_headers', 'says nothing without hub.cors_origins')
+}
+
+/** What the fields of a request may have in sum, less what the other fields need. */
+const FIELD_BYTES_MAX = 8 * 1024
+
+/** What the lightest URL pattern weighs. */
+const PATTERN_WEIGHT_MIN = 4
 
 /** What a hub in good health may come to: itself under load, and the updates it keeps in memory. */
 function residentBytes({ transport, history }: Settings): number {
