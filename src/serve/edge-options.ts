@@ -60,7 +60,7 @@ export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
     authenticator,
     canPublish,
     canSubscribe: canRead || own.anonymous,
-    subscriptions: own.subscriptions ? { hub, location, loop: processLoop } : null,
+    subscriptions: own.subscriptions ? { hub, location, loop: processLoop, drive } : null,
     publishing: {
       hub,
       location,

@@ -237,6 +237,22 @@ describe('SEC-03 SEC-14 MAT-34 the patterns of tokens', () => {
     await nobody(hub)
   }, 60_000)
 
+  test('ACT-23 are asked about a long path of the subscription API while others are served', async () => {
+    const hub = await pool.get(['--hub-subscriptions'])
+    const patterns = times(60, (n) => `/:a/(.*(?:.?.?){9}Q${n})`)
+    const target = `${path}/subscriptions/exact/${'x'.repeat(7000)}`
+    const tokens = await Promise.all(
+      times(8, (n) => tokenFor({ subscribePatterns: patterns, id: `path ${n}`, subject: `${n}` })),
+    )
+    const ask = (token: string) =>
+      rawRequest(hub.origin, { target, fields: [['Authorization', `Bearer ${token}`]] })
+    // Verified before, so that the grants alone are asked.
+    for (const token of tokens) expect((await ask(token)).status).toBe(403)
+    const answers = Promise.all(tokens.map(ask))
+    expect(await longestWait(hub, answers)).toBeLessThan(WAIT_MS_MAX)
+    expect((await answers).map(({ status }) => status)).toEqual(tokens.map(() => 403))
+  }, 30_000)
+
   test('SEC-16 that are remembered take what the cache may take', async () => {
     const hub = await pool.get(['--limits-pattern-weight-total', '10000000'])
     const ask = async (n: number) => {
