@@ -16,10 +16,10 @@ export interface Snapshot {
   readonly hub: HubGauges
   /** Null when the log cannot say. */
   readonly history: TransportStats | null
-  /** Milliseconds of the transport's clock. */
-  readonly now: number
   /** Bytes waiting for slow readers. */
   readonly waitingBytes: number
+  /** Bytes of request bodies that are being received. */
+  readonly bodyBytes: number
   readonly residentBytes: number
   /** Zero is none. */
   readonly memoryLimitBytes: number
@@ -125,6 +125,7 @@ const levels: readonly Row<Level>[] = [
   ['cinnabar_subscribers_replaying', 'Subscribers that catch up with the past', ({ hub }) => hub.replaying],
   ['cinnabar_shedding_step', 'How far load is shed: 0 not at all, 4 connections', ({ hub }) => hub.shedding],
   ['cinnabar_subscriber_buffer_bytes', 'Bytes waiting for slow readers', ({ waitingBytes }) => waitingBytes],
+  ['cinnabar_body_bytes', 'Bytes of request bodies that are being received', ({ bodyBytes }) => bodyBytes],
   [
     'cinnabar_announcing_bytes',
     'Bytes of subscription events that are still to be stored',
@@ -138,6 +139,11 @@ const levels: readonly Row<Level>[] = [
   ['cinnabar_routing_cache_entries', 'Topics remembered with their patterns', ({ hub }) => hub.remembered],
   ['cinnabar_history_rows', 'Updates kept', ({ history }) => history?.rows ?? null],
   ['cinnabar_history_bytes', 'Stored bytes of the updates kept', ({ history }) => history?.bytes ?? null],
+  [
+    'cinnabar_history_places',
+    'Updates dropped by a rule whose place is remembered',
+    ({ history }) => history?.places ?? null,
+  ],
   ['cinnabar_history_oldest_age_seconds', 'Age of the oldest update kept', oldestAgeSeconds],
   [
     'cinnabar_history_file_bytes',
@@ -162,9 +168,9 @@ const levels: readonly Row<Level>[] = [
   ['cinnabar_resident_bytes', 'Resident memory of the process', ({ residentBytes }) => residentBytes],
 ]
 
-function oldestAgeSeconds({ history, now }: Snapshot): number | null {
+function oldestAgeSeconds({ history }: Snapshot): number | null {
   if (history === null) return null
-  return history.oldestAt === null ? 0 : Math.max(0, now - history.oldestAt) / 1000
+  return history.oldestAt === null ? 0 : Math.max(0, history.now - history.oldestAt) / 1000
 }
 
 function latencies({ publishTimes, deliveryTimes }: Counters): readonly DurationHistogram[] {
@@ -202,7 +208,7 @@ class DurationHistogram extends Histogram {
     return { ...rows, values: rows.values.map((row, index) => ({ ...row, value: figures[index] ?? 0 })) }
   }
 
-  /** What the registry of prom-client 15.1.3 asks for instead. */
+  /** The registry of prom-client 15.1.3 asks for this instead. */
   getForPromString() {
     return this.get()
   }

@@ -26,6 +26,15 @@ export function formatAddress(address: ListenAddress): string {
   return `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`
 }
 
+/**
+ * The addresses that stand behind one: the name `localhost` is both loopback addresses, because a client may take
+ * either, and one that finds somebody else there is not heard of again.
+ */
+export function loopbacks(address: ListenAddress): readonly ListenAddress[] {
+  if (address.kind === 'unix' || address.host !== 'localhost') return [address]
+  return ['127.0.0.1', '::1'].map((host) => ({ ...address, host }))
+}
+
 /** Whether only this machine can reach the address. */
 export function isLoopback(address: ListenAddress): boolean {
   if (address.kind === 'unix') return true
@@ -76,14 +85,15 @@ export const jwksUri: Kind<string> = kind('URL', (raw) => {
   return uri
 })
 
-/** An IP address, or a network in CIDR notation. */
-export const network: Kind<string> = kind('address or network', (raw) => {
+/** An IP address, a network in CIDR notation, or `unix` for whoever connects to a Unix socket. */
+export const network: Kind<string> = kind('address, network or `unix`', (raw) => {
   const written = string(raw)
+  if (written === 'unix') return written
   const [address = '', bits, ...rest] = written.split('/')
   const widest = address.includes(':') ? 128 : 32
   const fits = bits === undefined || (/^[0-9]{1,3}$/.test(bits) && Number(bits) <= widest)
   if (!isIpAddress(address) || !fits || rest.length > 0) {
-    throw new WrongValue('is not an IP address or a network such as 10.0.0.0/8')
+    throw new WrongValue('is not an IP address, a network such as 10.0.0.0/8, or unix')
   }
   return written
 })
@@ -103,6 +113,11 @@ export const fieldName: Kind<string> = kind('field name', (raw) => {
   if (!/^[A-Za-z0-9!#$%&'+.^_`|~-]+$/.test(name)) throw new WrongValue('is not the name of a field')
   return name
 })
+
+/** The text without the user names and passwords of the URLs in it. */
+export function withoutPasswords(text: string): string {
+  return text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^/?#\s"]*@/gi, '$1***@')
+}
 
 /** An entry of an origin allow-list (SUB-102). Matching it against requests is the edge's work. */
 export const originPattern: Kind<string> = kind('origin pattern', (raw) => {

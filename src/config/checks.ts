@@ -1,6 +1,7 @@
 import type * as v from 'valibot'
-import { formatAddress, isLoopback, type ListenAddress } from './addresses.ts'
+import { formatAddress, isLoopback, type ListenAddress, loopbacks } from './addresses.ts'
 import { type Problem, problem } from './given.ts'
+import { snakeCase } from './names.ts'
 import type { schema } from './schema.ts'
 
 /** What holds between settings that are each right on their own. */
@@ -38,6 +39,7 @@ const checks: readonly (readonly [section: string, check: Check])[] = [
   ['listen', checkListeners],
   ['tls', checkTls],
   ['issuers', checkIssuers],
+  ['limits', checkIdle],
   ['history', checkRules],
   ['redis', checkRedis],
 ]
@@ -51,6 +53,15 @@ export function warnAbout(settings: Settings, written: Written): readonly Proble
   if (hub.heartbeat === 0) warn('hub.heartbeat', 'without heartbeats a lost reader is not noticed')
   if (issuers.length === 0)
     warn('issuers', hub.anonymous ? 'no one may publish' : 'no one may publish or subscribe')
+  for (const [at, issuer] of issuers.entries()) {
+    for (const role of ['publisher', 'subscriber'] as const) {
+      if (issuer[role]?.jwksInsecure !== true) continue
+      warn(
+        `issuers[${at}].${role}.jwks_insecure`,
+        'whoever is between the hub and this key set can forge tokens',
+      )
+    }
+  }
   for (const key of ['corsOrigins', 'publishOrigins'] as const) {
     const name = key === 'corsOrigins' ? 'hub.cors_origins' : 'hub.publish_origins'
     // SUB-103
@@ -58,6 +69,15 @@ export function warnAbout(settings: Settings, written: Written): readonly Proble
     if (hub[key].includes('*') && issuers.length > 0) warn(name, '* admits every web page')
   }
   warnAboutLimits(settings, warn)
+  const unreachable = unreachableUrls(settings)
+  if (unreachable.length > 0) {
+    const cure = 'set proxy.trusted to the address of the proxy that clients connect to'
+    const own = settings.tls.certFile === null ? 'has no TLS (tls.cert_file)' : 'has TLS'
+    warn('hub.public_urls', `${unreachable.join(' ')} will be answered 421: the hub ${own}; ${cure}`)
+  }
+  const { body, bodies } = settings.limits
+  if (bodies > 0 && (body === 0 || body > bodies))
+    warn('limits.bodies', 'is less than limits.body: no body may be larger')
   const needed = residentBytes(settings)
   if (settings.limits.memory > 0 && settings.limits.memory < needed) {
     const amount = needed === Number.POSITIVE_INFINITY ? 'any amount' : `${Math.ceil(needed / 2 ** 20)} MiB`
@@ -83,6 +103,13 @@ const FIELD_BYTES_MAX = 8 * 1024
 /** What the lightest URL pattern weighs. */
 const PATTERN_WEIGHT_MIN = 4
 
+/** Public URLs with a scheme that the hub does not speak, where it would not believe a proxy that does. */
+function unreachableUrls({ hub, tls, proxy }: Settings): readonly string[] {
+  if (proxy.trusted.length > 0) return []
+  const scheme = tls.certFile === null ? 'http:' : 'https:'
+  return hub.publicUrls.filter((url) => URL.parse(url)?.protocol !== scheme)
+}
+
 /** What a hub in good health may come to: itself under load, and the updates it keeps in memory. */
 function residentBytes({ transport, history }: Settings): number {
   const isInMemory = transport === 'memory' && history.maxCount !== 0
@@ -103,11 +130,14 @@ function checkListeners(settings: Settings, written: Written, isDev: boolean): r
   const seen = new Set<string>()
   for (const [key, address] of addresses) {
     const text = formatAddress(address)
-    if (seen.has(text) && !text.endsWith(':0')) problems.push(problem(written(key), `${text} is given twice`))
+    const places = loopbacks(address).map(formatAddress)
+    if (places.some((place) => seen.has(place)) && !text.endsWith(':0')) {
+      problems.push(problem(written(key), `${text} is given twice`))
+    }
     if (isDev && !isLoopback(address)) {
       problems.push(problem(written(key), `${text} is refused: --dev listens on loopback only`))
     }
-    seen.add(text)
+    for (const place of places) seen.add(place)
   }
   return problems
 }
@@ -147,11 +177,14 @@ function checkIssuer(issuer: Issuer, at: number, settings: Settings, written: Wr
 }
 
 function checkRole(role: Role, key: string, written: Written): readonly Problem[] {
-  const refuse = (member: string, message: string) => [problem(written(`${key}.${member}`), message)]
+  const refuse = (member: string, message: string) => [
+    problem(written(`${key}.${snakeCase(member)}`), message),
+  ]
   if (role.key !== undefined) {
     if (role.jwksUri !== undefined)
       return refuse('jwks_uri', 'stands beside a key: there is one or the other')
     if (role.algorithm === undefined) return refuse('key', `has no algorithm: set ${key}.algorithm`)
+    if (role.jwksInsecure !== undefined) return refuse('jwksInsecure', 'goes with jwks_uri')
     return role.algorithms === undefined
       ? []
       : refuse('algorithms', 'goes with jwks_uri; a key has algorithm')
@@ -159,6 +192,13 @@ function checkRole(role: Role, key: string, written: Written): readonly Problem[
   if (role.jwksUri === undefined)
     return refuse(Object.keys(role)[0] ?? 'key', 'has no key or jwks_uri beside it')
   return role.algorithm === undefined ? [] : refuse('algorithm', 'goes with a key; jwks_uri has algorithms')
+}
+
+/** What Bun can wait for at most. */
+const IDLE_MS_MAX = 255_000
+
+function checkIdle({ limits }: Settings, written: Written): readonly Problem[] {
+  return limits.idle > IDLE_MS_MAX ? [problem(written('limits.idle'), 'is longer than 255s')] : []
 }
 
 function checkRules({ history }: Settings, written: Written): readonly Problem[] {

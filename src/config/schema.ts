@@ -20,6 +20,7 @@ import {
   kind,
   list,
   orNone,
+  share,
   size,
   text,
   unlimited,
@@ -73,6 +74,7 @@ const role = v.exactOptional(
     key: absent(text, 'verification key: a shared secret, a PEM or a JWK', { secret: true }),
     algorithm: absent(algorithm, 'the one algorithm of `key`'),
     jwksUri: absent(jwksUri, 'where the JWK Set of the issuer is'),
+    jwksInsecure: absent(bool, 'whether `jwks_uri` may be http or an internal address; `false` unless given'),
     algorithms: absent(list(setAlgorithm), 'algorithms accepted with `jwks_uri`'),
   }),
 )
@@ -121,6 +123,11 @@ export const schema = v.object({
       '20s',
       'a comment line after this silence; common clients give up after 45 s; 0 = never',
     ),
+    vanishedAfter: setting(
+      duration({ zero: true, example: '60s' }),
+      '60s',
+      'a reader that acknowledges nothing for so long is given up; 0 = as long as the kernel tries',
+    ),
     retry: setting(
       duration({ zero: true, example: '2s' }),
       '0',
@@ -168,6 +175,12 @@ export const schema = v.object({
       '256MiB',
       'stored bytes kept; the file stays within 1.25 times this plus 8 MiB',
       restart,
+    ),
+    ownEvents: setting(
+      share,
+      '10%',
+      'the share of the two limits above that subscription events have to themselves; updates have the rest',
+      { restart: true },
     ),
     rules: v.array(
       v.object({
@@ -224,6 +237,22 @@ export const schema = v.object({
       '1MiB',
       'a request body; over it 413; 0 = unlimited',
     ),
+    bodies: setting(
+      size({ zero: true, example: '64MiB' }),
+      '64MiB',
+      'request bodies that are being received, in sum; over it 503; 0 = unlimited',
+    ),
+    bodyRate: setting(
+      size({ zero: false, example: '1KiB' }),
+      '1KiB',
+      'bytes per second with which a body comes on average; below it, after `limits.idle`, 408',
+    ),
+    idle: setting(
+      duration({ zero: false, example: '75s' }),
+      '75s',
+      'an idle connection is closed after it, and a body that stands still refused with 408; at most 255s',
+      restart,
+    ),
     topics: setting(count({ zero: false, example: '1000' }), '1000', 'topics of one update; over it 413'),
     field: setting(
       count({ zero: false, example: '4096' }),
@@ -259,7 +288,16 @@ export const schema = v.object({
     ),
   }),
   proxy: v.object({
-    trusted: setting(list(network), '', 'addresses whose `Forwarded` and `X-Forwarded-*` are believed'),
+    trusted: setting(
+      list(network),
+      '',
+      'addresses whose `Forwarded` and `X-Forwarded-*` are believed; `unix` for the peers of Unix sockets',
+    ),
+    fields: setting(
+      choice(['auto', 'forwarded', 'x-forwarded']),
+      'auto',
+      'the fields that the proxies write; `auto`: either, and neither where they contradict each other',
+    ),
   }),
   log: v.object({
     level: setting(

@@ -1,12 +1,13 @@
 import type { Database } from 'bun:sqlite'
-import { keyOf, SELECT_EARLIEST } from '../transport/sqlite/schema.ts'
+import { Damage, isIntact } from '../transport/sqlite/checksum.ts'
+import { earliestOf, isOlder, readAnchor } from '../transport/sqlite/schema.ts'
 
 /** Walks along the log, a page at a time and with nothing left open in between. */
 
 /** What a tool asks about an entry before it reads the whole of it. */
 export interface EntryOutline {
   readonly seq: number
-  /** When it was accepted, in milliseconds. */
+  /** When it was accepted, in milliseconds of the log's own time. */
   readonly at: number
   /** Stored bytes as retention counts them. */
   readonly bytes: number
@@ -16,6 +17,7 @@ export interface EntryOutline {
 /** An entry with everything that an export holds. */
 export interface StoredEntry {
   readonly seq: number
+  /** When it was accepted, in milliseconds since the epoch. */
   readonly at: number
   readonly id: string
   readonly topics: readonly string[]
@@ -24,7 +26,7 @@ export interface StoredEntry {
   readonly frame: Uint8Array
 }
 
-/** Outlines of entries up to `until`, oldest first, at most `rows` at a time. */
+/** Outlines of entries up to `until`, oldest first, at most `rows` at a time. Throws Damage. */
 export function* outlines(database: Database, until: number, rows = OUTLINE_ROWS): Generator<EntryOutline[]> {
   const page = database.prepare<OutlineRow, [number, number, number]>(
     'SELECT seq, at, bytes, topics FROM entry WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?',
@@ -33,12 +35,14 @@ export function* outlines(database: Database, until: number, rows = OUTLINE_ROWS
     const found = page.all(after, until, rows)
     const last = found.at(-1)
     if (last === undefined) return
+    // A damaged page may send the walk back to where it was, for ever.
+    if (last.seq <= after) throw new Damage(after)
     yield found.map(toOutline)
     after = last.seq
   }
 }
 
-/** The same from the newest to the oldest. */
+/** The same from the newest to the oldest. Throws Damage. */
 export function* outlinesBackwards(database: Database): Generator<EntryOutline[]> {
   const page = database.prepare<OutlineRow, [number, number]>(
     'SELECT seq, at, bytes, topics FROM entry WHERE seq < ? ORDER BY seq DESC LIMIT ?',
@@ -47,19 +51,26 @@ export function* outlinesBackwards(database: Database): Generator<EntryOutline[]
     const found = page.all(before, OUTLINE_ROWS)
     const last = found.at(-1)
     if (last === undefined) return
+    if (last.seq >= before) throw new Damage(last.seq)
     yield found.map(toOutline)
     before = last.seq
   }
 }
 
-/** Whole entries in (after, until], oldest first. Frames of more than a page are never held together. */
+/**
+ * Whole entries in (after, until], oldest first. Frames of more than a page are never held together. Throws
+ * Damage.
+ */
 export function* entries(database: Database, after: number, until: number): Generator<StoredEntry[]> {
-  const page = database.prepare<EntryRow, [number, number]>(SELECT_ENTRIES)
+  const page = database.prepare<EntryRow, [number, number]>(selectEntries(database))
+  const { wallOffset } = readAnchor(database)
   for (let seq = after; ; ) {
     const found: StoredEntry[] = []
     let bytes = 0
     for (const row of page.iterate(seq, until)) {
-      found.push(toEntry(row))
+      if (row.seq <= (found.at(-1)?.seq ?? seq) || !isIntact(row, row.frame, row.sum))
+        throw new Damage(found.at(-1)?.seq ?? seq)
+      found.push(toEntry(row, wallOffset))
       bytes += row.frame.length
       if (found.length >= PAGE_ROWS || bytes >= PAGE_FRAME_BYTES) break
     }
@@ -71,27 +82,28 @@ export function* entries(database: Database, after: number, until: number): Gene
 }
 
 /** Selects whole entries after ?1 and up to ?2. */
-export const SELECT_ENTRIES =
-  'SELECT seq, at, id, private, topics, frame FROM entry WHERE seq > ? AND seq <= ? ORDER BY seq'
+export function selectEntries(database: Database): string {
+  const sum = isOlder(database) ? 'NULL AS sum' : 'sum'
+  return `SELECT seq, at, id, private, topics, frame, ${sum} FROM entry WHERE seq > ? AND seq <= ? ORDER BY seq`
+}
 
-/** The place of the earliest entry with this id, or null. */
+/** The place of the earliest entry with this id, also when a rule dropped it, or null. */
 export function findId(database: Database, id: string): number | null {
   const { horizon, head } = database
     .query<{ horizon: number; head: number }, []>('SELECT horizon, head FROM state')
     .get() ?? { horizon: 0, head: 0 }
-  return (
-    database
-      .query<{ found: number | null }, [number, number, string, number]>(SELECT_EARLIEST)
-      .get(horizon, head, id, keyOf(id))?.found ?? null
-  )
+  return earliestOf(database)(id, horizon, head)
 }
 
-/** A row as an entry. Throws SyntaxError when the topics are not what was stored. */
-export function toEntry({ seq, at, id, topics, frame, ...row }: EntryRow): StoredEntry {
-  return { seq, at, id, topics: JSON.parse(topics), private: row.private === 1, frame }
+/**
+ * A row as an entry; the wall clock shows the log's time and `wallOffset`. Throws SyntaxError when the topics are not
+ * what was stored.
+ */
+export function toEntry({ seq, at, id, topics, frame, ...row }: EntryRow, wallOffset: number): StoredEntry {
+  return { seq, at: at + wallOffset, id, topics: JSON.parse(topics), private: row.private === 1, frame }
 }
 
-/** A row of `SELECT_ENTRIES`. */
+/** A row of `selectEntries`. */
 export interface EntryRow {
   readonly seq: number
   readonly at: number
@@ -99,6 +111,8 @@ export interface EntryRow {
   readonly private: number
   readonly topics: string
   readonly frame: Uint8Array
+  /** Null in a row of version 1. */
+  readonly sum: number | null
 }
 
 interface OutlineRow {

@@ -1,7 +1,8 @@
 import type { Database } from 'bun:sqlite'
-import { readState } from '../transport/sqlite/schema.ts'
+import { isHistoryHeld } from '../transport/sqlite/lock.ts'
+import { readAnchor, readState } from '../transport/sqlite/schema.ts'
 import { PAGE_BYTES } from '../transport/sqlite/size.ts'
-import { freePages, isHeld, reading, sizeOf } from './file.ts'
+import { freePages, reading, refuseMissing, sizeOf } from './file.ts'
 import { outlines } from './pages.ts'
 
 /** What a history file holds. */
@@ -52,13 +53,15 @@ export interface TopicShare {
 }
 
 /** Looks at the history, with so many of the topics that take most. Throws HistoryProblem. */
-export function historyStats(path: string, top: number): Promise<HistoryStats> {
-  return reading(path, (database) => {
+export async function historyStats(path: string, top: number): Promise<HistoryStats> {
+  refuseMissing(path)
+  const isRunning = isHistoryHeld(path)
+  return await reading(path, (database) => {
     const { head, count, bytes } = readState(database)
     const shares = topicShares(database, head)
     return {
       path,
-      isRunning: isHeld(path),
+      isRunning,
       rows: count,
       bytes,
       oldest: entryAt(database, 'ASC'),
@@ -75,7 +78,8 @@ export function historyStats(path: string, top: number): Promise<HistoryStats> {
 }
 
 function entryAt(database: Database, order: 'ASC' | 'DESC'): EntryMark | null {
-  return database.query<EntryMark, []>(`SELECT id, at FROM entry ORDER BY seq ${order} LIMIT 1`).get()
+  const row = database.query<EntryMark, []>(`SELECT id, at FROM entry ORDER BY seq ${order} LIMIT 1`).get()
+  return row === null ? null : { id: row.id, at: row.at + readAnchor(database).wallOffset }
 }
 
 /** The rules are in the file as their names and limits, in JSON; without rules that is empty. */

@@ -1,15 +1,17 @@
 import { ProtocolError } from '../protocol/error.ts'
 import { type FormPair, type FormRules, UNKNOWN_FIELDS_MAX } from '../protocol/form.ts'
 import { checkMatcher, matcherTypes, type WrittenMatcher } from '../protocol/matcher.ts'
-import { type Credentials, readCredentials } from './credentials.ts'
-import { fromFieldValue, toFieldValue } from './field-value.ts'
+import { type Credentials, readCredentials } from './request/credentials.ts'
+import { fromFieldValue, toFieldValue } from './request/field-value.ts'
 
-/** What a client asks for when it subscribes. */
+/** The matchers and the cursor of a client that subscribes. */
 export interface SubscribeRequest {
   /** Never empty, without repeats, checked as far as that costs nothing, and not compiled. */
   readonly matchers: readonly WrittenMatcher[]
   /** The requested event id: null without a cursor, empty when it is present but empty (REC-03). */
   readonly lastEventId: string | null
+  /** Event ids that client libraries have put into the URL under names of their own; few. */
+  readonly resumedIds: readonly string[]
 }
 
 export interface SubscribeLimits {
@@ -60,6 +62,7 @@ export function currentDialect(options: DialectOptions): Dialect {
     subscription: (request, query, body) => ({
       matchers: readMatchers([...query, ...body], options.limits),
       lastEventId: readCursor(request, query, body),
+      resumedIds: readResumedIds(request, query),
     }),
     cursorFields: (lastEventId) =>
       lastEventId === null ? {} : { 'Mercure-Last-Event-ID': toFieldValue(lastEventId) },
@@ -67,7 +70,8 @@ export function currentDialect(options: DialectOptions): Dialect {
 }
 
 function subscriptionForm({ matchers }: SubscribeLimits): FormRules {
-  const isKnown = (name: string | null) => name !== null && (name === CURSOR || reserved.test(name))
+  const isKnown = (name: string | null) =>
+    name !== null && (name === CURSOR || librarySpellings.includes(name) || reserved.test(name))
   const pairsMax = matchers > 0 ? matchers + UNKNOWN_FIELDS_MAX : 0
   return { isKnown, pairsMax, refusal: 'too-many-parameters' }
 }
@@ -117,6 +121,19 @@ function readCursor(request: Request, query: readonly FormPair[], body: readonly
   const parameter = firstValue(query, CURSOR) ?? firstValue(body, CURSOR)
   if (parameter !== undefined) return parameter
   return field
+}
+
+/**
+ * How libraries without a field for it spell the cursor when they reconnect: event-source-polyfill by default, as it
+ * may be told, and as its documentation tells it for Mercure hubs; reconnecting-eventsource after a bad answer.
+ */
+const librarySpellings: readonly string[] = ['lastEventId', 'lastEventID', 'Last-Event-Id', 'Last-Event-ID']
+
+/** None beside a field: the client that sends one knows best where it is (REC-02). */
+function readResumedIds(request: Request, query: readonly FormPair[]): readonly string[] {
+  if ((request.headers.get('last-event-id') ?? '') !== '') return []
+  const ids = librarySpellings.map((name) => firstValue(query, name) ?? '')
+  return [...new Set(ids)].filter((id) => id !== '')
 }
 
 /** An id that is not UTF-8 or not a protocol string is unknown, like any other that never existed. */

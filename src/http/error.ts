@@ -1,20 +1,25 @@
 import { type ErrorCode, ProtocolError } from '../protocol/error.ts'
+import { OriginRefusal } from './origin-refusal.ts'
 
 /** How one refusal is answered. */
 interface Answer {
   readonly status: number
-  /** The whole body: short, fixed, and silent about internals (SUB-16, ERR-05). */
+  /** The whole body: short, fixed, and silent about internals (SUB-16, ERR-05). `OriginRefusal` has its own. */
   readonly text: string
   /** `bare` is a challenge without an error (ERR-03); otherwise the `error` parameter of RFC 6750. */
   readonly challenge?: 'bare' | 'invalid_request' | 'invalid_token' | 'insufficient_scope'
   /** Seconds after which trying again makes sense. */
   readonly retryAfter?: number
+  /** Whether the connection goes too: kept, it would take a descriptor as one that was let in does. */
+  readonly closes?: true
 }
 
 /** The one table of answers (section 5). A code without a row does not compile. */
 const answers = {
   'announcement-too-large': { status: 400, text: 'the matchers are too long to be announced' },
   'body-too-large': { status: 413, text: 'the body is too large' },
+  'body-too-slow': { status: 408, text: 'the body came too slowly' },
+  'connection-lost': { status: 400, text: 'the connection was closed' },
   'field-too-long': { status: 413, text: 'a field is too long' },
   'forbidden-origin': { status: 400, text: 'the origin may not publish', challenge: 'invalid_request' },
   'insufficient-scope': {
@@ -24,6 +29,7 @@ const answers = {
   },
   'invalid-credentials': { status: 400, text: 'malformed credentials', challenge: 'invalid_request' },
   'invalid-form': { status: 400, text: 'a field is not valid UTF-8' },
+  'invalid-host': { status: 400, text: 'the request names more than one host' },
   'invalid-id': { status: 400, text: 'the id is not allowed' },
   'invalid-matcher': { status: 400, text: 'a matcher is not valid' },
   'invalid-retry': { status: 400, text: 'retry must be a number of milliseconds' },
@@ -39,7 +45,7 @@ const answers = {
   'missing-token': { status: 401, text: 'a token is required', challenge: 'bare' },
   'missing-topic': { status: 400, text: 'the topic is missing' },
   'not-found': { status: 404, text: 'not found' },
-  overloaded: { status: 503, text: 'the hub is short of memory', retryAfter: 5 },
+  overloaded: { status: 503, text: 'the hub is short of memory', retryAfter: 5, closes: true },
   'reserved-topic': { status: 400, text: 'the topic is reserved for the hub' },
   'shutting-down': { status: 503, text: 'the hub is shutting down', retryAfter: 5 },
   'store-failed': { status: 500, text: 'the update could not be stored' },
@@ -50,9 +56,10 @@ const answers = {
   'too-many-parameters': { status: 400, text: 'too many parameters' },
   'too-many-patterns': { status: 429, text: 'too many URL patterns are in use', retryAfter: 30 },
   'too-many-publishes': { status: 429, text: 'too many publications', retryAfter: 1 },
-  'too-many-subscribers': { status: 429, text: 'too many subscribers', retryAfter: 30 },
+  'too-many-subscribers': { status: 429, text: 'too many subscribers', retryAfter: 30, closes: true },
   'too-many-topics': { status: 413, text: 'too many topics' },
   'unknown-matcher': { status: 400, text: 'unknown matcher parameter' },
+  'uploads-full': { status: 503, text: 'too many bodies are being received', retryAfter: 5 },
   'unsupported-media-type': { status: 400, text: 'the body must be application/x-www-form-urlencoded' },
 } satisfies Record<ErrorCode, Answer>
 
@@ -83,8 +90,12 @@ export function errorResponse(
   const headers = plainHeaders()
   if (answer.challenge !== undefined)
     headers.set('WWW-Authenticate', challenge(answer.challenge, metadataUrl))
+  // HTTP/2 has no such field; the runtime leaves it out there (RFC 9113 section 8.2.2).
+  if (answer.closes) headers.set('Connection', 'close')
   if (answer.retryAfter !== undefined) headers.set('Retry-After', String(answer.retryAfter))
-  return new Response(`${answer.text}\n`, { status: answer.status, headers })
+  // The one text that is not fixed: without the origin nobody finds the setting.
+  const text = error instanceof OriginRefusal ? error.text : answer.text
+  return new Response(`${text}\n`, { status: answer.status, headers })
 }
 
 function plainHeaders(): Headers {

@@ -8,11 +8,13 @@ import { isLight, type Matcher, type WrittenMatcher } from '../protocol/matcher.
 import { announcedBytes } from '../protocol/subscription.ts'
 import type { HubLocation } from '../protocol/topic.ts'
 import type { Drive } from '../protocol/work.ts'
-import type { Due } from '../stream/deadlines.ts'
+import type { Deadlines, Due } from '../stream/deadlines.ts'
 import { EventStream, type EventStreamOptions, type StreamOwner } from '../stream/event-stream.ts'
-import { readForm } from './body.ts'
+import type { SubscribeRequest } from './dialect.ts'
 import { hardening } from './error.ts'
 import type { Exchange } from './exchange.ts'
+import { readForm } from './request/body.ts'
+import type { Uploads } from './request/uploads.ts'
 import type { Counted, SubscriberCount } from './subscriber-count.ts'
 
 export interface SubscribeOptions extends EventStreamOptions {
@@ -29,10 +31,9 @@ export interface SubscribeOptions extends EventStreamOptions {
   readonly patternWeightMax: number
   readonly drive: Drive
   readonly bodyBytesMax: number
+  readonly uploads: Uploads
   /** A connection ends between 80 % and 100 % of it, in milliseconds; 0 is unlimited. */
   readonly lifetimeMs: number
-  /** Milliseconds since the epoch, as tokens count. */
-  readonly epochClock: () => number
 }
 
 /** GET and QUERY on the hub URL (section 1), in the order of SUB-40. */
@@ -75,7 +76,8 @@ async function accept(exchange: Exchange, options: SubscribeOptions, headers: He
   const identity = await identify(exchange, options)
   const { request, dialect } = exchange
   const query = decodeQuery(queryOf(request.url), dialect.form)
-  const { matchers, lastEventId } = dialect.subscription(request, query, await readBody(exchange, options))
+  const written = dialect.subscription(request, query, await readBody(exchange, options))
+  const { matchers } = written
   if (options.hasSubscriptions) refuseDots(matchers)
   const address = options.counts.needsAddress ? exchange.address() : null
   const counted = options.counts.add(address, identity.holder)
@@ -83,7 +85,7 @@ async function accept(exchange: Exchange, options: SubscribeOptions, headers: He
   try {
     const payloads = options.hasSubscriptions ? await payloadsOf(matchers, identity, options) : null
     const compiled = await options.drive(options.matchers.compile(matchers, options.patternWeightMax))
-    const cursor = await options.hub.locate(lastEventId)
+    const cursor = await locate(options.hub, written)
     asked = { matchers: options.matchers.hold(compiled, identity), identity, payloads, cursor, counted }
     for (const [name, value] of Object.entries(streamFields)) headers.set(name, value)
     for (const [name, value] of Object.entries(dialect.cursorFields(cursor.lastEventId)))
@@ -102,6 +104,23 @@ function giveBack({ counted, matchers, identity }: Held, options: SubscribeOptio
 }
 
 /**
+ * Where the stream starts: at the cursor, or further on, at the latest event that a library says it has seen. Its URL
+ * keeps the cursor that the page began with, so that each reconnection would repeat everything since. Their names are
+ * none of the protocol: the answer tells of the cursor alone (REC-03), and an id that the hub does not have changes
+ * nothing.
+ */
+async function locate(hub: Hub, { lastEventId, resumedIds }: SubscribeRequest): Promise<Cursor> {
+  const cursor = await hub.locate(lastEventId)
+  let from = lastEventId !== null && cursor.lastEventId === lastEventId ? cursor : null
+  for (const id of resumedIds) {
+    const resumed = await hub.locate(id)
+    if (resumed.lastEventId === id && (from === null || resumed.after > from.after)) from = resumed
+  }
+  // A place in a log that is no more means nothing, whichever of them it is.
+  return from === null ? cursor : { ...from, lastEventId: cursor.lastEventId }
+}
+
+/**
  * What ties a stream to the hub, from its first byte to its end: its subscriber, its place in the counts, and the
  * time at which it ends. Lives as long as the stream, so what it needed to begin is given up. A connection that is gone
  * before its answer ends the stream as well, which then never began.
@@ -113,6 +132,8 @@ class Registration implements StreamOwner, Due {
   #subscriber: Subscriber | null = null
   #counted: Counted | null
   #ending: 'expired' | 'lifetime' = 'lifetime'
+  /** Where it waits for its end. */
+  #queue: Deadlines | null = null
   dueAt = Number.POSITIVE_INFINITY
   place = -1
 
@@ -127,7 +148,7 @@ class Registration implements StreamOwner, Due {
     const asked = this.#asked
     if (asked === null) return
     // The heartbeat takes its place, until the connection waits for another request.
-    this.#exchange.idleTimeout(0)
+    this.#exchange.stayOpen(true)
     const { matchers, identity, cursor, payloads } = asked
     this.#subscriber = this.#options.hub.subscribe(matchers, identity, cursor, stream, payloads)
     this.#asked = null
@@ -139,36 +160,37 @@ class Registration implements StreamOwner, Due {
   }
 
   onClosed(): void {
-    this.#options.streams.deadlines.remove(this)
+    this.#queue?.remove(this)
     const held = this.#subscriber ?? this.#asked
     if (held !== null && this.#counted !== null) {
       const { matchers, identity } = held
       giveBack({ counted: this.#counted, matchers, identity }, this.#options)
     }
     this.#counted = null
-    this.#exchange.idleTimeout(IDLE_TIMEOUT_S)
+    this.#exchange.stayOpen(false)
   }
 
   onDue(): void {
     this.end({ kind: this.#ending })
   }
 
-  /** When its token expires or its lifetime is over, whichever is first (SUB-87, SUB-89). */
+  /**
+   * When its token expires or its lifetime is over, whichever is first (SUB-87, SUB-89). With a token both are measured
+   * on the wall clock, which the token means, wherever that is set.
+   */
   #endOnTime({ expiresAt }: Identity): void {
-    const { lifetimeMs, random, epochClock, streams } = this.#options
+    const { lifetimeMs, random, streams } = this.#options
     // Spread over a fifth, so that streams opened together do not all come back together.
     const lifetime = lifetimeMs === 0 ? Number.POSITIVE_INFINITY : lifetimeMs * (0.8 + 0.2 * random())
-    const untilExpiry = expiresAt === null ? Number.POSITIVE_INFINITY : expiresAt - epochClock()
-    const ms = Math.min(lifetime, untilExpiry)
-    if (ms === Number.POSITIVE_INFINITY) return
-    this.#ending = untilExpiry <= lifetime ? 'expired' : 'lifetime'
-    this.dueAt = streams.deadlines.now + ms
-    streams.deadlines.add(this)
+    const queue = expiresAt === null ? streams.lifetimes : streams.expiries
+    const lifetimeEndsAt = queue.now + lifetime
+    this.dueAt = expiresAt === null ? lifetimeEndsAt : Math.min(expiresAt, lifetimeEndsAt)
+    if (this.dueAt === Number.POSITIVE_INFINITY) return
+    this.#ending = this.dueAt === expiresAt ? 'expired' : 'lifetime'
+    this.#queue = queue
+    queue.add(this)
   }
 }
-
-/** Seconds after which a connection whose stream has ended is closed. */
-const IDLE_TIMEOUT_S = 10
 
 const streamFields = {
   ...hardening,
@@ -187,12 +209,15 @@ async function identify(exchange: Exchange, options: SubscribeOptions): Promise<
 }
 
 /** Only QUERY has a body that counts; one on GET or HEAD is ignored (GEN-25). */
-async function readBody(
-  { request, dialect }: Exchange,
-  options: SubscribeOptions,
-): Promise<readonly FormPair[]> {
-  return request.method === 'QUERY' ? await readForm(request, options.bodyBytesMax, dialect.form, true) : []
+async function readBody(exchange: Exchange, options: SubscribeOptions): Promise<readonly FormPair[]> {
+  if (exchange.request.method !== 'QUERY') return []
+  const { bodyBytesMax: limit, uploads } = options
+  const rules = exchange.dialect.form
+  return await readForm(exchange, { limit, rules, isOptional: true, uploads, share: QUERY_SHARE })
 }
+
+/** Where anybody may subscribe, anybody may send such a body: publishers keep the other half. */
+const QUERY_SHARE = 0.5
 
 /** URL parsers collapse these segments, so that their resources could not be reached (ACT-12). */
 function refuseDots(matchers: readonly WrittenMatcher[]): void {

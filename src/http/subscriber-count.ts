@@ -13,10 +13,15 @@ export class SubscriberCount {
   #limits: SubscriberLimits
   readonly #byAddress = new Map<string, number>()
   readonly #byHolder = new Map<string, number>()
+  readonly #fits: (total: number) => number
   #total = 0
+  /** As many fit into the process, as of the last look. */
+  #fitUntil = 0
 
-  constructor(limits: SubscriberLimits) {
+  /** `fits`: how many streams the process has room for in all when so many are open. Asked when they are reached. */
+  constructor(limits: SubscriberLimits, fits: (total: number) => number = () => Number.POSITIVE_INFINITY) {
     this.#limits = limits
+    this.#fits = fits
   }
 
   get total(): number {
@@ -26,6 +31,17 @@ export class SubscriberCount {
   /** Other limits from now on. A limit that there was none of counts the streams that open after it. */
   set limits(limits: SubscriberLimits) {
     this.#limits = limits
+  }
+
+  /** What fits is looked at again when the next one comes: other things than streams take room as well. */
+  refit(): void {
+    this.#fitUntil = 0
+  }
+
+  get #hasRoom(): boolean {
+    if (this.#total < this.#fitUntil) return true
+    this.#fitUntil = this.#fits(this.#total)
+    return this.#total < this.#fitUntil
   }
 
   /** Whether it matters where a client comes from. */
@@ -45,6 +61,7 @@ export class SubscriberCount {
     }
     const isOver =
       (subscribers > 0 && this.#total >= subscribers) ||
+      !this.#hasRoom ||
       (counted.network !== null && count(this.#byAddress, counted.network) >= perAddress) ||
       (counted.holder !== null && count(this.#byHolder, counted.holder) >= perHolder)
     if (isOver) throw new ProtocolError('too-many-subscribers', 'a limit of open streams is reached')

@@ -15,7 +15,7 @@ import { parseTopicUrl } from '../protocol/url-pattern/pattern.ts'
 import type { Drive } from '../protocol/work.ts'
 import { hardening } from './error.ts'
 import type { Exchange } from './exchange.ts'
-import { toFieldValue } from './field-value.ts'
+import { toFieldValue } from './request/field-value.ts'
 
 /** What the subscription API reads from; null where the feature is off. */
 export interface SubscriptionsOptions {

@@ -3,9 +3,10 @@ import type { Settings } from '../config/load.ts'
 import { Cors } from '../http/cors.ts'
 import { currentDialect } from '../http/dialect.ts'
 import type { EdgeOptions } from '../http/edge.ts'
-import { parseOrigins } from '../http/origin.ts'
-import { Proxies } from '../http/proxy.ts'
 import { PublishRate } from '../http/rate.ts'
+import { parseOrigins } from '../http/request/origin.ts'
+import { Proxies } from '../http/request/proxy.ts'
+import type { UploadLimits, Uploads } from '../http/request/uploads.ts'
 import type { SubscriberCount, SubscriberLimits } from '../http/subscriber-count.ts'
 import { Turn } from '../http/turn.ts'
 import type { Hub } from '../hub/hub.ts'
@@ -14,7 +15,7 @@ import type { HubLocation } from '../protocol/topic.ts'
 import { updateForm } from '../protocol/update.ts'
 import type { Drive } from '../protocol/work.ts'
 import type { OpenStreams } from '../stream/open-streams.ts'
-import { inLaterTurn, processLoop } from './loop.ts'
+import { processLoop } from './loop.ts'
 
 /** The parts that the edge stands on. A reload exchanges the authenticator and the rate, and nothing else. */
 export interface EdgeParts {
@@ -26,29 +27,34 @@ export interface EdgeParts {
   readonly drive: Drive
   readonly rate: PublishRate
   readonly authenticator: Authenticator
+  readonly uploads: Uploads
   readonly health: EdgeOptions['health']
+  readonly version: EdgeOptions['version']
   readonly onUnexpected: EdgeOptions['onUnexpected']
+  readonly onMisdirected: EdgeOptions['onMisdirected']
   readonly onAnswer: EdgeOptions['onAnswer']
 }
 
 /** The edge as the settings want it. Made again at each reload; open streams keep the one they began with. */
 export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
-  const { location, hub, streams, counts, matchers, drive, rate, authenticator } = parts
-  const { health, onUnexpected, onAnswer } = parts
+  const { location, hub, streams, counts, matchers, drive, rate, authenticator, uploads } = parts
+  const { health, version, onUnexpected, onMisdirected, onAnswer } = parts
   const { limits, hub: own } = settings
   const cors = new Cors(parseOrigins(own.corsOrigins), own.corsOrigins.length > 0, own.corsHeaders)
-  const turn = new Turn(inLaterTurn)
+  const turn = new Turn(processLoop)
   const canPublish = authenticator.hasKeys('publisher')
   const canRead = authenticator.hasKeys('subscriber')
   return {
     health,
+    version,
     onUnexpected,
+    onMisdirected,
     onAnswer,
-    clock: () => performance.now(),
+    loop: processLoop,
     location,
     dialects: [currentDialect({ cookieName: own.cookieName, limits })],
     cors,
-    proxies: new Proxies(settings.proxy.trusted),
+    proxies: new Proxies(settings.proxy.trusted, settings.proxy.fields),
     publicOrigins: own.publicUrls,
     resourceIdentifier: own.resourceIdentifier,
     metadata: {
@@ -71,6 +77,8 @@ export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
       rate,
       turn,
       drive,
+      uploads,
+      isStoredLater: settings.transport === 'sqlite' || settings.transport === 'redis',
     },
     subscribing: {
       hub,
@@ -84,12 +92,13 @@ export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
       patternWeightMax: limits.patternWeight,
       drive,
       bodyBytesMax: limits.body,
+      uploads,
       bufferBytesMax: limits.subscriberBuffer,
       retryMs: own.retry,
       lifetimeMs: own.connectionLifetime,
-      epochClock: Date.now,
       random: Math.random,
     },
+    idleSeconds: idleSeconds(settings),
     isSecure: settings.tls.certFile !== null,
   }
 }
@@ -101,6 +110,16 @@ export function subscriberLimits({ limits }: Settings): SubscriberLimits {
     perAddress: limits.subscribersPerIp,
     perHolder: limits.subscribersPerToken,
   }
+}
+
+/** The part of the limits that bodies are counted against while they are received. */
+export function uploadLimits({ limits }: Settings): UploadLimits {
+  return { bytes: limits.bodies, idleMs: limits.idle, bytesPerSecond: limits.bodyRate }
+}
+
+/** For how long Bun 1.4.5 keeps an idle connection, in seconds: it looks every four, and closes that much early. */
+export function idleSeconds({ limits }: Settings): number {
+  return Math.min(255, Math.ceil(limits.idle / 1000) + 4)
 }
 
 /** An empty table of buckets. */

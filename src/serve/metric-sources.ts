@@ -1,22 +1,19 @@
 import type { MetricSources } from '../admin/metrics.ts'
 import type { Settings } from '../config/load.ts'
-import type { Hub } from '../hub/hub.ts'
-import type { MatcherPool } from '../hub/matcher-pool.ts'
 import type { Pace } from '../hub/pace.ts'
-import type { OpenStreams } from '../stream/open-streams.ts'
 import type { Counters } from '../telemetry/counters.ts'
-import { monotonic } from './loop.ts'
+import type { EdgeParts } from './edge-options.ts'
+import type { ResidentMemory } from './resident.ts'
 import type { Store } from './store.ts'
 
 /** Where the metrics of the admin listener are read from. */
 export function metricSources(
   { limits }: Settings,
   { transport }: Store,
-  hub: Hub,
-  streams: OpenStreams,
-  matchers: MatcherPool,
+  { hub, streams, matchers, uploads }: EdgeParts,
   pace: Pace,
   counters: Counters,
+  resident: ResidentMemory,
 ): MetricSources {
   return {
     counters,
@@ -24,9 +21,9 @@ export function metricSources(
     snapshot: async () => ({
       history: await transport.stats().catch(() => null),
       hub: hub.gauges,
-      now: monotonic(),
       waitingBytes: streams.waitingBytes,
-      residentBytes: process.memoryUsage.rss(),
+      bodyBytes: uploads.bytes,
+      residentBytes: resident.bytes,
       memoryLimitBytes: limits.memory,
       loopLagSeconds: streams.lagMs / 1000,
       patternWeight: matchers.weight,

@@ -5,23 +5,26 @@ import type { Settings } from '../config/load.ts'
 import { hubUrl } from '../config/location.ts'
 import { hubApp } from '../http/app.ts'
 import type { EdgeOptions } from '../http/edge.ts'
+import { RefusedOrigins } from '../http/origin-refusal.ts'
+import { Uploads } from '../http/request/uploads.ts'
 import { SubscriberCount } from '../http/subscriber-count.ts'
-import type { Hub } from '../hub/hub.ts'
 import { MatcherPool } from '../hub/matcher-pool.ts'
 import { Pace } from '../hub/pace.ts'
 import { hubLocation } from '../protocol/topic.ts'
 import { OpenStreams } from '../stream/open-streams.ts'
 import { Counters } from '../telemetry/counters.ts'
 import { EventLog, type Log } from '../telemetry/log.ts'
-import { readCertificate } from './certificate.ts'
+import { descriptorLimit, descriptorWarning, openDescriptors, streamsThatFit } from './descriptors.ts'
 import { drain } from './drain.ts'
-import { type EdgeParts, edgeOptions, publishRate, subscriberLimits } from './edge-options.ts'
+import { type EdgeParts, edgeOptions, publishRate, subscriberLimits, uploadLimits } from './edge-options.ts'
 import { makeHub } from './hub.ts'
 import { haveSameKeys, openKeys } from './keys.ts'
-import { Listeners } from './listeners.ts'
-import { after, inLaterTurn, monotonic, processLoop } from './loop.ts'
+import { readCertificate } from './listen/certificate.ts'
+import { Listeners } from './listen/listeners.ts'
+import { processLoop } from './loop.ts'
 import { metricSources } from './metric-sources.ts'
 import { planReload } from './reload.ts'
+import { ResidentMemory } from './resident.ts'
 import { makeStore } from './store.ts'
 import { Sweep } from './sweep.ts'
 
@@ -37,13 +40,16 @@ export class Server {
   #settings: Settings
   #parts: EdgeParts
   #edge: EdgeOptions
+  readonly #sweep = new Sweep(() => Bun.gc(true))
   #isClosing = false
+  #isLeftOpen = false
 
   private constructor(
     settings: Settings,
     parts: EdgeParts,
     listeners: Listeners,
     counters: Counters,
+    resident: ResidentMemory,
     log: Log,
   ) {
     this.#settings = settings
@@ -53,20 +59,25 @@ export class Server {
     this.#counters = counters
     this.#log = log
     parts.streams.start()
-    this.#watch = watchMemory(parts.hub, counters)
+    this.#watch = setInterval(() => this.#look(resident), WATCH_MS)
   }
 
   /**
-   * `startWriter` starts the writer's thread of a history in a file. Rejects with a plain Error for the operator;
-   * whatever was opened before is closed again.
+   * `startWriter` starts the writer's thread of a history in a file. `version` is shown to visitors; null keeps it.
+   * Rejects with a plain Error for the operator; whatever was opened before is closed again.
    */
-  static async open(settings: Settings, log: Log, startWriter: () => Worker): Promise<Server> {
+  static async open(
+    settings: Settings,
+    log: Log,
+    startWriter: () => Worker,
+    version: string | null = null,
+  ): Promise<Server> {
     const certificate = readCertificate(settings.tls)
-    const store = makeStore(settings, startWriter)
+    const events = new EventLog(log)
+    const store = makeStore(settings, startWriter, log, events)
     // One URL for the life of the process: patterns and the reserved namespace depend on it (GEN-12).
     const location = hubLocation(hubUrl(settings))
     const counters = new Counters()
-    const events = new EventLog(log)
     const pace = new Pace(processLoop)
     const authenticator = await openKeys(settings, location, counters, log, pace.drive)
     const hub = makeHub(settings, store, location, (event) => {
@@ -74,31 +85,52 @@ export class Server {
       events.observe(event)
     })
     const heartbeatMs = settings.hub.heartbeat
-    const streams = new OpenStreams({ clock: monotonic, heartbeatMs, schedule: inLaterTurn, after })
+    const descriptors = descriptorLimit()
+    const streams = new OpenStreams({ loop: processLoop, wall: Date.now, heartbeatMs })
+    const refusedOrigins = new RefusedOrigins(
+      (summary) =>
+        log.warn('origins refused: see hub.public_urls, and proxy.trusted behind a proxy', { ...summary }),
+      processLoop,
+    )
+    const probes = health(() => hub.check())
     const parts: EdgeParts = {
       location,
       hub,
       streams,
       authenticator,
-      counts: new SubscriberCount(subscriberLimits(settings)),
+      counts: new SubscriberCount(subscriberLimits(settings), (total) =>
+        streamsThatFit(descriptors, openDescriptors(), total),
+      ),
       matchers: new MatcherPool(location, settings.limits.patternWeightTotal),
       drive: pace.drive,
       rate: publishRate(settings),
-      health: health(() => hub.check()),
+      uploads: new Uploads(uploadLimits(settings), processLoop),
+      health: probes,
+      version,
       onUnexpected: (error) => log.error('unexpected error', { error: String(error), stack: stackOf(error) }),
+      onMisdirected: (refusal, peer) => refusedOrigins.add(refusal, peer),
       onAnswer: (route, status) => counters.answered(route, status),
     }
-    const server = new Server(settings, parts, new Listeners(settings, certificate, log), counters, log)
+    const resident = new ResidentMemory()
+    const server = new Server(
+      settings,
+      parts,
+      new Listeners(settings, certificate, log),
+      counters,
+      resident,
+      log,
+    )
     try {
       // The writer of the log starts on another core while the first app is made here.
       const opened = hub.open()
-      // Whoever awaits it hears of its failure.
+      // The listeners await it and hear of its failure.
       opened.catch(() => {})
-      const sources = metricSources(settings, store, hub, streams, parts.matchers, pace, counters)
+      const sources = metricSources(settings, store, parts, pace, counters, resident)
       await server.#listeners.open(
-        { hub: () => hubApp(() => server.#edge), admin: () => adminApp(parts.health, sources) },
+        { hub: () => hubApp(() => server.#edge), admin: () => adminApp(probes, sources) },
         opened,
       )
+      server.#warnOfDescriptors()
     } catch (error) {
       await server.close(0)
       throw error
@@ -123,10 +155,10 @@ export class Server {
   /**
    * Takes new settings, keys and certificates, and cuts no stream: what is open keeps the rights and the
    * times that it began with. Answers with the names of changed settings that need a restart. Rejects with a
-   * plain Error, one problem a line, and then nothing has changed.
+   * plain Error, one problem a line, and then nothing has changed. `isFileEmpty`: see `planReload`.
    */
-  async reload(wanted: Settings): Promise<readonly string[]> {
-    const { settings, needRestart } = planReload(this.#settings, wanted)
+  async reload(wanted: Settings, isFileEmpty = false): Promise<readonly string[]> {
+    const { settings, needRestart } = planReload(this.#settings, wanted, isFileEmpty)
     const certificate = readCertificate(settings.tls)
     const authenticator = await this.#reloadKeys(settings)
     if (this.#isClosing) return []
@@ -142,11 +174,41 @@ export class Server {
     hub.stop()
     this.#listeners.stop(false)
     await drain(hub, drainMs)
-    await hub.close()
+    await this.#closeHub()
     streams.stop()
     clearInterval(this.#watch)
     this.#listeners.stop(true)
     this.#parts.authenticator.close()
+  }
+
+  /** Whether `close` had to leave the history as it was; the log says why. Then the process is to end at once. */
+  get isLeftOpen(): boolean {
+    return this.#isLeftOpen
+  }
+
+  async #closeHub(): Promise<void> {
+    try {
+      await this.#parts.hub.close()
+    } catch (error) {
+      this.#isLeftOpen = true
+      this.#log.warn('the history is left as it is', {
+        problem: error instanceof Error ? error.message : null,
+      })
+    }
+  }
+
+  /** Looks at the process: at its memory, at what a crowd has left behind, and at the room for connections. */
+  #look(resident: ResidentMemory): void {
+    const { hub } = this.#parts
+    hub.look(resident.bytes)
+    this.#sweep.look(this.#counters.subscribers - hub.subscriberCount, hub.subscriberCount)
+    this.#parts.counts.refit()
+  }
+
+  #warnOfDescriptors(): void {
+    const fit = streamsThatFit(descriptorLimit(), openDescriptors())
+    const warning = descriptorWarning(this.#settings.limits.subscribers, fit)
+    if (warning !== null) this.#log.warn(warning)
   }
 
   /** The same issuers keep their authenticator, with the keys it has loaded and what it has verified. */
@@ -170,21 +232,13 @@ export class Server {
     if (before.authenticator !== authenticator) before.authenticator.close()
     before.counts.limits = subscriberLimits(settings)
     before.matchers.weightMax = settings.limits.patternWeightTotal
+    before.uploads.limits = uploadLimits(settings)
     before.streams.heartbeatMs = settings.hub.heartbeat
     this.#log.level = settings.log.level
   }
 }
 
-/** Looks at the memory of the process now and then: for its budget, and for what a crowd has left behind. */
-function watchMemory(hub: Hub, counters: Counters): ReturnType<typeof setInterval> {
-  const sweep = new Sweep(() => Bun.gc(true))
-  return setInterval(() => {
-    hub.look(process.memoryUsage.rss())
-    sweep.look(counters.subscribers - hub.subscriberCount, hub.subscriberCount)
-  }, WATCH_MS)
-}
-
-/** Milliseconds between two looks at the memory of the process. */
+/** Milliseconds between two looks at the process. */
 const WATCH_MS = 200
 
 function stackOf(error: unknown): string | null {

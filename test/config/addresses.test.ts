@@ -7,6 +7,7 @@ import {
   isOriginPattern,
   jwksUri,
   listenAddress,
+  loopbacks,
   network,
   publicUrl,
   redisUrl,
@@ -55,6 +56,12 @@ describe('addresses to listen on', () => {
   ])('%s is loopback: %p', (written, expected) => {
     expect(isLoopback(listenAddress.read(written))).toBe(expected)
   })
+})
+
+test('localhost stands for both loopback addresses', () => {
+  const addresses = (written: string) => loopbacks(listenAddress.read(written)).map(formatAddress)
+  expect(addresses('localhost:80')).toEqual(['127.0.0.1:80', '[::1]:80'])
+  for (const one of ['127.0.0.1:80', 'unix:/s', '[::]:1']) expect(addresses(one)).toEqual([one])
 })
 
 describe('SUB-102 origin patterns', () => {
@@ -164,8 +171,8 @@ const kinds: readonly (readonly [title: string, kind: Kind<string>, good: string
   [
     'a network',
     network,
-    ['10.0.0.0/8', '127.0.0.1', '::1', 'fd00::/8'],
-    ['10.0.0', '10.0.0.0/33', '300.1.1.1', 'host', '::/129', '10.0.0.0/8/8', 5],
+    ['10.0.0.0/8', '127.0.0.1', '::1', 'fd00::/8', 'unix'],
+    ['10.0.0', 'unix:/s', '10.0.0.0/33', '300.1.1.1', 'host', '::/129', '10.0.0.0/8/8', 5],
   ],
   [
     'the URL of Redis',

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { createServer } from 'node:net'
 import { binaryPath, startHub, until } from '../support/binary.ts'
 import { publish } from '../support/publisher.ts'
+import { bareEnv } from '../support/run-command.ts'
 import { StreamClient } from '../support/stream-client.ts'
 
 /** The process: its ports and its signals. */
@@ -14,7 +15,7 @@ describe('ports', () => {
     const { host, port } = new URL(hub.origin)
     const second = Bun.spawn([binaryPath(), 'serve', '--listen', host, '--admin-listen', '', ...flags], {
       stdio: ['ignore', 'ignore', 'pipe'],
-      env: { CINNABAR_HUB_ANONYMOUS: 'true' },
+      env: { ...bareEnv, CINNABAR_HUB_ANONYMOUS: 'true' },
     })
     expect(await second.exited).toBe(1)
     const message = await new Response(second.stderr).text()
@@ -35,6 +36,7 @@ describe('ports', () => {
       [binaryPath(), 'serve', '--listen', `127.0.0.1:${port}`, '--admin-listen', '', ...flags],
       {
         stdio: ['ignore', 'ignore', 'pipe'],
+        env: bareEnv,
       },
     )
     expect(await hub.exited).toBe(1)
@@ -94,6 +96,21 @@ describe('signals', () => {
     await Promise.all(readers.map(({ closed }) => closed))
     await hub.dispose()
   })
+
+  for (const signal of ['SIGUSR1', 'SIGUSR2', 'SIGQUIT', 'SIGALRM'] as const) {
+    test(`${signal} does nothing, also while it drains`, async () => {
+      await using hub = await startHub({ flags: [...flags, '--shutdown-drain', '1s'] })
+      const readers = await Promise.all([1, 2, 3].map(() => StreamClient.open(`${hub.url}?match=a`)))
+      for (let n = 0; n < 3; n++) process.kill(hub.pid, signal)
+      const id = await publish(hub.url, { topic: 'a' })
+      await until('the update', () => readers.every(({ ids }) => ids.includes(id)))
+      expect(hub.log().trim().split('\n').length).toBe(1)
+      const stopped = hub.stop()
+      await until('the drain', () => hub.log().includes('"draining"'))
+      process.kill(hub.pid, signal)
+      expect(await stopped).toBe(0)
+    })
+  }
 
   test('SIGHUP does not end it', async () => {
     const hub = await startHub({ flags })

@@ -5,6 +5,7 @@ import { binaryPath, metric, type RunningHub, startHub, until } from '../support
 import { temporaryFolder } from '../support/certificates.ts'
 import { post, publish } from '../support/publisher.ts'
 import { rawRequest } from '../support/raw-request.ts'
+import { bareEnv } from '../support/run-command.ts'
 import { StreamClient } from '../support/stream-client.ts'
 import { secretOf, tokenFor } from '../support/tokens.ts'
 
@@ -193,6 +194,19 @@ describe('a configuration that is broken', () => {
     reader.close()
   })
 
+  for (const [title, text] of [
+    ['is empty', ''],
+    ['holds only comments', '# soon\n'],
+    ['holds only line breaks', '\n\n'],
+  ] as const) {
+    test(`S17 a file that ${title} drops no issuer`, async () => {
+      const one = await start(open + issuer())
+      expect(await reload(one, text)).toContain('issuers: the file is empty')
+      expect((await post(one.url, { topic: 'a' })).status).toBe(200)
+      expect(await reload(one, open + issuer())).toContain('configuration reloaded')
+    })
+  }
+
   test('with a key that cannot be used it is refused without showing it', async () => {
     const one = await start(open + issuer())
     const weak =
@@ -233,7 +247,7 @@ test('the keys of --dev stay the same', async () => {
       '--transport',
       'memory',
     ],
-    { stdio: ['ignore', 'pipe', 'pipe'], cwd: folder.path, env: {} },
+    { stdio: ['ignore', 'pipe', 'pipe'], cwd: folder.path, env: bareEnv },
   )
   let output = ''
   let log = ''
@@ -244,7 +258,7 @@ test('the keys of --dev stay the same', async () => {
   void read(child.stderr, (text) => (log += text))
   await until('the paste lines', () => output.includes('data=hello'))
   const url = /Hub: +(\S+)/.exec(output)?.[1] ?? ''
-  const token = /Publisher token: +(\S+)/.exec(output)?.[1] ?? ''
+  const token = /Token: +(\S+)/.exec(output)?.[1] ?? ''
   await publish(url, { topic: 'a' }, token)
   child.kill('SIGHUP')
   await until('the reload', () => log.includes('configuration reloaded'))

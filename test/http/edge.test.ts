@@ -2,11 +2,18 @@ import { describe, expect, test } from 'bun:test'
 import { openAuthenticator } from '../../src/auth/authenticate.ts'
 import type { Dialect } from '../../src/http/dialect.ts'
 import { Edge, type EdgeOptions } from '../../src/http/edge.ts'
+import { Uploads } from '../../src/http/request/uploads.ts'
 import { SubscriberCount } from '../../src/http/subscriber-count.ts'
 import { MatcherPool } from '../../src/hub/matcher-pool.ts'
 import { finish } from '../../src/protocol/work.ts'
-import { type EdgeParts, edgeOptions, publishRate, subscriberLimits } from '../../src/serve/edge-options.ts'
-import { after, inLaterTurn } from '../../src/serve/loop.ts'
+import {
+  type EdgeParts,
+  edgeOptions,
+  publishRate,
+  subscriberLimits,
+  uploadLimits,
+} from '../../src/serve/edge-options.ts'
+import { processLoop } from '../../src/serve/loop.ts'
 import { EventStream } from '../../src/stream/event-stream.ts'
 import { OpenStreams } from '../../src/stream/open-streams.ts'
 import { MemoryTransport } from '../../src/transport/memory/transport.ts'
@@ -23,15 +30,16 @@ async function arrange(flags: readonly string[] = []) {
   await hub.open()
   const answers: Parameters<EdgeOptions['onAnswer']>[] = []
   const problems: unknown[] = []
-  const clock = () => 0
+  const still = { ...processLoop, now: () => 0 }
   const parts: EdgeParts = {
     location,
     hub,
-    streams: new OpenStreams({ clock, heartbeatMs: 0, schedule: inLaterTurn, after }),
+    streams: new OpenStreams({ loop: still, wall: () => 0, heartbeatMs: 0 }),
     counts: new SubscriberCount(subscriberLimits(settings)),
     matchers: new MatcherPool(location, settings.limits.patternWeightTotal),
     drive: finish,
     rate: publishRate(settings),
+    uploads: new Uploads(uploadLimits(settings), processLoop),
     authenticator: await openAuthenticator({
       issuers: secretIssuers,
       hub: location,
@@ -41,14 +49,16 @@ async function arrange(flags: readonly string[] = []) {
       cacheBytes: 1_000_000,
     }),
     health: { alive: () => new Response('ok'), ready: async () => new Response(null, { status: 503 }) },
+    version: null,
     onUnexpected: (error) => problems.push(error),
+    onMisdirected: () => {},
     onAnswer: (...answer) => answers.push(answer),
   }
   let now = 0
   /** With further flags, as after a reload. */
   const made = (...more: readonly string[]): EdgeOptions => ({
     ...edgeOptions(settingsOf([...common, ...more]), parts),
-    clock: () => now++,
+    loop: { ...processLoop, now: () => now++ },
   })
   const current = { options: made() }
   const { counts, matchers } = parts

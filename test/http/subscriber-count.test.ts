@@ -125,3 +125,24 @@ test('the network of an address is the same however the address is written', () 
   expect(network('::ffff:192.0.2.1')).toBe('192.0.2.1')
   expect(network('fe80::1')).not.toBe(network('2001:db8::1'))
 })
+
+test('H3 no more are let in than the process has room for, which is looked at when it is reached', () => {
+  let room = 2
+  let looks = 0
+  const count = new SubscriberCount({ subscribers: 10, perAddress: 0, perHolder: 0 }, (total) => {
+    looks++
+    return total + room
+  })
+  const open = () => count.add(null, null)
+  open()
+  open()
+  expect([count.total, looks]).toEqual([2, 1])
+  room = 0
+  expect(open).toThrow()
+  room = 1
+  open()
+  expect([count.total, looks]).toEqual([3, 3])
+  count.refit()
+  room = 0
+  expect(open).toThrow()
+})

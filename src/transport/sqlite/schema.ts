@@ -1,12 +1,15 @@
-import { Database, SQLiteError } from 'bun:sqlite'
-import { linkSync, lstatSync, rmSync, writeFileSync } from 'node:fs'
+import { Database } from 'bun:sqlite'
+import { type Anchor, NEW_ANCHOR } from '../log-clock.ts'
+import { isVacant, placeHistory } from './new-history.ts'
+import { realPath } from './real-path.ts'
+import { damaged, foreign, refusing } from './refusal.ts'
 import { PAGE_BYTES } from './size.ts'
 
 /** Marks a file as a history of this hub: "CNBR" in ASCII. */
 const APPLICATION_ID = 0x434e4252
 
-/** The version of the tables. A file with a greater one is refused, a smaller one is migrated. */
-const VERSION = 1
+/** The version of the tables. A file with a greater one is refused, a smaller one is migrated by the next hub. */
+const VERSION = 2
 
 /** The one row about the log as a whole, so that a restart knows its head without reading entries. */
 export interface State {
@@ -33,22 +36,54 @@ export function readState(database: Database): State {
   return state
 }
 
+/** Reads how the log's time stands to the clocks. In a file of an older version it is what the wall clock shows. */
+export function readAnchor(database: Database): Anchor {
+  if (isOlder(database)) return NEW_ANCHOR
+  return database.query<Anchor, []>('SELECT boot, bootOffset, wallOffset FROM state').get() ?? NEW_ANCHOR
+}
+
+/** Stores it. */
+export const SET_ANCHOR = 'UPDATE state SET boot = ?, bootOffset = ?, wallOffset = ?'
+
 /** Stores an entry. */
 export const INSERT_ENTRY =
-  'INSERT INTO entry (seq, at, bytes, key, id, private, topics, frame) VALUES (?, ?, ?, ?, ?, ?, ?, ?)'
+  'INSERT INTO entry (seq, at, bytes, key, id, private, topics, frame, sum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)'
 
 /** Says of an entry which rule is for it and, when that holds per topic, which topic. */
 export const INSERT_RULED = 'INSERT INTO ruled (seq, rule, topic, bytes) VALUES (?, ?, ?, ?)'
 
-/** Looks for the first entry after ?1 and up to ?2 with the id ?3 and its key ?4, block by block: see `TABLES`. */
-export const SELECT_EARLIEST = `
+/** Remembers where the entry ?1 stands, which is about to be dropped, at the cost of ?2 bytes. */
+export const INSERT_PLACE =
+  'INSERT OR REPLACE INTO place (seq, at, bytes, key, id) SELECT seq, at, ?2, key, id FROM entry WHERE seq = ?1'
+
+/**
+ * The place of the earliest entry with this id in (after, until], whether the entry is there or a rule dropped it;
+ * null when there is none.
+ */
+export function earliestOf(database: Database): (id: string, after: number, until: number) => number | null {
+  const tables = isOlder(database) ? ['entry'] : ['entry', 'place']
+  const statements = tables.map((table) =>
+    database.prepare<{ found: number }, [number, number, string, number]>(selectEarliest(table)),
+  )
+  return (id, after, until) => {
+    const key = keyOf(id)
+    const found = statements.map((one) => one.get(after, until, id, key)?.found ?? Number.POSITIVE_INFINITY)
+    const earliest = Math.min(...found)
+    return earliest <= until ? earliest : null
+  }
+}
+
+/** Looks for the first row after ?1 and up to ?2 with the id ?3 and its key ?4, block by block: see `TABLES`. */
+function selectEarliest(table: string): string {
+  return `
   WITH RECURSIVE block (number) AS (
     SELECT ?1 >> 12 UNION ALL SELECT number + 1 FROM block WHERE number < ?2 >> 12
   )
   SELECT (
-    SELECT seq FROM entry
+    SELECT seq FROM ${table}
     WHERE seq >> 12 = number AND key = ?4 AND id = ?3 AND seq > ?1 ORDER BY seq LIMIT 1
   ) AS found FROM block WHERE found IS NOT NULL LIMIT 1`
+}
 
 /** FNV-1a of an id with its bits mixed, 32 of them, signed. It is in the files: never change it. */
 export function keyOf(id: string): number {
@@ -65,6 +100,30 @@ export function keyOf(id: string): number {
 // 10,000; a search takes 90 us against 40. An index ends with the rowid by itself, so that entries with the
 // same id are in log order.
 //
+// A place is what is left of an entry that its rule dropped, found in the same way.
+const PLACES = `
+  CREATE TABLE place (
+    seq INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    key INTEGER NOT NULL,
+    id TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX place_key ON place (seq >> 12, key);
+`
+
+// The checksum of a row: see `checksum`. It is behind the frame, and read with it alone.
+const SUM = `
+  ALTER TABLE entry ADD COLUMN sum INTEGER;
+`
+
+// How the log's time stands to the clocks of the machine: see `Anchor`.
+const ANCHOR = `
+  ALTER TABLE state ADD COLUMN boot TEXT;
+  ALTER TABLE state ADD COLUMN bootOffset INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE state ADD COLUMN wallOffset INTEGER NOT NULL DEFAULT 0;
+`
+
 // What belongs to a rule is in a table of its own, which costs nothing without rules. Programs that delete
 // entries need not know of it: a trigger follows them, which could not be measured.
 const TABLES = `
@@ -103,9 +162,15 @@ const TABLES = `
     ruledUntil INTEGER NOT NULL
   ) STRICT;
   INSERT INTO state VALUES (1, 0, NULL, 0, 0, 0, 0, 0, '', 0);
+  ${PLACES}
+  ${ANCHOR}
+  ${SUM}
   PRAGMA application_id = ${APPLICATION_ID};
   PRAGMA user_version = ${VERSION};
 `
+
+/** From each version to the next one, the first from 1. */
+const MIGRATIONS: readonly string[] = [PLACES + ANCHOR + SUM]
 
 /**
  * Opens the history at `path` and creates it when there is none. The hub holds `lockHistory` meanwhile.
@@ -113,7 +178,7 @@ const TABLES = `
  */
 export function openHistory(path: string): Database {
   return refusing(path, () => {
-    if (isVacant(path)) place(path)
+    makeHistory(path)
     const database = connect(path)
     try {
       if (isEmpty(database)) create(database)
@@ -127,70 +192,46 @@ export function openHistory(path: string): Database {
   })
 }
 
+/**
+ * Puts an empty history where there is nothing: `create` waits 15 times for the disk, this once. It never fails: what
+ * goes wrong is met again when the history is opened.
+ */
+export function makeHistory(path: string): void {
+  const real = realPath(path)
+  if (isVacant(real)) placeHistory(real, image())
+}
+
+/**
+ * Brings the tables of an older version up to this one, all at once. Only whoever holds `lockHistory` may: a hub of the
+ * older version that is running would not know them. Throws a plain Error as `openHistory` does.
+ */
+export function migrate(database: Database, path: string): void {
+  if (!isOlder(database)) return
+  const steps = () => {
+    for (const step of MIGRATIONS.slice(versionOf(database) - 1)) database.run(step)
+    database.run(`PRAGMA user_version = ${VERSION}`)
+  }
+  refusing(path, () => database.transaction(steps).immediate())
+}
+
+/** Whether the tables are of an older version. */
+export function isOlder(database: Database): boolean {
+  return versionOf(database) < VERSION
+}
+
 /** How long a connection waits for another program that writes, in milliseconds. */
 export const BUSY_MS = 5000
 
 /** A connection with the settings that every reader and writer of the file shares. */
 export function connect(path: string): Database {
-  const database = new Database(path, { create: true, readwrite: true, strict: true })
+  const database = new Database(realPath(path), { create: true, readwrite: true, strict: true })
   database.run(`PRAGMA busy_timeout = ${BUSY_MS}`)
   database.run('PRAGMA cache_size = -2048')
   return database
 }
 
-/**
- * Makes this process the only hub of the file until the answer is closed. The lock is on a file beside it, so
- * that tools can open the history meanwhile; the kernel lets go of it however the process ends. The file of
- * the lock stays: removing it would let two hubs lock two different files of that name.
- */
-export function lockHistory(path: string): Database {
-  return refusing(path, () => {
-    const lock = new Database(`${path}.lock`, { create: true, readwrite: true, strict: true })
-    try {
-      lock.run('BEGIN EXCLUSIVE')
-      return lock
-    } catch (error) {
-      lock.close()
-      if (codeOf(error).startsWith('SQLITE_BUSY')) {
-        throw new Error(`another hub is running on the history file ${path}: stop it, or set sqlite.path`)
-      }
-      throw error
-    }
-  })
-}
-
-/** The code of an SQLite error, such as `SQLITE_FULL`; empty for anything else. */
-export function codeOf(error: unknown): string {
-  return error instanceof SQLiteError ? (error.code ?? '') : ''
-}
-
 function isEmpty(database: Database): boolean {
   return count(database, 'SELECT count(*) AS value FROM sqlite_schema') === 0 && applicationId(database) === 0
-}
-
-/** Whether there is nothing at all, not even a link, nor a journal, which would be read into a new file. */
-function isVacant(path: string): boolean {
-  const places = [path, `${path}-wal`, `${path}-journal`]
-  return places.every((place) => lstatSync(place, { throwIfNoEntry: false }) === undefined)
-}
-
-/**
- * Puts an empty history where there is nothing, all at once: `create` waits 15 times for the disk, this once. It takes
- * no place that another process has taken meanwhile. What goes wrong is left to SQLite, which meets it again and says
- * what it is; so is a file system without links.
- */
-function place(path: string): void {
-  const made = `${path}.new`
-  try {
-    writeFileSync(made, image(), { mode: 0o644, flush: true })
-    try {
-      linkSync(made, path)
-    } finally {
-      rmSync(made)
-    }
-  } catch {
-    // Opening it goes on without.
-  }
 }
 
 /** The file that `create` makes. */
@@ -219,8 +260,7 @@ function verify(database: Database, path: string): void {
   if (applicationId(database) !== APPLICATION_ID) {
     throw new Error(foreign(path))
   }
-  const version = count(database, 'SELECT user_version AS value FROM pragma_user_version')
-  if (version > VERSION) {
+  if (versionOf(database) > VERSION) {
     throw new Error(`${path} was written by a newer version of this hub: upgrade, or set sqlite.path`)
   }
   const state = readState(database)
@@ -235,56 +275,14 @@ function isHole(database: Database, { head, count: kept }: State, newest: number
   return newest < head && kept === count(database, 'SELECT count(*) AS value FROM entry')
 }
 
+function versionOf(database: Database): number {
+  return count(database, 'SELECT user_version AS value FROM pragma_user_version')
+}
+
 function applicationId(database: Database): number {
   return count(database, 'SELECT application_id AS value FROM pragma_application_id')
 }
 
 function count(database: Database, sql: string): number {
   return database.query<{ value: number | null }, []>(sql).get()?.value ?? 0
-}
-
-function refusing<T>(path: string, open: () => T): T {
-  try {
-    return open()
-  } catch (error) {
-    const reason = refusal(path, codeOf(error))
-    throw reason === null ? error : new Error(reason, { cause: error })
-  }
-}
-
-/** What an SQLite error says of the file, for the operator of a hub or of a tool; null when it says nothing. */
-export function refusal(path: string, code: string): string | null {
-  switch (code.split('_').slice(0, 2).join('_')) {
-    case 'SQLITE_CANTOPEN':
-    case 'SQLITE_READONLY':
-    case 'SQLITE_PERM':
-      return `the history file ${path} cannot be opened: its directory must exist and be writable for this user, like the file itself`
-    case 'SQLITE_NOTADB':
-      return foreign(path)
-    case 'SQLITE_CORRUPT':
-      return damaged(path)
-    case 'SQLITE_FULL':
-      return `no space left for the history file ${path}`
-    case 'SQLITE_BUSY':
-      return `the history file ${path} is locked by another program`
-    case 'SQLITE_IOERR':
-      return unusable(path, code)
-    default:
-      return null
-  }
-}
-
-/** That the file is a database, but not one of this hub. */
-export function foreign(path: string): string {
-  return `${path} is not a history file of this hub: set sqlite.path to another file`
-}
-
-/** That SQLite failed with a code that tells the operator nothing to do. */
-export function unusable(path: string, code: string): string {
-  return `the history file ${path} cannot be read or written: ${code}`
-}
-
-function damaged(path: string): string {
-  const ways = 'restore it, or move it and its -wal file away to start empty'
-  return `the history file ${path} is damaged: cinnabar history export --salvage saves what can be read; ${ways}`
 }

@@ -1,4 +1,5 @@
 import { ProtocolError } from '../../protocol/error.ts'
+import type { Anchor } from '../log-clock.ts'
 import type { Amount, Limits, RuleLimits } from '../retention.ts'
 
 /** Whether an accepted update survives the loss of power, or only the end of the process. */
@@ -21,6 +22,8 @@ export type Request =
   | {
       readonly kind: 'open'
       readonly path: string
+      /** The file itself, in this process; null where it could not be opened. */
+      readonly descriptor: number | null
       readonly durability: Durability
       readonly limits: Limits
       readonly rules: readonly RuleLimits[]
@@ -28,6 +31,8 @@ export type Request =
     }
   | { readonly kind: 'commit'; readonly batch: Batch; readonly now: number }
   | { readonly kind: 'tidy'; readonly now: number; readonly isIdle: boolean }
+  /** To be stored: the wall clock was set. */
+  | { readonly kind: 'anchor'; readonly anchor: Anchor }
   | { readonly kind: 'probe' }
   | { readonly kind: 'close' }
 
@@ -41,14 +46,17 @@ export interface Done {
   readonly oldestAt: number | null
   /** What each rule holds. */
   readonly rules: readonly Amount[]
+  /** Entries that rules dropped and whose places are remembered. */
+  readonly places: number
   /** False when another `tidy` has something to do. */
   readonly isTidy: boolean
 }
 
+/** `store-unavailable`: the file is not the one any more that was opened. */
+export type FailureCode = 'store-full' | 'store-failed' | 'store-unavailable'
+
 /** Every request is answered once, in order. */
-export type Reply =
-  | Done
-  | { readonly kind: 'failed'; readonly code: 'store-full' | 'store-failed'; readonly message: string }
+export type Reply = Done | { readonly kind: 'failed'; readonly code: FailureCode; readonly message: string }
 
 /** The writer as the hub's thread sees it. */
 export class WriterThread {
@@ -63,7 +71,7 @@ export class WriterThread {
     worker.addEventListener('close', () => this.#die())
   }
 
-  /** Rejects with `store-full` or `store-failed`, also for everything after the thread has died. */
+  /** Rejects with one of the codes, with `store-failed` also for everything after the thread has died. */
   request(request: Request): Promise<Done> {
     if (this.#isDead) return Promise.reject(died())
     const answer = Promise.withResolvers<Done>()
@@ -76,6 +84,11 @@ export class WriterThread {
   terminate(): void {
     this.#die()
     this.#worker.terminate()
+  }
+
+  /** Leaves the thread to the end of the process: whatever it waits for, nobody waits for it. */
+  abandon(): void {
+    this.#die()
   }
 
   #settle(reply: Reply): void {

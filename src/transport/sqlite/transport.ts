@@ -19,21 +19,25 @@ import {
 } from '../../hub/transport.ts'
 import { ProtocolError } from '../../protocol/error.ts'
 import type { Envelope } from '../../protocol/update.ts'
-import { LogClock } from '../log-clock.ts'
+import { type Anchor, type Clocks, LogClock, NEW_ANCHOR } from '../log-clock.ts'
+import type { Notice } from '../notice.ts'
 import { type Retention, type RuleLimits, ruleOf } from '../retention.ts'
 import { BATCH_ENTRIES, pack, takeBatch, type Waiting } from './batch.ts'
+import { FileWatch } from './file-watch.ts'
+import { type HistoryLock, lockHistory } from './lock.ts'
 import { SqliteReader } from './reader.ts'
-import { lockHistory, openHistory, readState } from './schema.ts'
+import { realPath } from './real-path.ts'
+import { migrate, openHistory, readAnchor, readState } from './schema.ts'
 import { sortIntoRules } from './sort.ts'
-import { type Done, type Durability, WriterThread } from './thread.ts'
+import { type Done, type Durability, type Request, WriterThread } from './thread.ts'
 
 /** What a log in a file needs. */
 export interface SqliteOptions {
   readonly path: string
   readonly durability: Durability
   readonly retention: Retention
-  /** Milliseconds since the epoch; best a clock that never steps. */
-  readonly clock: () => number
+  readonly clocks: Clocks
+  readonly notify: (notice: Notice) => void
   /**
    * Starts `writer.ts`. The caller spells its URL relative to itself, because in the executable
    * `import.meta.url` is that of `main.ts` in every file.
@@ -44,12 +48,26 @@ export interface SqliteOptions {
 export class SqliteTransport implements Transport {
   readonly #options: SqliteOptions
   readonly #time: LogClock
+  /** As it is in the file. */
+  #anchor: Anchor = NEW_ANCHOR
+  #isDamaged = false
+  /** Why the file cannot be used any more, or null. */
+  #lost: ProtocolError | null = null
   #isOpened = false
   #running: Running | null = null
   readonly #waiting: Waiting[] = []
   #draining: Promise<void> | null = null
   #delivered = START
-  #latest: Done = { kind: 'done', head: 0, count: 0, bytes: 0, oldestAt: null, rules: [], isTidy: true }
+  #latest: Done = {
+    kind: 'done',
+    head: 0,
+    count: 0,
+    bytes: 0,
+    oldestAt: null,
+    rules: [],
+    places: 0,
+    isTidy: true,
+  }
   #commits = 0
   #commitsAtTick = 0
   #tidying: Promise<void> | null = null
@@ -58,7 +76,7 @@ export class SqliteTransport implements Transport {
 
   constructor(options: SqliteOptions) {
     this.#options = options
-    this.#time = new LogClock(options.clock)
+    this.#time = new LogClock(options.clocks, options.notify)
   }
 
   async open(onEntry: (entry: Entry) => void): Promise<Head> {
@@ -73,21 +91,31 @@ export class SqliteTransport implements Transport {
       // The thread starts on another core while the file is opened here.
       thread = new WriterThread(startWriter())
       database = openHistory(path)
-      sortIntoRules(database, rules)
+      migrate(database, path)
+      sortIntoRules(database, path, rules)
       const { head, headId, headAt } = readState(database)
-      this.#time.resume(headAt)
+      this.#anchor = readAnchor(database)
+      this.#time.resume(this.#anchor, headAt)
       this.#latest = await thread.request({
         kind: 'open',
         path,
+        descriptor: lock.descriptor,
         durability,
         limits: { maxCount, maxAgeMs, maxBytes },
         rules: rules.map(limitsOf),
         now: this.#time.now(),
       })
-      const timer = setInterval(() => this.#startTidying(), TICK_MS)
+      const timer = setInterval(() => this.#tick(), TICK_MS)
       timer.unref()
-      this.#running = { lock, thread, timer, tail: onEntry, reader: new SqliteReader(database, retention) }
+      const watch = new FileWatch(path, lock.descriptor)
+      const reader = new SqliteReader(database, retention, {
+        check: () => this.#checkReading(watch),
+        onDamage: (problem) => this.#noteDamage(problem),
+      })
+      this.#running = { lock, thread, timer, tail: onEntry, reader }
       this.#delivered = head as Position
+      this.#storeAnchor()
+      if (lock.names > 1) this.#options.notify({ kind: 'names', count: lock.names })
       return { position: this.#delivered, id: headId }
     } catch (error) {
       thread?.terminate()
@@ -118,11 +146,12 @@ export class SqliteTransport implements Transport {
 
   async stats(): Promise<TransportStats> {
     this.#open()
-    const { head, count, bytes, oldestAt, rules } = this.#latest
-    const { path } = this.#options
-    const fileBytes = Bun.file(path).size + Bun.file(`${path}-wal`).size
+    const { head, count, bytes, oldestAt, rules, places } = this.#latest
+    const real = realPath(this.#options.path)
+    const fileBytes = Bun.file(real).size + Bun.file(`${real}-wal`).size
     // Every entry that ever was had the next sequence number.
-    const whole = { rows: count, dropped: head - count, bytes, oldestAt, fileBytes }
+    const now = this.#time.now()
+    const whole = { rows: count, dropped: head - count, bytes, oldestAt, now, fileBytes, places }
     return rules.length === 0
       ? whole
       : { ...whole, rules: rules.map((held) => ({ rows: held.count, bytes: held.bytes })) }
@@ -134,18 +163,25 @@ export class SqliteTransport implements Transport {
   }
 
   async check(): Promise<void> {
-    await this.#open().thread.request({ kind: 'probe' })
+    await this.#ask(this.#open(), { kind: 'probe' })
   }
 
   async close(): Promise<void> {
     const running = this.#running
     if (running === null) return
+    this.#time.look()
+    this.#storeAnchor()
     this.#running = null
     clearInterval(running.timer)
     await this.#draining
-    running.reader.close()
+    if (this.#lost === null) running.reader.close()
     // A writer that is gone or a full disk leaves the journal to the next start, which reads it.
-    await running.thread.request({ kind: 'close' }).catch(() => {})
+    await this.#ask(running, { kind: 'close' }).catch(() => {})
+    // To close a file that is another one now, SQLite would read what was cut short and remove the journal of the other.
+    if (this.#lost !== null) {
+      running.thread.abandon()
+      throw this.#lost
+    }
     running.thread.terminate()
     running.lock.close()
   }
@@ -167,9 +203,59 @@ export class SqliteTransport implements Transport {
     while (this.#running !== null) {
       const isIdle = wasIdle && this.#draining === null
       const request = { kind: 'tidy', now: this.#time.now(), isIdle } as const
-      this.#latest = await this.#running.thread.request(request)
+      this.#latest = await this.#ask(this.#running, request)
       if (this.#latest.isTidy) return
     }
+  }
+
+  #tick(): void {
+    this.#time.look()
+    this.#storeAnchor()
+    this.#startTidying()
+  }
+
+  /** When it is not the one that is stored. A full disk keeps it from being stored, until there is room. */
+  #storeAnchor(): void {
+    const { anchor } = this.#time
+    if (this.#running === null || isSameAnchor(anchor, this.#anchor)) return
+    const stored = this.#ask(this.#running, { kind: 'anchor', anchor })
+    stored.then(
+      () => {
+        this.#anchor = anchor
+      },
+      () => {},
+    )
+  }
+
+  /** Asks the writer, and hears from it whether the file is still there. */
+  async #ask({ thread }: Pick<Running, 'thread'>, request: Request): Promise<Done> {
+    try {
+      const done = await thread.request(request)
+      this.#lost = null
+      return done
+    } catch (error) {
+      if (error instanceof ProtocolError && error.code === 'store-unavailable') this.#lose(error)
+      throw error
+    }
+  }
+
+  #lose(reason: ProtocolError): void {
+    const isNew = this.#lost === null
+    this.#lost = reason
+    if (isNew) this.#options.notify({ kind: 'lost', problem: reason.message })
+  }
+
+  /** Told once: everybody who reads that far meets it again. */
+  #noteDamage(problem: string): void {
+    if (!this.#isDamaged) this.#options.notify({ kind: 'damaged', problem })
+    this.#isDamaged = true
+  }
+
+  /** Throws when the file is not the one any more that was opened: a read could end the process. */
+  #checkReading(watch: FileWatch): void {
+    const problem = watch.indexProblem()
+    if (problem !== null) this.#lose(new ProtocolError('store-unavailable', watch.tell(problem)))
+    if (this.#lost !== null) throw this.#lost
   }
 
   #startTidying(): void {
@@ -196,10 +282,10 @@ export class SqliteTransport implements Transport {
   }
 
   #timeTurn(): void {
-    const { clock } = this.#options
-    const start = clock()
+    const { clocks } = this.#options
+    const start = clocks.monotonic()
     setImmediate(() => {
-      this.#turnMs = clock() - start
+      this.#turnMs = clocks.monotonic() - start
     })
   }
 
@@ -209,10 +295,14 @@ export class SqliteTransport implements Transport {
    * time a publication instead of 42.
    */
   async #gather(together: number): Promise<void> {
-    const { clock } = this.#options
-    const until = clock() + TURN_MS
+    const { clocks } = this.#options
+    const until = clocks.monotonic() + TURN_MS
     const wanted = together === 1 ? 0 : Math.min(together, BATCH_ENTRIES)
-    for (let turn = 0; turn < GATHER_TURNS && this.#waiting.length < wanted && clock() < until; turn++) {
+    for (
+      let turn = 0;
+      turn < GATHER_TURNS && this.#waiting.length < wanted && clocks.monotonic() < until;
+      turn++
+    ) {
       await new Promise<void>((resolve) => setImmediate(resolve))
     }
   }
@@ -221,7 +311,8 @@ export class SqliteTransport implements Transport {
     const batch = takeBatch(this.#waiting)
     if (batch.length === 0) return null
     const request = { kind: 'commit', batch: pack(batch), now: this.#time.now() } as const
-    return { batch, committed: running.thread.request(request) }
+    this.#storeAnchor()
+    return { batch, committed: this.#ask(running, request) }
   }
 
   #settle(batch: readonly Waiting[], outcome: Done | Error, tail: (entry: Entry) => void): void {
@@ -254,12 +345,23 @@ export class SqliteTransport implements Transport {
 }
 
 /** What may go to another thread: functions may not. */
-function limitsOf({ name, perTopic, maxCount, maxAgeMs, maxBytes }: RuleLimits): RuleLimits {
-  return { name, perTopic, maxCount, maxAgeMs, maxBytes }
+function limitsOf({ name, perTopic, isApart = false, maxCount, maxAgeMs, maxBytes }: RuleLimits): RuleLimits {
+  return { name, perTopic, isApart, maxCount, maxAgeMs, maxBytes }
 }
 
+/** The uptime may come in whole seconds, so that a part of it is never twice the same. */
+function isSameAnchor(one: Anchor, other: Anchor): boolean {
+  return (
+    one.boot === other.boot &&
+    one.wallOffset === other.wallOffset &&
+    Math.abs(one.bootOffset - other.bootOffset) < BOOT_TOLERANCE_MS
+  )
+}
+
+const BOOT_TOLERANCE_MS = 2000
+
 interface Running {
-  readonly lock: Database
+  readonly lock: HistoryLock
   readonly thread: WriterThread
   readonly reader: SqliteReader
   readonly timer: ReturnType<typeof setInterval>
