@@ -16,6 +16,7 @@ import {
 import { DevFile } from './serve/dev-file.ts'
 import { endNow } from './serve/end.ts'
 import type { Server } from './serve/server.ts'
+import { containerMemory } from './serve/system/cgroup.ts'
 import { Log } from './telemetry/log.ts'
 
 /**
@@ -46,6 +47,7 @@ async function serve(argv: readonly string[], io: CommandIo): Promise<ExitCode> 
     return 78
   }
   const log = new Log({ ...settings.log, write: io.stderr, clock: () => new Date() })
+  for (const note of configuration.notes) log.info(describeProblem(note))
   if (configuration.file !== null) log.info('configuration read', { file: absolute(configuration.file) })
   // A value of `--dev` is nothing that somebody asked for.
   const missing = configuration.isDev ? [] : missingFeatures(settings)
@@ -112,11 +114,11 @@ function compileAsUsual(): void {
  */
 function reader(argv: readonly string[], io: CommandIo, dev: DevRun): () => Configuration | Refusal {
   const devKeys = () => dev.keys()
-  const { readFile, exists, isErrorTerminal: isTerminal } = io
+  const { readFile, exists, isErrorTerminal: isTerminal, containerBytes } = io
   let found: string | null = null
   return () => {
     const env = found === null ? io.env : { ...io.env, CINNABAR_CONFIG: found }
-    const loaded = load({ argv, env, readFile, exists, isTerminal, devKeys })
+    const loaded = load({ argv, env, readFile, exists, isTerminal, devKeys, containerBytes })
     if (loaded.ok) found = loaded.file
     return loaded
   }
@@ -241,6 +243,10 @@ function interruptionOf(command: Command | null): AbortSignal {
   return interruption.signal
 }
 
+function readText(path: string): string {
+  return readFileSync(path, 'utf8')
+}
+
 function processIo(command: Command | null): CommandIo {
   return {
     env: process.env,
@@ -252,13 +258,14 @@ function processIo(command: Command | null): CommandIo {
     clock: Date.now,
     sleep: (ms, signal) => sleep(ms, signal),
     interrupted: interruptionOf(command),
-    readFile: (path) => readFileSync(path, 'utf8'),
+    readFile: readText,
     exists: existsSync,
     devKeys: () => devFile.read(),
     random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
     legacyTokens: () => [],
     isTerminal: process.stdout.isTTY,
     isErrorTerminal: process.stderr.isTTY,
+    containerBytes: containerMemory(readText),
   }
 }
 

@@ -29,6 +29,8 @@ export interface CommandIo {
   readonly random: (bytes: number) => Uint8Array
   /** The rules for 0.x tokens with these settings; without a rule the hub accepts no such token. */
   readonly legacyTokens: (settings: Settings) => readonly TokenProfile[]
+  /** What the container of the process may take of memory, in bytes; null: no limit. */
+  readonly containerBytes: number | null
   /** Whether the standard output is a terminal. */
   readonly isTerminal: boolean
   /** Whether the standard error is a terminal: there messages and the log go. */
@@ -80,8 +82,8 @@ export function configure(
   io: CommandIo,
   devKeys: () => DevKeys = () => ({ publisher: randomText(32, io), subscriber: randomText(32, io) }),
 ): Configuration | ExitCode {
-  const { env, readFile, exists, isErrorTerminal: isTerminal } = io
-  const loaded = load({ argv, env, readFile, exists, isTerminal, devKeys })
+  const { env, readFile, exists, isErrorTerminal: isTerminal, containerBytes } = io
+  const loaded = load({ argv, env, readFile, exists, isTerminal, devKeys, containerBytes })
   if (loaded.ok) return loaded
   for (const problem of loaded.problems) io.stderr(`${describeProblem(problem)}\n`)
   return exitCode(loaded.problems)

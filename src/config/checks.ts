@@ -68,6 +68,7 @@ export function warnAbout(settings: Settings, written: Written): readonly Proble
     if (hub[key].includes('null')) warn(name, 'any sandboxed page has the origin null')
     if (hub[key].includes('*') && issuers.length > 0) warn(name, '* admits every web page')
   }
+  warnAboutLimits(settings, warn)
   const unreachable = unreachableUrls(settings)
   if (unreachable.length > 0) {
     const cure = 'set proxy.trusted to the address of the proxy that clients connect to'
@@ -77,27 +78,37 @@ export function warnAbout(settings: Settings, written: Written): readonly Proble
   const { body, bodies } = settings.limits
   if (bodies > 0 && (body === 0 || body > bodies))
     warn('limits.bodies', 'is less than limits.body: no body may be larger')
-  const needed = residentBytes(settings)
+  // Shedding ends below 80 % of the limit.
+  const needed = LOADED_HUB_BYTES / 0.8
   if (settings.limits.memory > 0 && settings.limits.memory < needed) {
-    const amount = needed === Number.POSITIVE_INFINITY ? 'any amount' : `${Math.ceil(needed / 2 ** 20)} MiB`
+    const amount = `${Math.ceil(needed / 2 ** 20)} MiB`
     warn('limits.memory', `the hub may need ${amount}, and sheds load above the limit`)
   }
   return warnings
 }
 
-/** Public URLs with a scheme that the hub does not speak, where it would not believe a proxy that speaks it. */
+function warnAboutLimits({ hub, limits }: Settings, warn: (key: string, message: string) => void): void {
+  if (limits.body === 0 || limits.body > limits.subscriberBuffer)
+    warn('limits.body', 'above limits.subscriber_buffer: one update may cut every reader that is not quick')
+  if (limits.id > FIELD_BYTES_MAX)
+    warn('limits.id', 'readers could not send such ids back: a request has 16 KiB of fields')
+  if (limits.matchers * PATTERN_WEIGHT_MIN > limits.patternWeight)
+    warn('limits.matchers', 'so many URL patterns weigh more than limits.pattern_weight')
+  if (hub.corsHeaders.length > 0 && hub.corsOrigins.length === 0)
+    warn('hub.cors_headers', 'says nothing without hub.cors_origins')
+}
+
+/** What the fields of a request may have in sum, less what the other fields need. */
+const FIELD_BYTES_MAX = 8 * 1024
+
+/** What the lightest URL pattern weighs. */
+const PATTERN_WEIGHT_MIN = 4
+
+/** Public URLs with a scheme that the hub does not speak, where it would not believe a proxy that does. */
 function unreachableUrls({ hub, tls, proxy }: Settings): readonly string[] {
   if (proxy.trusted.length > 0) return []
   const scheme = tls.certFile === null ? 'http:' : 'https:'
   return hub.publicUrls.filter((url) => URL.parse(url)?.protocol !== scheme)
-}
-
-/** Resident memory that a hub in good health may reach: its own under load, and the updates that it keeps in memory. */
-function residentBytes({ transport, history }: Settings): number {
-  const isInMemory = transport === 'memory' && history.maxCount !== 0
-  const kept = isInMemory ? (history.maxBytes ?? Number.POSITIVE_INFINITY) : 0
-  // Shedding ends below 80 % of the limit.
-  return (LOADED_HUB_BYTES + kept) / 0.8
 }
 
 /** Resident memory of a busy hub without subscribers (docs/memory-and-history.md). */

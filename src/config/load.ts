@@ -6,6 +6,7 @@ import { type DevKeys, devValues } from './dev.ts'
 import { attempt, type Exists, findConfigFile, type ReadFile, readConfigFile } from './file.ts'
 import { type Origin, type Problem, problem, type Source } from './given.ts'
 import { resourceIdentifier } from './location.ts'
+import { fitMemory } from './memory.ts'
 import { type Merged, merge, readSecrets } from './merge.ts'
 import { findKey, item, members, type Node, snakeCase } from './names.ts'
 import { schema } from './schema.ts'
@@ -30,6 +31,8 @@ export interface Places {
   readonly devKeys: DevKeys | (() => DevKeys)
   /** Whether the log goes to a terminal. */
   readonly isTerminal: boolean
+  /** What the container of the hub may take of memory, in bytes; null: no limit. */
+  readonly containerBytes?: number | null
 }
 
 /** A configuration that the hub can run with. */
@@ -39,6 +42,8 @@ export interface Configuration {
   /** The origin of each setting, by its key such as `issuers[0].id`; a setting with its default has none. */
   readonly origins: ReadonlyMap<string, Origin>
   readonly warnings: readonly Problem[]
+  /** What the operator did not say and may want to know. */
+  readonly notes: readonly Problem[]
   readonly isDev: boolean
   /** The file that was read, or null. */
   readonly file: string | null
@@ -61,17 +66,29 @@ export function load(places: Places): Configuration | Refusal {
   const { settings, issues } = read(merged.givens, other)
   const written = (key: string) => merged.givens.get(key)?.origin.name ?? key
   const broken = new Set(issues.map((issue) => keyOf(issue).replace(/[.[].*/, '')))
+  const isGiven = (key: string) => merged.givens.has(key)
+  const fitted =
+    settings === null ? null : fitMemory(settings, isGiven, written, places.containerBytes ?? null)
   const problems = [
     ...merged.problems,
     ...issues.map((issue) => explain(issue, merged.givens)),
     ...(settings === null ? [] : checkSettings(settings, written, flags.isDev, broken)),
+    ...(broken.has('history') || broken.has('limits') ? [] : (fitted?.problems ?? [])),
   ]
-  if (settings === null || problems.length > 0) {
+  if (fitted === null || problems.length > 0) {
     const format = textOf(merged.givens, 'log.format') ?? other.get('log.format')
     return { ok: false, problems, logFormat: format === 'pretty' ? format : 'json' }
   }
-  const origins = new Map([...merged.givens].map(([key, { origin }]) => [key, origin]))
-  return { ok: true, settings, origins, warnings: warnAbout(settings, written), isDev: flags.isDev, file }
+  const given = [...merged.givens].map(([key, { origin }]) => [key, origin] as const)
+  return {
+    ok: true,
+    settings: fitted.settings,
+    origins: new Map([...fitted.origins, ...given]),
+    warnings: [...warnAbout(fitted.settings, written), ...fitted.warnings],
+    notes: fitted.notes,
+    isDev: flags.isDev,
+    file,
+  }
 }
 
 /** Whether there is a file and no setting comes from it. */

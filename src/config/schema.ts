@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import { matcherTypes } from '../protocol/matcher.ts'
 import {
+  fieldName,
   hubPath,
   jwksUri,
   listenAddress,
@@ -115,6 +116,7 @@ export const schema = v.object({
     legacy: setting(choice(['off', '8', '7']), 'off', 'the 0.x generation beside 1.0', restart),
     cookieName: setting(cookieName, '__Secure-mercure_access_token', 'the cookie that may hold the token'),
     corsOrigins: setting(list(originPattern), '', 'origins whose pages may read'),
+    corsHeaders: setting(list(fieldName), '', 'further request fields that pages may send, for preflights'),
     publishOrigins: setting(list(originPattern), '', 'origins whose pages may publish with the cookie'),
     heartbeat: setting(
       duration({ zero: true, example: '20s' }),
@@ -202,7 +204,7 @@ export const schema = v.object({
     memory: setting(
       size({ zero: true, example: '512MiB' }),
       '0',
-      'resident memory above which load is shed; 0 = none',
+      'resident memory above which load is shed; 0 = none; not given in a container: 80 % of what that has',
       restart,
     ),
     subscribers: setting(
@@ -256,6 +258,11 @@ export const schema = v.object({
       count({ zero: false, example: '4096' }),
       '4096',
       'length of one topic, id or type of an update; over it 413',
+    ),
+    id: setting(
+      size({ zero: false, example: '1KiB' }),
+      '1KiB',
+      'bytes of one event id, which a reader sends back in a field of its next request (all its fields have 16 KiB); over it 413',
     ),
     matchers: setting(count({ zero: false, example: '100' }), '100', 'matchers of one request; over it 400'),
     pattern: setting(count({ zero: false, example: '4096' }), '4096', 'length of one matcher; over it 400'),

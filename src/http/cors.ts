@@ -7,10 +7,13 @@ import type { OriginList } from './request/origin.ts'
 export class Cors {
   readonly #origins: OriginList
   readonly #isUsed: boolean
+  readonly #requestFields: string
 
-  constructor(origins: OriginList, isUsed: boolean) {
+  /** `moreFields`: request fields that pages may send beside those of the protocol. */
+  constructor(origins: OriginList, isUsed: boolean, moreFields: readonly string[] = []) {
     this.#origins = origins
     this.#isUsed = isUsed
+    this.#requestFields = [...REQUEST_FIELDS, ...moreFields].join(', ')
   }
 
   /** The same fields with those that the answer to this request needs. Most hubs need none: nothing is copied. */
@@ -34,7 +37,7 @@ export class Cors {
     const headers = new Headers()
     if (this.#isUsed && this.#allow(request, headers)) {
       headers.set('Access-Control-Allow-Methods', methods)
-      headers.set('Access-Control-Allow-Headers', 'authorization, cache-control, last-event-id, content-type')
+      headers.set('Access-Control-Allow-Headers', this.#requestFields)
       headers.set('Access-Control-Max-Age', '7200')
     }
     return new Response(null, { status: 204, headers })
@@ -53,3 +56,6 @@ export class Cors {
     return true
   }
 }
+
+/** What subscribers and publishers send (SUB-99). */
+const REQUEST_FIELDS = ['authorization', 'cache-control', 'last-event-id', 'content-type']

@@ -1,5 +1,5 @@
 import { ProtocolError } from '../protocol/error.ts'
-import type { FormPair } from '../protocol/form.ts'
+import { type FormPair, type FormRules, UNKNOWN_FIELDS_MAX } from '../protocol/form.ts'
 import { checkMatcher, matcherTypes, type WrittenMatcher } from '../protocol/matcher.ts'
 import { type Credentials, readCredentials } from './request/credentials.ts'
 import { fromFieldValue, toFieldValue } from './request/field-value.ts'
@@ -27,6 +27,8 @@ export interface Dialect {
   recognizes(request: Request): boolean
   /** Throws `invalid-credentials` when the presentation is malformed. Null: no token was presented. */
   credentials(request: Request): Credentials | null
+  /** What is read of the query and of the body of a subscription. More pairs are `too-many-parameters`. */
+  readonly form: FormRules
   /**
    * Reads the matchers and the cursor from the pairs of the query and of the body.
    * Throws `missing-matcher`, `unknown-matcher`, `invalid-matcher`, `matcher-too-long`, `too-many-matchers`
@@ -56,6 +58,7 @@ export function currentDialect(options: DialectOptions): Dialect {
   return {
     recognizes: () => true,
     credentials: (request) => readCredentials(request, options.cookieName),
+    form: subscriptionForm(options.limits),
     subscription: (request, query, body) => ({
       matchers: readMatchers([...query, ...body], options.limits),
       lastEventId: readCursor(request, query, body),
@@ -65,6 +68,16 @@ export function currentDialect(options: DialectOptions): Dialect {
       lastEventId === null ? {} : { 'Mercure-Last-Event-ID': toFieldValue(lastEventId) },
   }
 }
+
+function subscriptionForm({ matchers }: SubscribeLimits): FormRules {
+  const isKnown = (name: string | null) =>
+    name !== null && (name === CURSOR || librarySpellings.includes(name) || reserved.test(name))
+  const pairsMax = matchers > 0 ? matchers + UNKNOWN_FIELDS_MAX : 0
+  return { isKnown, pairsMax, refusal: 'too-many-parameters' }
+}
+
+const CURSOR = 'last_event_id'
+const reserved = /^match/i
 
 function readMatchers(pairs: readonly FormPair[], limits: SubscribeLimits): WrittenMatcher[] {
   const merged = new Map<string, WrittenMatcher>()
@@ -95,7 +108,7 @@ function readMatchers(pairs: readonly FormPair[], limits: SubscribeLimits): Writ
  */
 function matcherType(name: string): string | null {
   if (name === 'match') return 'exact'
-  if (!/^match/i.test(name)) return null
+  if (!reserved.test(name)) return null
   const type = name.startsWith('match_') ? name.slice('match_'.length) : ''
   if (matcherTypes.includes(type)) return type
   throw new ProtocolError('unknown-matcher', 'a parameter name that starts with match is not supported')
@@ -105,7 +118,7 @@ function matcherType(name: string): string | null {
 function readCursor(request: Request, query: readonly FormPair[], body: readonly FormPair[]): string | null {
   const field = request.headers.get('last-event-id')
   if (field !== null && field !== '') return fromFieldValue(field) ?? ''
-  const parameter = firstValue(query, 'last_event_id') ?? firstValue(body, 'last_event_id')
+  const parameter = firstValue(query, CURSOR) ?? firstValue(body, CURSOR)
   if (parameter !== undefined) return parameter
   return field
 }

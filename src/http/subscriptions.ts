@@ -1,7 +1,8 @@
 import type { Hub } from '../hub/hub.ts'
 import { type Loop, SLICE_MS } from '../hub/loop.ts'
 import { ProtocolError } from '../protocol/error.ts'
-import { mayRead } from '../protocol/grant.ts'
+import { type Identity, mayRead, mayReadInSteps } from '../protocol/grant.ts'
+import { isLight } from '../protocol/matcher.ts'
 import {
   parseSubscriptionPath,
   type SubscriptionPath,
@@ -10,6 +11,8 @@ import {
   subscriptionsTag,
 } from '../protocol/subscription.ts'
 import type { HubLocation } from '../protocol/topic.ts'
+import { parseTopicUrl } from '../protocol/url-pattern/pattern.ts'
+import type { Drive } from '../protocol/work.ts'
 import { hardening } from './error.ts'
 import type { Exchange } from './exchange.ts'
 import { toFieldValue } from './request/field-value.ts'
@@ -19,6 +22,7 @@ export interface SubscriptionsOptions {
   readonly hub: Hub
   readonly location: HubLocation
   readonly loop: Loop
+  readonly drive: Drive
 }
 
 /** GET below `subscriptions` (section 7.2). A token is always required, and each URL is granted by itself. */
@@ -28,7 +32,7 @@ export async function subscriptions(exchange: Exchange, options: SubscriptionsOp
   const credentials = dialect.credentials(request)
   if (credentials === null) throw new ProtocolError('missing-token', 'the subscription API needs a token')
   const identity = await exchange.authenticate(credentials.token, 'subscriber')
-  if (!mayRead(identity, [rawPath])) {
+  if (!(await isGranted(identity, rawPath, options))) {
     throw new ProtocolError('insufficient-scope', 'the token does not grant subscribe on the resource')
   }
   // Read before the list, so that a reader that goes on from here loses no change (ACT-32).
@@ -48,6 +52,15 @@ export async function subscriptions(exchange: Exchange, options: SubscriptionsOp
     return new Response(null, { headers })
   }
   return new Response(streamOf([first.value, second.value], pieces), { headers })
+}
+
+async function isGranted(
+  identity: Identity,
+  rawPath: string,
+  { location, drive }: SubscriptionsOptions,
+): Promise<boolean> {
+  if (isLight(identity.weight, [rawPath])) return mayRead(identity, [rawPath])
+  return await drive(mayReadInSteps(identity, [rawPath], [parseTopicUrl(rawPath, location)]))
 }
 
 function notFound(): ProtocolError {

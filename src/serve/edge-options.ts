@@ -12,6 +12,7 @@ import { Turn } from '../http/turn.ts'
 import type { Hub } from '../hub/hub.ts'
 import type { MatcherPool } from '../hub/matcher-pool.ts'
 import type { HubLocation } from '../protocol/topic.ts'
+import { updateForm } from '../protocol/update.ts'
 import type { Drive } from '../protocol/work.ts'
 import type { OpenStreams } from '../stream/open-streams.ts'
 import { processLoop } from './loop.ts'
@@ -39,7 +40,7 @@ export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
   const { location, hub, streams, counts, matchers, drive, rate, authenticator, uploads } = parts
   const { health, version, onUnexpected, onMisdirected, onAnswer } = parts
   const { limits, hub: own } = settings
-  const cors = new Cors(parseOrigins(own.corsOrigins), own.corsOrigins.length > 0)
+  const cors = new Cors(parseOrigins(own.corsOrigins), own.corsOrigins.length > 0, own.corsHeaders)
   const turn = new Turn(processLoop)
   const canPublish = authenticator.hasKeys('publisher')
   const canRead = authenticator.hasKeys('subscriber')
@@ -65,13 +66,14 @@ export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
     authenticator,
     canPublish,
     canSubscribe: canRead || own.anonymous,
-    subscriptions: own.subscriptions ? { hub, location, loop: processLoop } : null,
+    subscriptions: own.subscriptions ? { hub, location, loop: processLoop, drive } : null,
     publishing: {
       hub,
       location,
       cors,
       origins: parseOrigins(own.publishOrigins),
       limits,
+      form: updateForm(limits),
       rate,
       turn,
       drive,

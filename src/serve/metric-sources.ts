@@ -3,8 +3,8 @@ import type { Settings } from '../config/load.ts'
 import type { Pace } from '../hub/pace.ts'
 import type { Counters } from '../telemetry/counters.ts'
 import type { EdgeParts } from './edge-options.ts'
-import type { ResidentMemory } from './resident.ts'
 import type { Store } from './store.ts'
+import type { ResidentMemory } from './system/resident.ts'
 
 /** The sources of the metrics of the admin listener. */
 export function metricSources(

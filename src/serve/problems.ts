@@ -1,9 +1,9 @@
 import { audienceProblems } from '../config/audience.ts'
 import { refusedFeatures } from '../config/later.ts'
 import { describeProblem, type Settings } from '../config/load.ts'
-import { descriptorLimit, descriptorWarning, streamsThatFit } from './descriptors.ts'
 import { readCertificate } from './listen/certificate.ts'
 import { retention } from './rules.ts'
+import { descriptorLimit, descriptorWarning, streamsThatFit } from './system/descriptors.ts'
 
 /**
  * The problems that would keep a hub with these settings from starting and can be told without starting it, a line

@@ -80,10 +80,10 @@ export function problemsOf(
   io: CommandIo,
   startProblems: StartProblems,
 ): readonly string[] {
-  const { readFile, exists, isTerminal } = io
+  const { readFile, exists, isTerminal, containerBytes } = io
   const env = environmentOf(configuration, io)
   const devKeys = { publisher: randomText(32, io), subscriber: randomText(32, io) }
-  const loaded = load({ argv, env, readFile, exists, isTerminal, devKeys })
+  const loaded = load({ argv, env, readFile, exists, isTerminal, devKeys, containerBytes })
   const problems = loaded.ok
     ? startProblems(loaded.settings, loaded.isDev)
     : loaded.problems.map(describeProblem)

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
-import { findKey } from '../config/names.ts'
+import { findKey } from '../../config/names.ts'
 
 /** The descriptors of this process: every connection takes one, and so does every file. */
 
