@@ -16,7 +16,7 @@ export class Cors {
     this.#requestFields = [...REQUEST_FIELDS, ...moreFields].join(', ')
   }
 
-  /** The same fields with those that the answer to this request needs. Most hubs need none: nothing is copied. */
+  /** The fields with those that the answer to this request needs. Most hubs need none: nothing is copied. */
   fields(request: Request, headers: Headers): Headers {
     if (!this.#isUsed) return headers
     const own = new Headers(headers)
@@ -24,7 +24,7 @@ export class Cors {
     return own
   }
 
-  /** Adds what the answer to this request needs, errors included (SUB-101). */
+  /** Adds the fields that the answer to this request needs, errors included (SUB-101). */
   apply(request: Request, headers: Headers): void {
     if (!this.#isUsed) return
     if (!this.#allow(request, headers)) return
@@ -57,5 +57,5 @@ export class Cors {
   }
 }
 
-/** What subscribers and publishers send (SUB-99). */
+/** The fields that subscribers and publishers send (SUB-99). */
 const REQUEST_FIELDS = ['authorization', 'cache-control', 'last-event-id', 'content-type']

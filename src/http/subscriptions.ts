@@ -17,7 +17,7 @@ import { hardening } from './error.ts'
 import type { Exchange } from './exchange.ts'
 import { toFieldValue } from './request/field-value.ts'
 
-/** What the subscription API reads from; null where the feature is off. */
+/** The sources of the subscription API. */
 export interface SubscriptionsOptions {
   readonly hub: Hub
   readonly location: HubLocation
@@ -25,7 +25,7 @@ export interface SubscriptionsOptions {
   readonly drive: Drive
 }
 
-/** GET below `subscriptions` (section 7.2). A token is always required, and each URL is granted by itself. */
+/** GET below `subscriptions` (section 7.2). It always requires a token, which must grant the very URL. */
 export async function subscriptions(exchange: Exchange, options: SubscriptionsOptions): Promise<Response> {
   const { request, dialect } = exchange
   const rawPath = pathOf(request.url)
@@ -45,7 +45,7 @@ export async function subscriptions(exchange: Exchange, options: SubscriptionsOp
   const first = await pieces.next()
   if (first.done === true) throw notFound()
   const second = await pieces.next()
-  // Nearly always it is one piece, whose length is known.
+  // Nearly always the document is one piece, whose length is known.
   if (second.done === true) return new Response(first.value, { headers })
   if (request.method === 'HEAD') {
     await pieces.return(undefined)
@@ -75,8 +75,8 @@ async function* one(path: SubscriptionPath, { hub, location }: SubscriptionsOpti
 }
 
 /**
- * The document of a collection in pieces of some size, however many subscriptions there are: the whole may be hundreds
- * of megabytes. Between pages and pieces others have their turn.
+ * The document of a collection in pieces of limited size: the whole may be hundreds of megabytes. Between pages and
+ * pieces others have their turn.
  */
 async function* collection(
   path: SubscriptionPath,
@@ -133,7 +133,7 @@ function fields(location: HubLocation, lastEventId: string): Headers {
   })
 }
 
-/** RFC 9110 section 13.1.2: weak comparison, lists and `*`. */
+/** Whether the client has this version (RFC 9110 section 13.1.2): weak comparison, lists and `*`. */
 function isKnown(request: Request, tag: string): boolean {
   const field = request.headers.get('if-none-match')
   if (field === null) return false
@@ -141,7 +141,7 @@ function isKnown(request: Request, tag: string): boolean {
   return [...field.matchAll(/(?:W\/)?("[^"]*")/g)].some(([, candidate]) => candidate === tag)
 }
 
-/** The path as it was sent: percent-encoded, without the query (ACT-23). */
+/** The path as the client sent it: percent-encoded, without the query (ACT-23). */
 function pathOf(url: string): string {
   const start = url.indexOf('/', url.indexOf('://') + 3)
   return url.slice(start).replace(/[?#].*$/s, '')
