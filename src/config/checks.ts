@@ -98,13 +98,13 @@ function warnAboutLimits({ hub, limits }: Settings, warn: (key: string, message:
     warn('hub.cors_headers', 'says nothing without hub.cors_origins')
 }
 
-/** What the fields of a request may have in sum, less what the other fields need. */
+/** The bytes that the fields of a request may have in sum, less those that the other fields need. */
 const FIELD_BYTES_MAX = 8 * 1024
 
-/** What the lightest URL pattern weighs. */
+/** The weight of the lightest URL pattern. */
 const PATTERN_WEIGHT_MIN = 4
 
-/** Public URLs with a scheme that the hub does not speak, where it would not believe a proxy that does. */
+/** Public URLs with a scheme that the hub does not speak, where it would not believe a proxy that speaks it. */
 function unreachableUrls({ hub, tls, proxy }: Settings): readonly string[] {
   if (proxy.trusted.length > 0) return []
   const scheme = tls.certFile === null ? 'http:' : 'https:'

@@ -5,7 +5,7 @@ import type { Name } from './names.ts'
 /** The place that a value comes from, and its name there. */
 export interface Origin {
   readonly kind: 'flag' | 'environment' | 'file' | 'dev' | 'container' | 'default'
-  /** As it is written there: `--history-max-age`, `CINNABAR_LISTEN`, `history.max_age (hub.toml:3)`. */
+  /** The name as the operator wrote it: `--history-max-age`, `CINNABAR_LISTEN`, `history.max_age (hub.toml:3)`. */
   readonly name: string
 }
 

@@ -2,25 +2,25 @@ import type { Settings, Written } from './checks.ts'
 import { type Origin, type Problem, problem } from './given.ts'
 import { formatSize } from './values.ts'
 
-/** What the container of the hub has, beside the settings that say what the hub may take. */
+/** Fits the memory that the settings let the hub take into that of its container. */
 
-/** The settings as they fit into the memory that there is. */
+/** The settings as they fit into the memory of the machine. */
 export interface Fitted {
   readonly settings: Settings
-  /** What cannot fit. */
+  /** Settings that cannot fit. */
   readonly problems: readonly Problem[]
-  /** What was made to fit, and what is probably not meant. */
+  /** Settings that were made to fit, and values that are probably not meant. */
   readonly warnings: readonly Problem[]
-  /** What the operator did not say and may want to know. */
+  /** Values that the operator did not give and may want to know. */
   readonly notes: readonly Problem[]
-  /** Where settings come from that follow the container, by their keys. */
+  /** The origins of settings that follow the container, by their keys. */
   readonly origins: ReadonlyMap<string, Origin>
 }
 
 /**
- * Lets the memory budget follow the container where the operator has not said it, and the past of a log in memory
- * follow both. `isGiven`: whether the operator has said a setting. `containerBytes`: what the container may take at
- * most before the system ends it without a word; null: no limit.
+ * Lets the memory budget follow the container where the operator has not given it, and the past of a log in memory
+ * follow both. `isGiven`: whether the operator has given a setting. `containerBytes`: the memory beyond which the
+ * system ends the container without a word; null: no limit.
  */
 export function fitMemory(
   settings: Settings,
@@ -75,16 +75,16 @@ function budget(
   }
 }
 
-/** What updates in memory may take. */
+/** The room for updates in memory. */
 interface Room {
   readonly bytes: number
-  /** What it is the rest of, for the operator. */
+  /** The limit of which the room is the rest, for the operator. */
   readonly of: string
-  /** What would have to be raised, and to how much, for a past of so many bytes. */
+  /** Names the limit that the operator would have to raise for a past of `keptBytes`, and its value. */
   readonly raise: (keptBytes: number) => string
 }
 
-/** Null without any limit. Of two limits the lower one counts. */
+/** The room within the lower one of both limits; null without any limit. */
 function roomFor({ limits }: Settings, containerBytes: number | null): Room | null {
   const container = containerBytes === null ? Number.POSITIVE_INFINITY : budgetWithin(containerBytes)
   const own = limits.memory === 0 ? Number.POSITIVE_INFINITY : limits.memory
@@ -104,23 +104,24 @@ function roomFor({ limits }: Settings, containerBytes: number | null): Room | nu
 }
 
 /**
- * Bytes of updates that a budget has room for: so many that a hub at rest is below what ends the shedding of load, and
- * never all of a large budget, because readers and what waits for them need theirs. A hub that has no room for any
- * keeps a little: as with the other transports, it is the operator who knows whether that is enough.
+ * Bytes of updates that a budget has room for: a hub at rest stays below the threshold that ends the shedding of load.
+ * Never all of a large budget, because readers and their waiting bytes need their share. A hub that has no room for any
+ * keeps a little: as with the other transports, the operator knows whether that is enough.
  */
 function keptWithin(budgetBytes: number): number {
   const atRest = (budgetBytes * RELIEVED - HUB_BYTES) / GROWTH
   return Math.max(LEAST_BYTES, wholeMebibytes(Math.min(atRest, budgetBytes * KEPT_SHARE)))
 }
 
-/** The budget in which as much fits. */
+/** The budget in which a past of `keptBytes` fits. */
 function neededFor(keptBytes: number): number {
   return roundedUp(Math.max((keptBytes * GROWTH + HUB_BYTES) / RELIEVED, keptBytes / KEPT_SHARE))
 }
 
 /**
- * Never so little that a hub at rest would be above what ends the shedding: it would refuse readers for ever. Half of
- * that are pages of the executable, which are resident and which a container can do without.
+ * The budget in a container. Never so little that a hub at rest would be above the threshold that ends the shedding: it
+ * would refuse readers for ever. Half of that minimum are pages of the executable, which are resident and which a
+ * container can do without.
  */
 function budgetWithin(containerBytes: number): number {
   return Math.max(LEAST_BUDGET_BYTES, Math.floor(containerBytes * CONTAINER_SHARE))
@@ -140,10 +141,10 @@ function mebibytes(bytes: number): string {
 
 const MiB = 2 ** 20
 
-/** The rest is for what the kernel counts with the container: sockets, and files that were just written. */
+/** The rest is for memory that the kernel counts with the container: sockets, and files that were just written. */
 const CONTAINER_SHARE = 0.8
 
-/** Where shedding ends, as a share of the budget (`hub/budget.ts`). */
+/** The threshold at which shedding ends, as a share of the budget (`hub/budget.ts`). */
 const RELIEVED = 0.8
 
 /** Resident memory of a hub that rests after a load, without its past: measured (docs/memory-and-history.md). */
@@ -152,8 +153,8 @@ const HUB_BYTES = 75 * MiB
 const LEAST_BUDGET_BYTES = roundedUp(HUB_BYTES / RELIEVED)
 
 /**
- * What the process grows by for each byte that is counted, with the garbage that comes and goes among so many objects:
- * measured with updates of 10 bytes to 20 KB (docs/memory-and-history.md).
+ * The bytes by which the process grows for each counted byte of the past, with the garbage that comes and goes among
+ * its objects: measured with updates of 10 bytes to 20 KB (docs/memory-and-history.md).
  */
 const GROWTH = 4
 
