@@ -1,5 +1,5 @@
 #!/bin/sh
-# Everything that CI runs: format, lint, types, generated pages, and all tests against the compiled binary.
+# Format, lint, types, generated pages, and all tests against the compiled binary; CI runs it by `.ci/run`.
 # Ends with one line `N passed, N failed, N skipped`, counted from the runner's own report.
 set -eu
 . "$(dirname "$0")/setup.sh"
@@ -10,7 +10,6 @@ command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
 command -v openssl >/dev/null 2>&1 || missing="$missing openssl"
 command -v ip >/dev/null 2>&1 || missing="$missing iproute2"
 command -v curl >/dev/null 2>&1 || missing="$missing curl"
-command -v cc >/dev/null 2>&1 || missing="$missing gcc libc6-dev"
 if [ -n "$missing" ] && command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ]; then
   echo "installing$missing" >&2
   apt-get update -qq >/dev/null
@@ -34,10 +33,10 @@ step sh scripts/build.sh
 report=$(mktemp)
 trap 'rm -f "$report"' EXIT
 step "$bun" test --timeout 30000 --reporter=junit --reporter-outfile="$report" "$@"
-# After the tests, so that it has the machine to itself: a minute and a half, or three when something looks worse.
-if [ $# -eq 0 ]; then
-  if [ "$(nproc)" -ge 2 ]; then step "$bun" scripts/bench/standard.ts --quick
-  else echo "performance is not compared: that takes two cores" >&2; fi
+# Whether it is slower than before is asked only by who names a commit, or `auto`: tests alone judge no machine. After
+# the tests, so that it has the machine to itself: a minute, or two when something looks worse.
+if [ $# -eq 0 ] && [ -n "${PERFORMANCE_BASE:-}" ]; then
+  step "$bun" scripts/bench/regression.ts "$PERFORMANCE_BASE" >&2
 fi
 "$bun" scripts/count.ts "$report" || failed=1
 exit "$failed"

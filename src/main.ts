@@ -1,7 +1,9 @@
-import { readFileSync } from 'node:fs'
-import { type Command, findCommand } from './cli/commands.ts'
-import { type CommandIo, type ExitCode, messageOf, randomText } from './command/command.ts'
+import { existsSync, readFileSync } from 'node:fs'
+import { type Command, commands, findCommand, type Run } from './cli/commands.ts'
+import { type CommandIo, type ExitCode, randomText } from './command/command.ts'
+import { codeOf, messageOf, reasonOf, unexpectedText } from './command/failure.ts'
 import { audienceProblems } from './config/audience.ts'
+import type { DevKeys, KnownHub } from './config/dev.ts'
 import { missingFeatures, refusedFeatures } from './config/later.ts'
 import {
   type Configuration,
@@ -11,6 +13,7 @@ import {
   load,
   type Refusal,
 } from './config/load.ts'
+import { DevFile } from './serve/dev-file.ts'
 import type { Server } from './serve/server.ts'
 import { Log } from './telemetry/log.ts'
 
@@ -19,37 +22,44 @@ import { Log } from './telemetry/log.ts'
  */
 
 async function serve(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
-  if (argv.includes('--help')) {
+  if (argv.includes('--help') || argv.includes('-h')) {
     const { serveHelp } = await import('./cli/help.ts')
     io.stdout(serveHelp())
     return 0
   }
   // Unhandled, either of them would end the process before it has drained, or at all.
   const signals = new Signals()
-  const read = reader(argv, io)
+  const dev = new DevRun()
+  const read = reader(argv, io, dev)
   const configuration = read()
   const problems = problemsOf(configuration)
-  for (const problem of problems) io.stderr(`${problem}\n`)
-  if (!configuration.ok) return exitCode(configuration.problems)
-  if (problems.length > 0) return 78
-  if (isActivated(io)) {
-    io.stderr('LISTEN_FDS: socket activation is not supported; listen on unix:/path instead\n')
-    return 78
+  if (!configuration.ok) {
+    refuse(problems, configuration.logFormat, io)
+    return exitCode(configuration.problems)
   }
   const { settings } = configuration
+  if (isActivated(io))
+    problems.push('LISTEN_FDS: socket activation is not supported; listen on unix:/path instead')
+  if (problems.length > 0) {
+    refuse(problems, settings.log.format, io)
+    return 78
+  }
   const log = new Log({ ...settings.log, write: io.stderr, clock: () => new Date() })
+  if (configuration.file !== null) log.info('configuration read', { file: absolute(configuration.file) })
   // What `--dev` stands for is not what somebody asked for.
   const missing = configuration.isDev ? [] : missingFeatures(settings)
   for (const warning of [...configuration.warnings, ...missing]) log.warn(describeProblem(warning))
-  return await run(configuration, read, log, signals, io)
+  if (dev.problem !== null) log.warn(`--dev: the keys are for this run: ${dev.problem}`)
+  return await serveUntilSignal(configuration, read, log, signals, io, dev)
 }
 
-async function run(
-  { settings, isDev }: Configuration,
+async function serveUntilSignal(
+  { settings, isDev, origins }: Configuration,
   read: () => Configuration | Refusal,
   log: Log,
   signals: Signals,
   io: CommandIo,
+  dev: DevRun,
 ): Promise<ExitCode> {
   let server: Server
   try {
@@ -58,11 +68,13 @@ async function run(
     const shown = isDev ? (await import('./cli/version.ts')).version.version : null
     server = await Server.open(settings, log, startWriter, shown)
   } catch (error) {
-    io.stderr(`cinnabar: ${messageOf(error)}\n`)
+    const reason = codeOf(error) === null ? messageOf(error) : `the hub cannot start: ${reasonOf(error)}`
+    refuse(reason.split('\n'), settings.log.format, io)
     return 1
   }
   compileAsUsual()
-  process.on('unhandledRejection', (error) => log.error('unhandled rejection', { error: String(error) }))
+  isServing = true
+  report = (what, error) => log.error(what, { error: String(error) })
   signals.onHangup(() => reload(server, read(), log))
   log.info('listening', {
     addresses: server.addresses.join(' '),
@@ -70,8 +82,11 @@ async function run(
     transport: settings.transport,
   })
   if (isDev) {
-    const { devLines } = await import('./serve/dev.ts')
-    io.stdout(await devLines(settings, server.addresses[0] ?? ''))
+    const { devHub, devLines } = await import('./serve/dev.ts')
+    const address = server.addresses[0] ?? ''
+    const isOwn = origins.get('issuers[0].id')?.kind === 'dev'
+    const isKept = isOwn && dev.record(devHub(settings, address))
+    io.stdout(await devLines(settings, address, isKept ? 'kept' : isOwn ? 'of this run' : 'configured'))
   }
   const signal = await signals.first
   log.info('draining', { signal, subscribers: server.subscriberCount })
@@ -90,16 +105,63 @@ function compileAsUsual(): void {
   Bun.unsafe.setJITPolicy(1)
 }
 
-/** Reads all places anew at each call. The keys of `--dev` are made once: they are for the whole run. */
-function reader(argv: readonly string[], io: CommandIo): () => Configuration | Refusal {
-  const devKeys = { publisher: randomText(32, io), subscriber: randomText(32, io) }
-  return () => load({ argv, env: io.env, readFile: io.readFile, isTerminal: io.isTerminal, devKeys })
+/**
+ * Reads all places anew at each call. The keys of `--dev` are taken once: they are for the whole run. A file that was
+ * found is named from then on: should it be away when the hub reads again, that is a mistake and no configuration.
+ */
+function reader(argv: readonly string[], io: CommandIo, dev: DevRun): () => Configuration | Refusal {
+  const devKeys = () => dev.keys()
+  const { readFile, exists, isErrorTerminal: isTerminal } = io
+  let found: string | null = null
+  return () => {
+    const env = found === null ? io.env : { ...io.env, CINNABAR_CONFIG: found }
+    const loaded = load({ argv, env, readFile, exists, isTerminal, devKeys })
+    if (loaded.ok) found = loaded.file
+    return loaded
+  }
 }
 
-function problemsOf(configuration: Configuration | Refusal): readonly string[] {
+/** The keys of `--dev` while a hub runs: those of its folder, or new ones where it can keep none. */
+class DevRun {
+  /** Why the folder keeps none, or null. */
+  problem: string | null = null
+  #keys: DevKeys | null = null
+
+  keys(): DevKeys {
+    if (this.#keys !== null) return this.#keys
+    const { keys, problem } = devFile.openForRun()
+    this.problem = problem
+    this.#keys = keys
+    return keys
+  }
+
+  /** Remembers where the hub is for other commands. Answers whether the folder keeps the keys. */
+  record(hub: KnownHub): boolean {
+    return this.problem === null && devFile.record(hub)
+  }
+}
+
+/** In the working folder, beside the history. */
+const devFile = new DevFile('.cinnabar-dev.json', () => randomText(32, io))
+
+/** For the log, which is read elsewhere. */
+function absolute(path: string): string {
+  return path.startsWith('/') ? path : `${process.cwd()}/${path}`
+}
+
+function problemsOf(configuration: Configuration | Refusal): string[] {
   if (!configuration.ok) return configuration.problems.map(describeProblem)
   const { settings, isDev } = configuration
   return [...refusedFeatures(settings), ...audienceProblems(settings, isDev)].map(describeProblem)
+}
+
+/** Says what keeps the hub from starting: where its log is JSON to the reader of the log, else to whoever typed it. */
+function refuse(problems: readonly string[], format: 'json' | 'pretty', { stderr }: CommandIo): void {
+  const log = new Log({ format, level: 'error', write: stderr, clock: () => new Date() })
+  for (const problem of problems) {
+    if (format === 'json') log.error(problem)
+    else stderr(`${problem}\n`)
+  }
 }
 
 /** What is wrong is logged, all of it, and leaves everything as it was. Never rejects. */
@@ -157,9 +219,18 @@ class Signals {
   }
 }
 
-async function refuse(name: string, io: CommandIo): Promise<ExitCode> {
-  const { refuseCommand } = await import('./cli/help.ts')
-  return refuseCommand(name, io)
+async function refuseCommand(name: string, io: CommandIo): Promise<ExitCode> {
+  const help = await import('./cli/help.ts')
+  return help.refuseCommand(name, commands, io)
+}
+
+async function run(command: Run): Promise<ExitCode> {
+  try {
+    return await command(argv, io)
+  } catch (error) {
+    report('uncaught exception', error)
+    return 1
+  }
 }
 
 /** Aborted by the first SIGINT where a command ends by itself; the second one just ends the process. */
@@ -172,7 +243,8 @@ function interruptionOf(command: Command | null): AbortSignal {
 function processIo(command: Command | null): CommandIo {
   return {
     env: process.env,
-    stdin: () => Bun.stdin.text(),
+    stdin: async () => decoder.decode(await Bun.stdin.bytes()),
+    isInputTerminal: () => process.stdin.isTTY === true,
     stdout: (text) => void process.stdout.write(text),
     stderr: (text) => void process.stderr.write(text),
     fetch: (url, init) => fetch(url, init),
@@ -180,9 +252,12 @@ function processIo(command: Command | null): CommandIo {
     sleep: (ms, signal) => sleep(ms, signal),
     interrupted: interruptionOf(command),
     readFile: (path) => readFileSync(path, 'utf8'),
+    exists: existsSync,
+    devKeys: () => devFile.read(),
     random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
-    legacyTokens: () => null,
+    legacyTokens: () => [],
     isTerminal: process.stdout.isTTY,
+    isErrorTerminal: process.stderr.isTTY,
   }
 }
 
@@ -193,17 +268,38 @@ function sleep(ms: number, signal: AbortSignal): Promise<void> {
   return promise.finally(() => clearTimeout(timer))
 }
 
-// A reader such as `head` may leave early; then there is nothing more to say to it.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error
-  process.exit(0)
+// Data with a byte order mark is published with it.
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** Says what nobody foresaw in one line. A hub that runs says it in its log. */
+let report = (_what: string, error: unknown): void =>
+  io.stderr(`cinnabar ${name}: ${unexpectedText(error)}\n`)
+
+/** A hub goes on when nobody takes what it prints, or waits for a promise; any other command ends. */
+let isServing = false
+
+process.on('uncaughtException', (error) => {
+  report('uncaught exception', error)
+  process.exit(1)
+})
+process.on('unhandledRejection', (error) => {
+  report('unhandled rejection', error)
+  if (!isServing) process.exit(1)
+})
+process.stderr.on('error', () => {})
+process.stdout.on('error', (error) => {
+  if (isServing) return
+  // A reader such as `head` may leave early; then there is nothing more to say to it.
+  if (codeOf(error) === 'EPIPE') process.exit(0)
+  io.stderr(`cinnabar ${name}: the standard output cannot be written: ${reasonOf(error)}\n`)
+  process.exit(1)
 })
 
 const [name = 'help', ...argv] = process.argv.slice(2)
 const command = findCommand(name)
 const io = processIo(command)
 if (name !== 'serve') compileAsUsual()
-const code = command === null ? await refuse(name, io) : await (await command.load(serve))(argv, io)
+const code = command === null ? await refuseCommand(name, io) : await run(await command.load(serve))
 // Standard output may be a pipe that is still being written to: leave by the natural end where there is one.
 process.exitCode = code
 if (name === 'serve') process.exit(code)

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { builtinModules } from 'node:module'
-import { join } from 'node:path'
+import { dirname, join, relative, sep } from 'node:path'
 import { filesOf, type Import, importsOf } from '../scripts/imports.ts'
 
 /**
@@ -15,7 +15,7 @@ interface Room {
 }
 
 const rooms: Readonly<Record<string, Room>> = {
-  'protocol/': { own: ['protocol/'], outside: ['valibot', 're2js'] },
+  'protocol/': { own: ['protocol/'], outside: ['valibot'] },
   'hub/': { own: ['protocol/', 'hub/'], outside: [] },
   'stream/': { own: ['stream/', 'types:hub/', 'hub/loop.ts', 'protocol/'], outside: ['@elysiajs/stream'] },
   'transport/': { own: ['transport/', 'hub/', 'protocol/'], outside: ['bun:sqlite', 'node:fs'] },
@@ -33,7 +33,7 @@ const rooms: Readonly<Record<string, Room>> = {
   'config/': { own: ['config/', 'protocol/matcher.ts'], outside: ['valibot'] },
   'command/': { own: ['command/', 'config/', 'types:auth/'], outside: [] },
   'bench/': {
-    own: ['bench/', 'command/', 'config/', 'auth/', 'history/'],
+    own: ['bench/', 'command/', 'config/', 'auth/'],
     outside: ['node:fs', 'node:path'],
   },
   'cli/': {
@@ -63,7 +63,7 @@ const rooms: Readonly<Record<string, Room>> = {
       'telemetry/',
       'transport/',
     ],
-    outside: ['bun:ffi', 'node:crypto', 'node:fs', 'node:tls'],
+    outside: ['bun:ffi', 'node:crypto', 'node:fs', 'node:os', 'node:tls'],
   },
   'main.ts': {
     own: ['cli/', 'command/', 'config/', 'serve/', 'telemetry/', 'transport/sqlite/writer.ts'],
@@ -75,9 +75,8 @@ const rooms: Readonly<Record<string, Room>> = {
 const doors: Readonly<Record<string, readonly string[]>> = {
   elysia: ['http/app.ts', 'admin/app.ts'],
   '@elysiajs/stream': ['stream/event-stream.ts'],
-  'node:crypto': ['auth/keys.ts', 'serve/certificate.ts'],
+  'node:crypto': ['auth/keys.ts', 'serve/listen/certificate.ts'],
   'bun:ffi': ['serve/libc.ts'],
-  re2js: ['protocol/url-pattern/regexp.ts'],
 }
 
 const root = new URL('../', import.meta.url).pathname
@@ -85,6 +84,8 @@ const source = join(root, 'src')
 const files = filesOf(source)
 
 const imports = await importsOf(source, files)
+
+const scripts = filesOf(join(root, 'scripts')).map((file) => join('scripts', file))
 
 const isBelow = (file: string, place: string) =>
   place.endsWith('/') ? file.startsWith(place) : file === place
@@ -100,11 +101,49 @@ function isAllowed({ from, to, isType }: Import): boolean {
   })
 }
 
+const ours = imports.filter(({ to }) => files.includes(to))
+
+interface Arrow {
+  readonly from: string
+  readonly to: string
+}
+
+/** The arrows in a circle, or from one to another: arrows from or to a dead end are taken away until none is left. */
+function circles(arrows: readonly Arrow[]): readonly string[] {
+  const begins = new Set(arrows.map(({ from }) => from))
+  const ends = new Set(arrows.map(({ to }) => to))
+  const rest = arrows.filter(({ from, to }) => ends.has(from) && begins.has(to))
+  if (rest.length < arrows.length) return circles(rest)
+  return [...new Set(arrows.map(({ from, to }) => `${from} imports ${to}`))]
+}
+
+/** The imports between places that are named by a function of the file, without those that stay in one place. */
+function between(
+  place: (file: string) => string,
+  isOnePlace: (one: string, other: string) => boolean,
+): Arrow[] {
+  return ours
+    .map(({ from, to }) => ({ from: place(from), to: place(to) }))
+    .filter(({ from, to }) => !isOnePlace(from, to))
+}
+
 describe('the house', () => {
   test('every file stands in a room and imports only what its room may', () => {
     expect(imports.length).toBeGreaterThan(50)
     const wrong = imports.filter((one) => !isAllowed(one)).map(({ from, to }) => `${from} imports ${to}`)
     expect(wrong).toEqual([])
+  })
+
+  test('scripts and the support of tests build on src, and neither on the other or on tests', async () => {
+    const support = filesOf(join(root, 'test/support')).map((file) => join('test/support', file))
+    const wrong = (some: readonly Import[], places: readonly string[]) =>
+      some
+        .filter(({ to }) => to.endsWith('.ts') && !places.some((place) => isBelow(to, place)))
+        .map(({ from, to }) => `${from} imports ${to}`)
+    expect(scripts.length).toBeGreaterThan(10)
+    expect(support.length).toBeGreaterThan(10)
+    expect(wrong(await importsOf(root, scripts), ['src/', 'scripts/'])).toEqual([])
+    expect(wrong(await importsOf(root, support), ['src/', 'test/support/'])).toEqual([])
   })
 
   test('a package comes in by its own door only', () => {
@@ -114,8 +153,9 @@ describe('the house', () => {
     }
   })
 
-  test('no file is dead: main.ts reaches every one', () => {
-    const reached = new Set<string>(['main.ts'])
+  test('no file is dead: main.ts reaches every one, or a script does', async () => {
+    const byScripts = (await importsOf(root, scripts)).map(({ to }) => relative('src', to))
+    const reached = new Set<string>(['main.ts', ...byScripts])
     for (const file of reached) for (const { from, to } of imports) if (from === file) reached.add(to)
     expect(files.filter((file) => !reached.has(file))).toEqual([])
   })
@@ -127,6 +167,34 @@ describe('the house', () => {
     }
     expect(evaluated.has('config/schema.ts')).toBe(true)
     expect([...evaluated].filter((file) => isBelow(file, 'cli/'))).toEqual(['cli/commands.ts'])
+  })
+
+  test('a folder has at most 20 files: with more it holds a second noun', () => {
+    const sizes = new Map<string, number>()
+    for (const file of files) sizes.set(dirname(file), (sizes.get(dirname(file)) ?? 0) + 1)
+    expect([...sizes].filter(([, size]) => size > 20)).toEqual([])
+  })
+
+  // Types count: who reads one file of a circle has to read all of them.
+  test('no files import each other in a circle', () => {
+    expect(circles(ours)).toEqual([])
+  })
+
+  test('no rooms import each other in a circle, and no folders in them', () => {
+    const room = (file: string) => file.split(sep)[0] ?? file
+    expect(circles(between(room, (one, other) => one === other))).toEqual([])
+    // A folder belongs to the one that holds it, as `url-pattern/` to `protocol/`.
+    const isWithin = (one: string, other: string) => other === '.' || `${one}/`.startsWith(`${other}/`)
+    const isOne = (one: string, other: string) => isWithin(one, other) || isWithin(other, one)
+    expect(circles(between(dirname, isOne))).toEqual([])
+  })
+
+  test('a circle is found, however long it is and wherever it hangs', () => {
+    const arrow = (text: string): Arrow => ({ from: text.charAt(0), to: text.charAt(1) })
+    expect(circles(['ab', 'bc', 'ac', 'cd'].map(arrow))).toEqual([])
+    expect(circles(['ab', 'bc', 'cb', 'cd'].map(arrow))).toEqual(['b imports c', 'c imports b'])
+    expect(circles(['ab', 'bc', 'cd', 'da'].map(arrow)).length).toBe(4)
+    expect(circles([arrow('aa')])).toEqual(['a imports a'])
   })
 
   test('protocol and hub read no clock, no chance and no environment', async () => {

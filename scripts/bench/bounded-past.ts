@@ -5,7 +5,7 @@
  */
 
 import { linePlot, type Series } from '../../src/bench/plot.ts'
-import { startHub } from '../../test/support/binary.ts'
+import { hubToken, startHub } from './hub.ts'
 import { fileBytesMax, runPast, type Sample } from './past-run.ts'
 
 const runs = [
@@ -15,7 +15,7 @@ const runs = [
 ] as const
 
 const count = Number(process.argv[2] ?? 300_000)
-const folder = new URL('../../docs/bench/', import.meta.url)
+const folder = new URL('../../docs/bench', import.meta.url)
 const table = []
 for (const { name, flag, title } of runs) {
   const samples = await measure(flag)
@@ -28,7 +28,7 @@ console.table(table)
 async function measure(flag: string): Promise<Sample[]> {
   const hub = await startHub({ flags: [flag] })
   try {
-    return await runPast({ hub, count, every: 2500, pauseEvery: count })
+    return await runPast({ hub, token: await hubToken(), count, every: 2500, pauseEvery: count })
   } finally {
     await hub.dispose()
   }

@@ -1,16 +1,18 @@
 import { readFileSync, rmSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { cpus, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { LocalProcess } from '../../src/bench/client/process.ts'
+import type { LocalHub } from '../../src/bench/client/local-hub.ts'
+import { localProcess } from '../../src/bench/client/process.ts'
 import {
   mercureTarget,
   publicationHead,
   subscriptionRequest,
   type Target,
 } from '../../src/bench/client/target.ts'
-import { type RunningHub, startHub } from '../../test/support/binary.ts'
-import { publisherToken } from '../../test/support/publisher.ts'
+import { until } from '../../src/bench/client/until.ts'
+import { type Bench, type BenchOptions, Progress } from '../../src/bench/run.ts'
+import { built, hubToken, startHub } from './hub.ts'
 
 /** Something that delivers events, running on the core of the servers. */
 export interface Running {
@@ -27,9 +29,20 @@ export interface Running {
 /** Starts one. */
 export type Contender = () => Promise<Running>
 
+/** The cores that this process was given, as `taskset` names them. */
+export function usableCores(): readonly string[] {
+  const [, list = ''] = /^Cpus_allowed_list:\s+(\S+)/m.exec(processStatus) ?? []
+  return list.split(',').flatMap((range) => {
+    const [first = Number.NaN, last = first] = range.split('-').map(Number)
+    return Array.from({ length: last - first + 1 || 0 }, (_, index) => String(first + index))
+  })
+}
+
+// As it was at the start: what is pinned later was given all of them.
+const processStatus = readFileSync('/proc/self/status', 'utf8')
+
 /** Servers have this core, the client has the other. */
-export const SERVER_CORE = '0'
-const CLIENT_CORE = '1'
+export const [SERVER_CORE = '0', CLIENT_CORE = '1'] = usableCores()
 
 /** Keeps the client off the core of the servers. */
 export async function pinClient(): Promise<void> {
@@ -38,20 +51,20 @@ export async function pinClient(): Promise<void> {
 
 /** Lets the client, and what it starts from then on, use all cores again. */
 export async function freeClient(): Promise<void> {
-  await pin(process.pid, `0-${cpus().length - 1}`)
+  await pin(process.pid, usableCores().join(','))
 }
 
-/** The compiled hub, with its default settings and those of the flags. */
-export async function cinnabar(flags: readonly string[] = []): Promise<Running> {
-  return await cinnabarOf(await startHub({ flags: ['--hub-anonymous', ...flags] }))
+/** The compiled hub, or another executable of one, with its default settings and those of the flags. */
+export async function cinnabar(flags: readonly string[] = [], executable = built): Promise<Running> {
+  return await cinnabarOf(await startHub({ executable, flags: ['--hub-anonymous', ...flags] }))
 }
 
 /** A hub that was started already. */
-export async function cinnabarOf(hub: RunningHub): Promise<Running> {
+export async function cinnabarOf(hub: LocalHub): Promise<Running> {
   await pin(hub.pid, SERVER_CORE)
   const target = mercureTarget({
     url: new URL(hub.url),
-    publishFields: { Authorization: `Bearer ${await publisherToken()}` },
+    publishFields: { Authorization: `Bearer ${await hubToken()}` },
     subscribeFields: {},
     isLegacy: false,
   })
@@ -89,7 +102,7 @@ export async function findNchan(): Promise<Contender | null> {
     const child = Bun.spawn([nginx, '-p', folder, '-c', file], { stdio: ['ignore', 'ignore', 'ignore'] })
     await pin(child.pid, SERVER_CORE)
     const target = plainTarget(new URL(`http://127.0.0.1:${port}/`), '/subscribe', '/publish')
-    await answers(target.url)
+    await until('nchan', async () => (await fetch(target.url).catch(() => null)) !== null)
     const stop = async () => {
       await end(child)
       await rm(folder, { recursive: true, force: true })
@@ -133,9 +146,36 @@ export function plainTarget(url: URL, subscribePath: string, publishPath: string
   }
 }
 
+/** A run on something that was started here. */
+export function benchOf({ target, pids }: Running, options: Partial<BenchOptions>): Bench {
+  return {
+    target,
+    options: { ...unused, ...options },
+    local: localProcess(...pids),
+    signal: new AbortController().signal,
+    prefix: 'https://bench.example/standard/',
+    progress: new Progress(null),
+  }
+}
+
+const unused: BenchOptions = {
+  subscribers: 1,
+  publishers: 50,
+  topics: 1,
+  durationMs: 1000,
+  warmupMs: 0,
+  rate: 0,
+  dataBytes: 200,
+  updates: 0,
+  last: 0,
+  rounds: 5,
+  lastEventId: null,
+  topic: null,
+}
+
 /** Processor time that processes have taken, in microseconds. */
 export function processorUs(pids: readonly string[]): number {
-  return new LocalProcess(pids, (path) => readFileSync(path, 'utf8')).cpuUs()
+  return localProcess(...pids).cpuUs()
 }
 
 /** All threads that there are now; later ones inherit it. */
@@ -161,12 +201,4 @@ export function freePort(): number {
   const { port } = listener
   listener.stop(true)
   return port
-}
-
-async function answers(url: URL): Promise<void> {
-  for (let left = 100; left > 0; left--) {
-    if ((await fetch(url).catch(() => null)) !== null) return
-    await Bun.sleep(20)
-  }
-  throw new Error(`${url.href} does not answer`)
 }

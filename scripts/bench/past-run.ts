@@ -1,8 +1,9 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { metric, type RunningHub, residentBytes } from '../../test/support/binary.ts'
-import { publisherToken } from '../../test/support/publisher.ts'
-import { Load } from './load.ts'
+import { Load } from '../../src/bench/client/load.ts'
+import type { LocalHub } from '../../src/bench/client/local-hub.ts'
+import { fetchMetric } from '../../src/bench/client/metrics.ts'
+import { localProcess } from '../../src/bench/client/process.ts'
 
 /** What is true of a running hub after so many publications, seen from outside. */
 export interface Sample {
@@ -20,7 +21,9 @@ export interface Sample {
 }
 
 export interface PastRun {
-  readonly hub: RunningHub
+  readonly hub: LocalHub
+  /** Allows to publish. */
+  readonly token: string
   readonly count: number
   /** A sample after so many publications each, while publishing goes on. */
   readonly every: number
@@ -34,7 +37,7 @@ export interface PastRun {
 /** Publishes updates of 1 KB over 50 connections and samples the hub meanwhile. */
 export async function runPast(run: PastRun): Promise<Sample[]> {
   const { hub, count, pauseEvery } = run
-  const load = await Load.open(hub.url, await publisherToken(), 50)
+  const load = await Load.open(hub.url, run.token, 50)
   const sampling = new Sampling(run)
   try {
     for (let published = 0; published < count; published += pauseEvery) {
@@ -50,11 +53,11 @@ export async function runPast(run: PastRun): Promise<Sample[]> {
 }
 
 /** The hub as it is now, after so many publications and seconds. */
-export async function sample(hub: RunningHub, published: number, seconds: number): Promise<Sample> {
-  const before = await metric(hub, 'cinnabar_history_rows')
+export async function sample(hub: LocalHub, published: number, seconds: number): Promise<Sample> {
+  const before = await fetchMetric(hub.adminUrl, 'cinnabar_history_rows')
   const onDisk = await fileBytes(hub)
-  const resident = await residentBytes(hub.pid)
-  const after = await metric(hub, 'cinnabar_history_rows')
+  const resident = localProcess(hub.pid).residentBytes()
+  const after = await fetchMetric(hub.adminUrl, 'cinnabar_history_rows')
   // The two figures come from different moments: what was kept when the file was looked at is between these.
   const rows = Math.max(before, after)
   const liveBytes = rows * UPDATE_BYTES
@@ -90,7 +93,7 @@ class Sampling {
 }
 
 /** Bytes of the history on disk, with everything that SQLite keeps beside it. */
-export async function fileBytes(hub: RunningHub): Promise<number> {
+export async function fileBytes(hub: LocalHub): Promise<number> {
   const sizes = ['', '-wal', '-shm'].map((suffix) => sizeOf(join(hub.directory, `cinnabar.db${suffix}`)))
   return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0)
 }

@@ -1,9 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { until } from '../../test/support/binary.ts'
+import { CrowdReader, openCrowd } from '../../src/bench/client/crowd.ts'
+import { until } from '../../src/bench/client/until.ts'
 import { type Contender, end, freePort, pin, plainTarget, processorUs, SERVER_CORE } from './contenders.ts'
-import { CrowdReader, openCrowd } from './crowd.ts'
 
 const internal = '/usr/lib/pushpin/internal.conf'
 

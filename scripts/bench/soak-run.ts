@@ -1,7 +1,9 @@
-import { metric, type RunningHub, residentBytes, until } from '../../test/support/binary.ts'
-import { publisherToken } from '../../test/support/publisher.ts'
-import { CrowdReader, openCrowd } from './crowd.ts'
-import { Load } from './load.ts'
+import { CrowdReader, openCrowd } from '../../src/bench/client/crowd.ts'
+import { Load } from '../../src/bench/client/load.ts'
+import type { LocalHub } from '../../src/bench/client/local-hub.ts'
+import { fetchMetric } from '../../src/bench/client/metrics.ts'
+import { localProcess } from '../../src/bench/client/process.ts'
+import { until } from '../../src/bench/client/until.ts'
 import { fileBytes } from './past-run.ts'
 
 /** What is true of the hub at a moment of a soak, seen from outside. */
@@ -19,7 +21,9 @@ export interface SoakSample {
 }
 
 export interface SoakRun {
-  readonly hub: RunningHub
+  readonly hub: LocalHub
+  /** Allows to publish. */
+  readonly token: string
   /** Ends at whichever comes first. */
   readonly updates: number
   readonly seconds: number
@@ -47,13 +51,14 @@ export const soakFlags = [
 /** Publishes updates of mixed sizes while subscribers come, go, stall and replay. */
 export async function runSoak({
   hub,
+  token,
   updates,
   seconds,
   everySeconds,
   onSample,
 }: SoakRun): Promise<SoakResult> {
   const staying = await openCrowd(STAYING, () => new CrowdReader(`${hub.url}?match=*`))
-  const load = await Load.open(hub.url, await publisherToken(), PUBLISHERS)
+  const load = await Load.open(hub.url, token, PUBLISHERS)
   const visitors = new Visitors(hub)
   const samples: SoakSample[] = []
   const start = performance.now()
@@ -80,15 +85,6 @@ export async function runSoak({
   }
 }
 
-/**
- * How the end compares with the time after warm-up: the median of the last third over the median of the
- * middle third. 1 is flat.
- */
-export function drift(samples: readonly SoakSample[], value: (sample: SoakSample) => number): number {
-  const third = Math.floor(samples.length / 3)
-  return median(samples.slice(-third).map(value)) / median(samples.slice(third, 2 * third).map(value))
-}
-
 const STAYING = 2
 const PUBLISHERS = 50
 const VISITORS = 10
@@ -97,11 +93,11 @@ const BLOCK = 1000
 
 /** Subscribers that come in turn, read, stall or replay, and go when their successors come. */
 class Visitors {
-  readonly #hub: RunningHub
+  readonly #hub: LocalHub
   readonly #present: CrowdReader[] = []
   count = 0
 
-  constructor(hub: RunningHub) {
+  constructor(hub: LocalHub) {
     this.#hub = hub
   }
 
@@ -123,15 +119,15 @@ class Visitors {
   }
 }
 
-async function look(hub: RunningHub, seconds: number, published: number): Promise<SoakSample> {
+async function look(hub: LocalHub, seconds: number, published: number): Promise<SoakSample> {
   return {
     seconds,
     published,
-    residentBytes: await residentBytes(hub.pid),
+    residentBytes: localProcess(hub.pid).residentBytes(),
     fileBytes: await fileBytes(hub),
-    rows: await metric(hub, 'cinnabar_history_rows'),
-    waitingBytes: await metric(hub, 'cinnabar_subscriber_buffer_bytes'),
-    subscribers: await metric(hub, 'mercure_subscribers_connected'),
+    rows: await fetchMetric(hub.adminUrl, 'cinnabar_history_rows'),
+    waitingBytes: await fetchMetric(hub.adminUrl, 'cinnabar_subscriber_buffer_bytes'),
+    subscribers: await fetchMetric(hub.adminUrl, 'mercure_subscribers_connected'),
   }
 }
 
@@ -152,9 +148,4 @@ function sizeOf(rank: number): number {
   if (rank < 900) return 100 + Math.floor((rank * 412) / 900)
   if (rank < 985) return 512 + (rank - 900) * 42
   return rank < 995 ? 16 * 1024 : 64 * 1024
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((left, right) => left - right)
-  return sorted[Math.floor(sorted.length / 2)] ?? 0
 }

@@ -7,15 +7,16 @@
 
 import { parseArgs } from 'node:util'
 import { linePlot, type Series } from '../../src/bench/plot.ts'
-import { startHub } from '../../test/support/binary.ts'
-import { drift, runSoak, type SoakResult, type SoakSample, soakFlags } from './soak-run.ts'
+import { driftOf, GROWTH_MAX } from '../../src/bench/trend.ts'
+import { hubToken, startHub } from './hub.ts'
+import { runSoak, type SoakResult, type SoakSample, soakFlags } from './soak-run.ts'
 
 const { values } = parseArgs({
   options: {
     transport: { type: 'string', default: 'sqlite' },
     updates: { type: 'string', default: '10000000' },
     minutes: { type: 'string', default: '40' },
-    out: { type: 'string', default: new URL('../../docs/bench/', import.meta.url).pathname },
+    out: { type: 'string', default: new URL('../../docs/bench', import.meta.url).pathname },
   },
 })
 const { transport, out } = values
@@ -24,6 +25,7 @@ const hub = await startHub({ flags: [...soakFlags, '--transport', transport] })
 try {
   const result = await runSoak({
     hub,
+    token: await hubToken(),
     updates: Number(values.updates),
     seconds,
     everySeconds: Math.max(1, seconds / 600),
@@ -42,9 +44,9 @@ function progress({ seconds, published, residentBytes, fileBytes }: SoakSample):
 }
 
 function verdict({ samples, published, visits, isWhole }: SoakResult): boolean {
-  const memory = drift(samples, (sample) => sample.residentBytes)
-  const file = transport === 'sqlite' ? drift(samples, (sample) => sample.fileBytes) : 1
-  const isFlat = [memory, file].every((ratio) => ratio < 1.1)
+  const memory = driftOf(samples.map(({ residentBytes }) => residentBytes))
+  const file = transport === 'sqlite' ? driftOf(samples.map(({ fileBytes }) => fileBytes)) : 1
+  const isFlat = [memory, file].every((ratio) => ratio < GROWTH_MAX)
   const parts = [
     `${transport}: ${published} updates, ${visits} visitors`,
     `memory ${percent(memory)}, file and journal ${percent(file)} of the middle third`,

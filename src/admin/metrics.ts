@@ -16,8 +16,6 @@ export interface Snapshot {
   readonly hub: HubGauges
   /** Null when the log cannot say. */
   readonly history: TransportStats | null
-  /** Milliseconds of the transport's clock. */
-  readonly now: number
   /** Bytes waiting for slow readers. */
   readonly waitingBytes: number
   /** Bytes of request bodies that are being received. */
@@ -26,6 +24,10 @@ export interface Snapshot {
   /** Zero is none. */
   readonly memoryLimitBytes: number
   readonly loopLagSeconds: number
+  /** What the patterns of all streams and their tokens weigh. */
+  readonly patternWeight: number
+  /** Work that was left for later turns of the event loop. */
+  readonly workWaiting: number
 }
 
 /** The page of metrics. Names that dashboards for Mercure hubs know keep their meaning. */
@@ -132,9 +134,16 @@ const levels: readonly Row<Level>[] = [
   ['cinnabar_pending_bytes', 'Bytes accepted and not dispatched yet', ({ hub }) => hub.pendingBytes],
   ['cinnabar_routing_topics', 'Exact topics that somebody reads', ({ hub }) => hub.topics],
   ['cinnabar_routing_patterns', 'Distinct patterns that somebody reads', ({ hub }) => hub.patterns],
+  ['cinnabar_pattern_weight', 'What the patterns of all streams weigh', ({ patternWeight }) => patternWeight],
+  ['cinnabar_work_waiting', 'Requests whose patterns take several turns', ({ workWaiting }) => workWaiting],
   ['cinnabar_routing_cache_entries', 'Topics remembered with their patterns', ({ hub }) => hub.remembered],
   ['cinnabar_history_rows', 'Updates kept', ({ history }) => history?.rows ?? null],
   ['cinnabar_history_bytes', 'Stored bytes of the updates kept', ({ history }) => history?.bytes ?? null],
+  [
+    'cinnabar_history_places',
+    'Updates dropped by a rule whose place is remembered',
+    ({ history }) => history?.places ?? null,
+  ],
   ['cinnabar_history_oldest_age_seconds', 'Age of the oldest update kept', oldestAgeSeconds],
   [
     'cinnabar_history_file_bytes',
@@ -159,9 +168,9 @@ const levels: readonly Row<Level>[] = [
   ['cinnabar_resident_bytes', 'Resident memory of the process', ({ residentBytes }) => residentBytes],
 ]
 
-function oldestAgeSeconds({ history, now }: Snapshot): number | null {
+function oldestAgeSeconds({ history }: Snapshot): number | null {
   if (history === null) return null
-  return history.oldestAt === null ? 0 : Math.max(0, now - history.oldestAt) / 1000
+  return history.oldestAt === null ? 0 : Math.max(0, history.now - history.oldestAt) / 1000
 }
 
 function latencies({ publishTimes, deliveryTimes }: Counters): readonly DurationHistogram[] {
@@ -199,7 +208,7 @@ class DurationHistogram extends Histogram {
     return { ...rows, values: rows.values.map((row, index) => ({ ...row, value: figures[index] ?? 0 })) }
   }
 
-  /** What the registry of prom-client 15.1.3 asks for instead. */
+  /** The registry of prom-client 15.1.3 asks for this instead. */
   getForPromString() {
     return this.get()
   }

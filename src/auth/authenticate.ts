@@ -1,23 +1,19 @@
 import { ProtocolError } from '../protocol/error.ts'
-import {
-  type GrantLimits,
-  type Identity,
-  type JsonObject,
-  parseAuthorizationDetails,
-} from '../protocol/grant.ts'
+import type { GrantLimits, Identity } from '../protocol/grant.ts'
 import type { HubLocation } from '../protocol/topic.ts'
-import { claimChecks, legacyClaimChecks, type TokenFailure } from './claim-checks.ts'
+import { type Drive, finish } from '../protocol/work.ts'
+import type { TokenFailure } from './claim-checks.ts'
 import { IdentityCache } from './identity-cache.ts'
 import { type Issuer, openIssuers } from './issuers.ts'
 import type { Outside } from './key-set.ts'
 import type { IssuerSettings, Role } from './keys.ts'
-import { isCurrentGeneration, keysOf, readToken } from './token.ts'
+import { keysOf, readToken, type Token } from './token.ts'
+import { currentProfile, profileOf, type TokenProfile } from './token-profile.ts'
 import {
   type Case,
   type Explanation,
   explain,
   hash,
-  type Rights,
   TokenRefused,
   timeProblem,
   verify,
@@ -39,19 +35,11 @@ export interface Authenticator {
   hasKeys(role: Role): boolean
   /** Fetches every key set again, whatever is due. */
   refresh(): void
-  /** Stops fetching key sets. What is loaded can still be used. */
+  /** Stops fetching key sets. Keys that are loaded can still be used. */
   close(): void
 }
 
-/** How tokens of the 0.x generation are read, where the configuration allows them. */
-export interface LegacyTokens {
-  /** Id of the issuer whose keys verify tokens that name no trusted issuer (LEG-14), or null. */
-  readonly issuer: string | null
-  /** What the claims grant. Throws `invalid-token`. */
-  readonly read: (claims: JsonObject) => Rights
-}
-
-/** What the authenticator works with. */
+/** The keys and limits of the configuration, and all that comes in from outside. */
 export interface AuthenticatorOptions {
   readonly issuers: readonly IssuerSettings[]
   readonly hub: HubLocation
@@ -60,7 +48,12 @@ export interface AuthenticatorOptions {
   readonly clock: () => number
   /** Identities remembered at most. Zero remembers none. */
   readonly cacheEntries: number
-  readonly legacy?: LegacyTokens | undefined
+  /** Bytes that they hold at most, in sum. */
+  readonly cacheBytes: number
+  /** Drives what may take longer than a few milliseconds. Without one it is done in one go. */
+  readonly drive?: Drive | undefined
+  /** Of the 0.x generation, where the configuration allows its tokens. Asked about those that are not of 1.0. */
+  readonly legacy?: readonly TokenProfile[] | undefined
   /** Told about each refused token. */
   readonly onFailure?: ((failure: TokenFailure) => void) | undefined
   /** Told when the key set of an issuer could not be loaded. */
@@ -94,6 +87,7 @@ function scheduleQuietly(run: () => void, delayMs: number): () => void {
 class CachingAuthenticator implements Authenticator {
   readonly #options: AuthenticatorOptions
   readonly #issuers: ReadonlyMap<string, Issuer>
+  readonly #profile: TokenProfile
   readonly #cache: IdentityCache
   // A thousand readers that come back together with one token cost one verification.
   readonly #pending = new Map<string, Promise<Identity>>()
@@ -101,7 +95,8 @@ class CachingAuthenticator implements Authenticator {
   constructor(options: AuthenticatorOptions, issuers: readonly Issuer[]) {
     this.#options = options
     this.#issuers = new Map(issuers.map((issuer) => [issuer.id, issuer]))
-    this.#cache = new IdentityCache(options.cacheEntries)
+    this.#profile = currentProfile(options.hub, options.limits, options.drive ?? finish)
+    this.#cache = new IdentityCache(options.cacheEntries, options.cacheBytes)
   }
 
   authenticate(token: string, role: Role, audience: string): Identity | Promise<Identity> {
@@ -156,7 +151,9 @@ class CachingAuthenticator implements Authenticator {
     const revision = source?.revision ?? 0
     try {
       const identity = await verify(opened)
-      if (source !== null) this.#cache.add(key, { identity, source, revision })
+      if (opened !== null && source !== null) {
+        this.#cache.add(key, { identity, source, revision, bytes: bytesOf(opened.token, identity) })
+      }
       return identity
     } catch (error) {
       const failure = failureOf(error)
@@ -165,21 +162,25 @@ class CachingAuthenticator implements Authenticator {
     }
   }
 
-  /** Chooses the generation whose rules the token is held to. */
   #open(compact: string, role: Role, audience: string): Case | null {
     const token = readToken(compact)
     if (token === null) return null
-    const { legacy, hub, limits, clock } = this.#options
-    const expected = { issuers: this.#issuers, implicitIssuer: null, role, audience, now: clock() }
-    if (legacy === undefined || isCurrentGeneration(token)) {
-      const claim = token.claims.authorization_details
-      const rights = () => ({ grants: parseAuthorizationDetails(claim, hub, limits) })
-      return { token, expected, checks: claimChecks, rights }
-    }
-    const implicitIssuer = this.#issuers.get(legacy.issuer ?? '') ?? null
-    const rights = () => legacy.read(token.claims)
-    return { token, expected: { ...expected, implicitIssuer }, checks: legacyClaimChecks, rights }
+    const { legacy = [], clock } = this.#options
+    const profile = profileOf(token, this.#profile, legacy)
+    const implicitIssuer = this.#issuers.get(profile.implicitIssuer ?? '') ?? null
+    const expected = { issuers: this.#issuers, implicitIssuer, role, audience, now: clock() }
+    return { token, expected, profile }
   }
+}
+
+/**
+ * At most what an identity holds, in bytes: 250 for each matcher beside its weight, two for each character of the
+ * token, which all texts stood in, and sixteen where the JSON of payloads stood in it.
+ */
+function bytesOf({ compact }: Token, { grants, weight }: Identity): number {
+  const matchers = grants.reduce((sum, { topics }) => sum + topics.length, 0)
+  const perCharacter = grants.some(({ payload }) => payload !== null) ? 16 : 2
+  return 1000 + perCharacter * compact.length + 250 * matchers + 256 * weight
 }
 
 function failureOf(error: unknown): TokenFailure | null {

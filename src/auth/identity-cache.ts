@@ -7,17 +7,22 @@ export interface Verified {
   readonly source: KeySource
   /** Of the source, from before the verification. */
   readonly revision: number
+  /** What the identity holds. */
+  readonly bytes: number
 }
 
-/** Identities by the hash of their token. Over its limit it forgets the one that was asked for longest ago. */
+/** Identities by the hash of their token. Over a limit it forgets those that were asked for longest ago. */
 export class IdentityCache {
   readonly #entriesMax: number
+  readonly #bytesMax: number
   // A Map iterates in insertion order, and a hit is inserted again: the first entry is the oldest.
   readonly #entries = new Map<string, Verified>()
   #newest: string | null = null
+  #bytes = 0
 
-  constructor(entriesMax: number) {
+  constructor(entriesMax: number, bytesMax: number) {
     this.#entriesMax = entriesMax
+    this.#bytesMax = bytesMax
   }
 
   get size(): number {
@@ -37,15 +42,18 @@ export class IdentityCache {
   }
 
   add(key: string, entry: Verified): void {
+    if (entry.bytes > this.#bytesMax) return
+    this.delete(key)
+    this.#bytes += entry.bytes
     this.#renew(key, entry)
-    if (this.#entries.size <= this.#entriesMax) return
     for (const oldest of this.#entries.keys()) {
-      this.#entries.delete(oldest)
-      return
+      if (this.#entries.size <= this.#entriesMax && this.#bytes <= this.#bytesMax) return
+      this.delete(oldest)
     }
   }
 
   delete(key: string): void {
+    this.#bytes -= this.#entries.get(key)?.bytes ?? 0
     this.#entries.delete(key)
   }
 

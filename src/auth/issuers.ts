@@ -73,10 +73,10 @@ async function checkRoles(settings: IssuerSettings, setting: string): Promise<Is
 
 async function checkKeys(settings: KeySettings | undefined, setting: string): Promise<IssuerProblem[]> {
   if (settings === undefined) return []
-  const { key, algorithm, jwksUri, algorithms } = settings
+  const { key, algorithm, jwksUri } = settings
   if (jwksUri !== undefined) {
     if (key !== undefined) return [{ setting, message: 'a key and a key set exclude each other' }]
-    return checkKeySet(jwksUri, algorithms ?? keySetAlgorithms, setting)
+    return checkKeySet(jwksUri, settings, setting)
   }
   if (key === undefined) return [{ setting, message: 'neither a key nor a key set' }]
   if (algorithm === undefined) {
@@ -89,9 +89,10 @@ async function checkKeys(settings: KeySettings | undefined, setting: string): Pr
   return problem === null ? [] : [{ setting: `${setting}.key`, message: problem }]
 }
 
-function checkKeySet(uri: string, algorithms: readonly string[], setting: string): IssuerProblem[] {
+function checkKeySet(uri: string, settings: KeySettings, setting: string): IssuerProblem[] {
+  const { algorithms = keySetAlgorithms, jwksInsecure = false } = settings
   const problems: IssuerProblem[] = []
-  const address = keyAddressProblem(uri)
+  const address = keyAddressProblem(uri, jwksInsecure)
   if (address !== null) problems.push({ setting: `${setting}.jwks_uri`, message: address })
   if (algorithms.length === 0) problems.push({ setting: `${setting}.algorithms`, message: 'none is allowed' })
   // Mistakes are told without the value: whoever swaps two settings has put the key there.

@@ -1,19 +1,22 @@
 /**
  * What is wrong with the address of a key set, or null (AUT-41, SEC-11). Tokens are only as safe as their
  * keys, so they travel encrypted or not at all over a network, and an address of the internal network is
- * refused. Names are not resolved here.
+ * refused. Names are not resolved here. `isInsecure`: the operator has allowed both for this key set, as where
+ * the containers of one network reach each other without TLS.
  */
-export function keyAddressProblem(address: string): string | null {
+export function keyAddressProblem(address: string, isInsecure: boolean): string | null {
   const url = URL.parse(address)
   if (url === null) return 'not an absolute URL'
   if (url.protocol === 'file:') return url.host === '' ? null : 'a file URL has no host, or localhost'
   if (url.protocol !== 'https:' && url.protocol !== 'http:')
     return 'the scheme is none of https, http and file'
   if (url.username !== '' || url.password !== '') return 'the URL holds a user name or a password'
-  if (isLoopback(url.hostname)) return null
-  if (url.protocol === 'http:') return 'http is for loopback addresses only, use https'
-  return isInternal(url.hostname) ? 'an address of an internal network' : null
+  if (isInsecure || isLoopback(url.hostname)) return null
+  if (url.protocol === 'http:') return `http is for loopback addresses only: use https${OR_ALLOW}`
+  return isInternal(url.hostname) ? `an address of an internal network${OR_ALLOW}` : null
 }
+
+const OR_ALLOW = ', or allow it for this key set with jwks_insecure'
 
 function isLoopback(host: string): boolean {
   if (/^([^.]+\.)*localhost\.?$/.test(host) || host === '[::1]') return true

@@ -112,9 +112,16 @@ class KeySet implements KeySource {
       this.revision += 1
       return null
     } catch (error) {
-      return error instanceof Error ? error.message : 'the key set could not be loaded'
+      return problemOf(error)
     }
   }
+}
+
+/** The runtime's own words are about its own options. */
+function problemOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'the key set could not be loaded'
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : null
+  return code === null ? error.message : `the key set could not be fetched (${code})`
 }
 
 /** `kid` is only a hint (AUT-24): without a key of that name, every key of the right kind is tried. */

@@ -11,6 +11,8 @@ export interface KeySettings {
   readonly key?: string | undefined
   readonly algorithm?: string | undefined
   readonly jwksUri?: string | undefined
+  /** Whether the key set may come over http and from an internal network. */
+  readonly jwksInsecure?: boolean | undefined
   readonly algorithms?: readonly string[] | undefined
 }
 

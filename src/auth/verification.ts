@@ -1,26 +1,18 @@
 import { ProtocolError } from '../protocol/error.ts'
-import type { Grant, Identity } from '../protocol/grant.ts'
-import type { ClaimCheck, TokenFailure } from './claim-checks.ts'
+import { type Grant, grantsWeight, type Identity } from '../protocol/grant.ts'
+import type { TokenFailure } from './claim-checks.ts'
 import type { KeySource } from './key-source.ts'
 import { dateOf, type Expectation, issuerOf, keysOf, type Token } from './token.ts'
+import type { Rights, TokenProfile } from './token-profile.ts'
 
 /** A token with the rules that apply to it. */
 export interface Case {
   readonly token: Token
   readonly expected: Expectation
-  readonly checks: readonly ClaimCheck[]
-  /** What the claims grant. Throws `invalid-token`. */
-  readonly rights: () => Rights
+  readonly profile: TokenProfile
 }
 
-/** What a token grants. */
-export interface Rights {
-  readonly grants: readonly Grant[]
-  /** Only of the 0.x generation. */
-  readonly defaultPayload?: unknown
-}
-
-/** What one check found. */
+/** The outcome of one check. */
 export interface Finding {
   /** The header parameter or claim, or `structure`, `role`, `signature`. */
   readonly check: string
@@ -34,7 +26,7 @@ export interface Explanation {
   readonly findings: readonly Finding[]
   /** Whether the hub accepts the token: every finding is ok. */
   readonly accepted: boolean
-  /** What the token grants, or would grant if it were accepted. */
+  /** Granted by the token, or by the same token if it were accepted. */
   readonly grants: readonly Grant[]
 }
 
@@ -53,27 +45,27 @@ const NOT_A_TOKEN = 'not a signed token of three parts with a JSON object in eac
 /** The identity of a token that passes every check. Rejects with `TokenRefused` or `keys-unavailable`. */
 export async function verify(opened: Case | null): Promise<Identity> {
   if (opened === null) throw new TokenRefused('malformed', NOT_A_TOKEN)
-  const { token, expected, checks } = opened
-  for (const { name, failure, problem, fact } of checks) {
+  const { token, expected, profile } = opened
+  for (const { name, failure, problem, fact } of profile.checks) {
     const wrong = problem(token, expected)
     if (wrong !== null) throw new TokenRefused(failure, `${name} is ${fact(token, expected)}: ${wrong}`)
   }
   // The key comes after the cheap checks, and patterns are compiled only for those who could sign them.
   const wrong = await signatureProblem(opened)
   if (wrong !== null) throw new TokenRefused('signature', wrong)
-  return identityOf(opened, readRights(opened))
+  return identityOf(opened, await readRights(opened))
 }
 
 /** Every check of `verify`, without stopping at the first failure. */
 export async function explain(opened: Case | null): Promise<Explanation> {
   if (opened === null)
     return { findings: [finding('structure', '', NOT_A_TOKEN)], accepted: false, grants: [] }
-  const { token, expected, checks } = opened
-  const rights = attempt(() => readRights(opened))
+  const { token, expected, profile } = opened
+  const rights = await readRights(opened).catch(messageOf)
   const signature = await signatureProblem(opened).catch(messageOf)
   const findings = [
     finding('structure', 'a signed token of three parts', null),
-    ...checks.map(({ name, fact, problem }) =>
+    ...profile.checks.map(({ name, fact, problem }) =>
       finding(name, fact(token, expected), problem(token, expected)),
     ),
     finding('signature', 'by a key of the issuer for this role', signature),
@@ -83,7 +75,7 @@ export async function explain(opened: Case | null): Promise<Explanation> {
   return { findings, accepted: findings.every(({ ok }) => ok), grants }
 }
 
-/** What is wrong with the validity of a verified identity at the time, or null (AUT-29, AUT-30). */
+/** Why a verified identity does not hold at the time, or null (AUT-29, AUT-30). */
 export function timeProblem(identity: Identity, now: number): TokenFailure | null {
   if (identity.expiresAt !== null && now >= identity.expiresAt) return 'expired'
   return identity.notBefore !== null && now < identity.notBefore ? 'not-yet-valid' : null
@@ -94,11 +86,11 @@ export function hash(text: string): string {
   return Bun.SHA256.hash(text, 'base64url')
 }
 
-async function signatureProblem({ token, expected, checks }: Case): Promise<string | null> {
+async function signatureProblem({ token, expected, profile }: Case): Promise<string | null> {
   const source = keysOf(token, expected)
   if (source === null) return 'there is no key to verify it with'
   // Asked again, because no key may ever see a token of another algorithm, even if only to explain it.
-  const isSafe = checks.every(
+  const isSafe = profile.checks.every(
     ({ failure, problem }) => !guarding.has(failure) || problem(token, expected) === null,
   )
   if (!isSafe) return 'not looked at, because of its algorithm or an extension'
@@ -112,9 +104,9 @@ function keyHint({ header }: Token): Parameters<KeySource['verify']>[1] {
   return typeof header.kid === 'string' ? { alg, kid: header.kid } : { alg }
 }
 
-function readRights({ rights }: Case): Rights {
+async function readRights({ token, profile }: Case): Promise<Rights> {
   try {
-    return rights()
+    return await profile.rights(token.claims)
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error
     throw new TokenRefused('details', error.message, { cause: error })
@@ -124,20 +116,23 @@ function readRights({ rights }: Case): Rights {
 function identityOf({ token, expected }: Case, rights: Rights): Identity {
   const { exp, nbf, sub } = token.claims
   const issuer = issuerOf(token, expected)?.id
-  const holder = typeof sub === 'string' ? JSON.stringify([issuer, sub]) : token.compact
-  return { ...rights, expiresAt: dateOf(exp), notBefore: dateOf(nbf), holder: hash(holder) }
+  const holder = typeof sub === 'string' ? JSON.stringify([issuer, sub]) : signedPart(token)
+  return {
+    ...rights,
+    expiresAt: dateOf(exp),
+    notBefore: dateOf(nbf),
+    holder: hash(holder),
+    weight: grantsWeight(rights.grants),
+  }
+}
+
+/** A signature may have several spellings, which are one token all the same. */
+function signedPart({ compact }: Token): string {
+  return compact.slice(0, compact.lastIndexOf('.'))
 }
 
 function finding(check: string, fact: string, problem: string | null): Finding {
   return { check, ok: problem === null, detail: [fact, problem].filter(Boolean).join(': ') }
-}
-
-function attempt<Value>(run: () => Value): Value | string {
-  try {
-    return run()
-  } catch (error) {
-    return messageOf(error)
-  }
 }
 
 function messageOf(error: unknown): string {

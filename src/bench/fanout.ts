@@ -1,6 +1,6 @@
 import { Tally } from './client/events.ts'
 import { Latency } from './client/latency.ts'
-import { Publishers, type PublishPlan } from './client/publishers.ts'
+import { Publishers, type PublishPlan, stampedBody } from './client/publishers.ts'
 import type { Reader } from './client/reader.ts'
 import { openReaders } from './client/readers.ts'
 import { percentiles, type Report } from './report.ts'
@@ -82,15 +82,14 @@ async function publishFor(
   ms: number,
   shown: string | null,
 ): Promise<{ published: number; missing: number }> {
-  const { options, signal, progress, prefix } = bench
+  const { target, options, signal, progress, prefix } = bench
   const perEvent = options.subscribers / options.topics
   const before = tally.events
   const start = performance.now()
   const isSequential = options.publishers === 1 && options.rate === 0
   const due = (published: number) => Math.floor(before + published * perEvent)
   const plan: PublishPlan = {
-    topic: (number) => topic(prefix, number % options.topics),
-    dataBytes: options.dataBytes,
+    body: stampedBody(target, options.dataBytes, (number) => topic(prefix, number % options.topics)),
     rate: options.rate,
     isOver: () => {
       const passedMs = performance.now() - start

@@ -1,4 +1,4 @@
-import { Publishers } from './client/publishers.ts'
+import { Publishers, stampedBody } from './client/publishers.ts'
 import { percentiles, type Report } from './report.ts'
 import { type Bench, CpuUse, perSecond, Watch } from './run.ts'
 
@@ -34,15 +34,14 @@ export async function benchPublish(bench: Bench): Promise<Report> {
 }
 
 async function publishFor(
-  { options, signal, progress, prefix }: Bench,
+  { target, options, signal, progress, prefix }: Bench,
   publishers: Publishers,
   ms: number,
   onAccepted: () => void,
 ): Promise<void> {
   const start = performance.now()
   await publishers.run({
-    topic: (number) => `${prefix}${number % options.topics}`,
-    dataBytes: options.dataBytes,
+    body: stampedBody(target, options.dataBytes, (number) => `${prefix}${number % options.topics}`),
     rate: options.rate,
     isOver: () => {
       const passedMs = performance.now() - start

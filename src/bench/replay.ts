@@ -1,7 +1,7 @@
 import { CommandFailure, UsageError } from '../command/command.ts'
 import { explainRefusal } from '../command/hub-request.ts'
 import { Tally } from './client/events.ts'
-import { Publishers } from './client/publishers.ts'
+import { Publishers, stampedBody } from './client/publishers.ts'
 import { Reader } from './client/reader.ts'
 import { median, type Report } from './report.ts'
 import type { Bench } from './run.ts'
@@ -101,14 +101,13 @@ async function publishAlone(bench: Bench): Promise<string> {
 }
 
 async function publishSome(
-  { options, signal, progress, prefix }: Bench,
+  { target, options, signal, progress, prefix }: Bench,
   publishers: Publishers,
   count: number,
   onId: (id: string) => void = () => {},
 ): Promise<void> {
   await publishers.run({
-    topic: () => options.topic ?? `${prefix}0`,
-    dataBytes: options.dataBytes,
+    body: stampedBody(target, options.dataBytes, () => options.topic ?? `${prefix}0`),
     rate: 0,
     isOver: (number) => {
       if (count > 1) progress.show('publishing', number / count)

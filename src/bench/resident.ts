@@ -1,21 +1,20 @@
 import { UsageError } from '../command/command.ts'
-import { Publishers } from './client/publishers.ts'
+import { Publishers, stampedBody } from './client/publishers.ts'
 import type { Report } from './report.ts'
 import { type Bench, Watch } from './run.ts'
 
 /** Resident memory while many updates pass through. */
 export async function benchMemory(bench: Bench): Promise<Report> {
-  const { options, local, signal, progress, prefix } = bench
+  const { target, options, local, signal, progress, prefix } = bench
   if (local === null) throw new UsageError('memory can only be seen with --pid, on the machine of the hub')
-  const publishers = await Publishers.open(bench.target, options.publishers)
+  const publishers = await Publishers.open(target, options.publishers)
   let accepted = 0
   const before = local.residentBytes()
   const watch = new Watch(() => local.residentBytes())
   const start = performance.now()
   try {
     await publishers.run({
-      topic: (number) => `${prefix}${number % options.topics}`,
-      dataBytes: options.dataBytes,
+      body: stampedBody(target, options.dataBytes, (number) => `${prefix}${number % options.topics}`),
       rate: options.rate,
       isOver: (number) => {
         progress.show('publishing', number / options.updates)

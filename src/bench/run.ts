@@ -39,14 +39,25 @@ export interface Bench {
 /** One way to measure. */
 export type Measure = (bench: Bench) => Promise<Report>
 
-/** How far a run is, for someone who watches. */
+/** A terminal, as far as a line on it depends on it. */
+export interface Screen {
+  /** Characters in a line, at this moment. */
+  columns(): number
+  /** Whether it has letters and line breaks alone. */
+  readonly isDumb: boolean
+}
+
+/** How far a run is, for someone who watches: one line that is written again and again. */
 export class Progress {
   readonly #write: ((text: string) => void) | null
+  readonly #screen: Screen
   #shownAt = 0
+  #length = 0
 
   /** Null shows nothing. */
-  constructor(write: ((text: string) => void) | null) {
+  constructor(write: ((text: string) => void) | null, screen: Screen = { columns: () => 80, isDumb: false }) {
     this.#write = write
+    this.#screen = screen
   }
 
   /** `share` is from 0 to 1. */
@@ -54,15 +65,28 @@ export class Progress {
     const now = performance.now()
     if (this.#write === null || (now - this.#shownAt < 100 && share < 1)) return
     this.#shownAt = now
-    const done = Math.round(BAR * Math.min(1, share))
-    this.#write(`\r\x1b[K${what.padEnd(24)} ${'█'.repeat(done)}${'·'.repeat(BAR - done)}`)
+    // A character in the last column would begin another line on some terminals.
+    const room = Math.max(0, this.#screen.columns() - 1)
+    const label = what.padEnd(LABEL).slice(0, room)
+    const bar = Math.max(0, Math.min(BAR, room - label.length - 1))
+    const done = Math.round(bar * Math.min(1, share))
+    const [full, empty] = this.#screen.isDumb ? ['#', '.'] : ['█', '·']
+    this.#rewrite(`${label}${bar > 0 ? ' ' : ''}${full.repeat(done)}${empty.repeat(bar - done)}`)
   }
 
   clear(): void {
-    this.#write?.('\r\x1b[K')
+    this.#rewrite('')
+  }
+
+  #rewrite(line: string): void {
+    if (!this.#screen.isDumb) this.#write?.(`\r\x1b[K${line}`)
+    // Blanks cover the rest of a longer line before it.
+    else this.#write?.(`\r${line.padEnd(this.#length)}${line === '' ? '\r' : ''}`)
+    this.#length = line.length
   }
 }
 
+const LABEL = 24
 const BAR = 40
 
 /** Looks at a figure four times a second while something goes on: the line of a plot, and the progress. */

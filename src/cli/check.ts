@@ -1,8 +1,9 @@
 import { checkIssuers } from '../auth/issuers.ts'
 import type { CommandLine } from '../command/arguments.ts'
 import { type CommandIo, configure, type ExitCode, runCommand } from '../command/command.ts'
+import { usualFiles } from '../config/file.ts'
 import { describeProblem } from '../config/load.ts'
-import { startProblems } from '../serve/problems.ts'
+import { startProblems, startWarnings } from '../serve/problems.ts'
 
 const line: CommandLine = {
   name: 'check',
@@ -24,9 +25,11 @@ export function runCheck(argv: readonly string[], io: CommandIo): Promise<ExitCo
       ...startProblems(loaded.settings, loaded.isDev),
     ]
     for (const problem of problems) io.stderr(`${problem}\n`)
-    for (const warning of loaded.warnings) io.stderr(`warning: ${describeProblem(warning)}\n`)
+    const warnings = [...loaded.warnings.map(describeProblem), ...startWarnings(loaded.settings)]
+    for (const warning of warnings) io.stderr(`warning: ${warning}\n`)
     if (problems.length > 0) return 78
     io.stdout('The configuration is valid.\n')
+    if (usualFiles.some((path) => path === loaded.file)) io.stdout(`It was read from ${loaded.file}.\n`)
     return 0
   })
 }

@@ -62,12 +62,23 @@ export const commands: Readonly<Record<string, Command>> = {
   },
   help: {
     help: 'shows this text',
-    load: async () => (await import('./help.ts')).runHelp,
+    load: async (serve) => {
+      const { helpOn } = await import('./help.ts')
+      return helpOn(commands, (name) => findCommand(name)?.load(serve) ?? null)
+    },
   },
 }
 
+const flags: ReadonlyMap<string, string> = new Map([
+  ['--help', 'help'],
+  ['-h', 'help'],
+  ['--version', 'version'],
+  ['-v', 'version'],
+  ['-V', 'version'],
+])
+
 /** The command of this name, also as the flag that other programs have for it; null: there is none. */
 export function findCommand(name: string): Command | null {
-  const plain = name === '--help' || name === '--version' ? name.slice('--'.length) : name
+  const plain = flags.get(name) ?? name
   return Object.hasOwn(commands, plain) ? (commands[plain] ?? null) : null
 }

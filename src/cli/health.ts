@@ -4,12 +4,13 @@ import {
   type CommandIo,
   configure,
   type ExitCode,
-  messageOf,
   runCommand,
   UsageError,
 } from '../command/command.ts'
+import { reasonOf } from '../command/failure.ts'
+import { quoted } from '../command/printable.ts'
 import type { ListenAddress } from '../config/addresses.ts'
-import { formatAddress } from '../config/addresses.ts'
+import { formatAddress, withoutPasswords } from '../config/addresses.ts'
 import type { Settings } from '../config/load.ts'
 
 const line: CommandLine = {
@@ -40,7 +41,7 @@ export function runHealth(argv: readonly string[], io: CommandIo): Promise<ExitC
 async function ask(url: string, init: BunFetchRequestInit, io: CommandIo): Promise<ExitCode> {
   const signal = AbortSignal.any([io.interrupted, AbortSignal.timeout(TIMEOUT_MS)])
   const response = await io.fetch(url, { ...init, redirect: 'manual', signal }).catch((error) => {
-    throw new CommandFailure(`${url} does not answer: ${messageOf(error)}`)
+    throw new CommandFailure(`${url} does not answer: ${reasonOf(error)}`)
   })
   if (response.status !== 200) throw new CommandFailure(`${url} answers ${response.status}`)
   io.stdout('ready\n')
@@ -50,7 +51,7 @@ async function ask(url: string, init: BunFetchRequestInit, io: CommandIo): Promi
 /** An origin alone means its /readyz. */
 function readyUrl(written: string): string {
   const url = URL.parse(written)
-  if (url === null) throw new UsageError('--url is not an absolute URL')
+  if (url === null) throw new UsageError(`--url is not an absolute URL: ${quoted(withoutPasswords(written))}`)
   return url.pathname === '/' && !written.endsWith('/') ? `${url.origin}/readyz` : url.href
 }
 

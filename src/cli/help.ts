@@ -1,10 +1,16 @@
 import type { CommandIo, ExitCode } from '../command/command.ts'
+import { quotedName } from '../command/printable.ts'
 import { settingsHelp } from '../config/describe.ts'
-import { nearest } from '../config/names.ts'
-import { commands } from './commands.ts'
+import { findFlag, suggestion } from '../config/names.ts'
+
+/** Answers on the command line, and resolves with how the process ends. */
+type Run = (argv: readonly string[], io: CommandIo) => Promise<ExitCode>
+
+/** The commands by their names, as far as the help is concerned. */
+type Table = Readonly<Record<string, { readonly help: string }>>
 
 /** The help of the program. */
-export function programHelp(): string {
+export function programHelp(commands: Table): string {
   const rows = Object.entries(commands).map(([name, { help }]) => `  ${name.padEnd(11)}${help}`)
   return `Usage: cinnabar COMMAND [options]
 
@@ -13,7 +19,7 @@ A Mercure hub: publish-subscribe over HTTP and Server-Sent Events.
 Commands:
 ${rows.join('\n')}
 
-Every command has --help. Exit codes: 0 ok, 1 failure, 2 usage, 78 configuration.
+Every command has --help, and cinnabar help COMMAND shows it. Exit codes: 0 ok, 1 failure, 2 usage, 78 configuration.
 `
 }
 
@@ -23,8 +29,10 @@ export function serveHelp(): string {
 
 Runs the hub until SIGTERM or SIGINT. SIGHUP reads configuration, keys and certificates again.
 
-  --config FILE  settings in TOML; also CINNABAR_CONFIG
-  --dev          for one developer: loopback only, keys made for this run, anonymous subscribers, the console
+  --config FILE  settings in TOML; also CINNABAR_CONFIG; default: cinnabar.toml in this folder, else
+                 /etc/cinnabar/cinnabar.toml, when it is there; empty: no file
+  --dev          for one developer: loopback only, anonymous subscribers, the console, and a key of its own, which
+                 stays in .cinnabar-dev.json of this folder
   --help         shows this text
 
 A setting is a flag, an environment name (--history-max-age is CINNABAR_HISTORY_MAX_AGE) and a key of the file
@@ -34,18 +42,30 @@ ${settingsHelp()}
 `
 }
 
-/** `cinnabar help`, and the answer to a command that does not exist. */
-export async function runHelp(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
-  const [wanted] = argv
-  if (wanted === 'serve') io.stdout(serveHelp())
-  else io.stdout(programHelp())
-  return 0
+/** `cinnabar help`: of the program, or of the command that is named, which `find` loads. */
+export function helpOn(commands: Table, find: (name: string) => Promise<Run> | null): Run {
+  return async ([wanted, ...inner], io) => {
+    if (wanted === undefined || wanted.startsWith('-')) {
+      io.stdout(programHelp(commands))
+      return 0
+    }
+    const run = await find(wanted)
+    return run === null ? refuseCommand(wanted, commands, io) : await run([...inner, '--help'], io)
+  }
 }
 
 /** Refuses a command that does not exist, with the nearest one. */
-export function refuseCommand(name: string, io: CommandIo): ExitCode {
-  const near = nearest(name, Object.keys(commands))
-  io.stderr(`cinnabar: ${name} is not a command${near === null ? '' : `; did you mean ${near}?`}\n`)
+export function refuseCommand(name: string, commands: Table, io: CommandIo): ExitCode {
+  io.stderr(`cinnabar: ${quotedName(name, 'the first word')} is not a command${hintFor(name, commands)}\n`)
   io.stderr('Try: cinnabar help\n')
   return 2
+}
+
+/** A command, one of its subcommands, or the flag of a hub to be run. */
+function hintFor(name: string, commands: Table): string {
+  const flag = name.replace(/^--/, '').replace(/=.*/s, '')
+  if (name.startsWith('--') && (['config', 'dev'].includes(flag) || findFlag(flag) !== null)) {
+    return `; did you mean cinnabar serve --${flag}?`
+  }
+  return suggestion(name, [...Object.keys(commands), '--help', '--version'])
 }

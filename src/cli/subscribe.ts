@@ -1,24 +1,21 @@
 import type { Arguments, CommandLine } from '../command/arguments.ts'
-import {
-  CommandFailure,
-  type CommandIo,
-  type ExitCode,
-  messageOf,
-  runCommand,
-  UsageError,
-} from '../command/command.ts'
-import { authorization, explainRefusal, hubOptions, hubUrl } from '../command/hub-request.ts'
+import { CommandFailure, type CommandIo, type ExitCode, runCommand, UsageError } from '../command/command.ts'
+import { reasonOf } from '../command/failure.ts'
+import { authorization, explainAnswer, hasToken, hubOptions, hubUrl } from '../command/hub-request.ts'
+import { firstLine, printable, printableJson, quoted } from '../command/printable.ts'
 import { EventStreamParser, type ReceivedEvent } from '../protocol/event-reader.ts'
 
 const line: CommandLine = {
   name: 'subscribe',
   usage: '[MATCHER…] [--urlpattern PATTERN]… [--last-event-id ID] [--json] [--limit N]',
   summary: `Prints events as they arrive, and reconnects by itself. A MATCHER is an exact topic, or * for all,
-which is what none stands for.`,
+which is what none stands for. On a terminal control characters in events are shown as \\u001b and the like; a pipe
+gets them as they are.`,
   options: [
     { name: 'urlpattern', takes: 'PATTERN', help: 'topics that match this URL Pattern; repeatable' },
     { name: 'last-event-id', takes: 'ID', help: 'what comes after this event; earliest: all that is kept' },
     { name: 'json', takes: null, help: 'prints one JSON object a line' },
+    { name: 'verbose', takes: null, help: 'says when it is connected, as it does on a terminal' },
     { name: 'limit', takes: 'N', help: 'ends after so many events' },
     ...hubOptions,
   ],
@@ -42,7 +39,9 @@ class Reader {
   readonly #io: CommandIo
   readonly #url: URL
   readonly #headers: Record<string, string>
+  readonly #hasToken: boolean
   readonly #isJson: boolean
+  readonly #isTalkative: boolean
   readonly #done = new AbortController()
   readonly #signal: AbortSignal
   #left: number
@@ -51,12 +50,16 @@ class Reader {
   /** What a refusal asked for in its `Retry-After`. */
   #pauseMs = 0
   #failures = 0
+  /** Whether the next connection is news: the first one is, and one after something went wrong. */
+  #isNews = true
 
   constructor(args: Arguments, io: CommandIo) {
     this.#io = io
     this.#url = subscriptionUrl(args)
     this.#headers = { Accept: 'text/event-stream', ...authorization(args, io) }
+    this.#hasToken = hasToken(args, io)
     this.#isJson = args.has('json')
+    this.#isTalkative = args.has('verbose') || io.isErrorTerminal
     this.#left = limitOf(args)
     this.#lastId = args.value('last-event-id')
     this.#signal = AbortSignal.any([io.interrupted, this.#done.signal])
@@ -67,7 +70,10 @@ class Reader {
       const end = await this.#connect()
       if (this.#signal.aborted || end === 'over') return
       const delayMs = this.#delayMs()
-      if (end !== 'ended') this.#io.stderr(`cinnabar subscribe: ${end}; trying again in ${delayMs} ms\n`)
+      if (end !== 'ended') {
+        this.#say(`${end}; trying again in ${delayMs} ms`)
+        this.#isNews = true
+      }
       await this.#io.sleep(delayMs, this.#signal)
     }
   }
@@ -91,19 +97,23 @@ class Reader {
     } catch (error) {
       if (this.#signal.aborted) return 'over'
       if (error instanceof CommandFailure) throw error
-      return `${url.origin} does not answer: ${messageOf(error)}`
+      const isLost = this.#failures === 0
+      return `${url.origin} ${isLost ? 'is lost' : 'does not answer'}: ${reasonOf(error)}`
     }
   }
 
   async #read(response: Response): Promise<string> {
     if (response.status === 204) return 'over'
     this.#pauseMs = 1000 * (Number(response.headers.get('Retry-After')) || 0)
-    if (response.status === 429 || response.status >= 500) return explainRefusal(response)
-    if (response.status !== 200) throw new CommandFailure(explainRefusal(response))
-    const type = response.headers.get('Content-Type') ?? 'nothing'
+    if (response.status === 429 || response.status >= 500) {
+      return await explainAnswer(response, this.#hasToken)
+    }
+    if (response.status !== 200) throw new CommandFailure(await explainAnswer(response, this.#hasToken))
+    const type = firstLine(response.headers.get('Content-Type') ?? 'nothing', 80)
     if (!/^text\/event-stream\s*(;|$)/i.test(type)) {
       throw new CommandFailure(`the hub answers with ${type}, which is no event stream`)
     }
+    this.#greet(response.headers)
     this.#failures = 0
     const parser = new EventStreamParser(this.#lastId ?? '')
     for await (const chunk of response.body ?? []) {
@@ -120,8 +130,25 @@ class Reader {
     return 'ended'
   }
 
+  /** Says that it is connected, to whoever looks, and that updates may be missing, to everybody. */
+  #greet(headers: Headers): void {
+    if (this.#isTalkative && this.#isNews) this.#say(`connected to ${this.#url.origin}${this.#url.pathname}`)
+    this.#isNews = false
+    const asked = this.#lastId ?? 'earliest'
+    // A 0.x hub answers with the older name of the field.
+    const answered = headers.get('Mercure-Last-Event-ID') ?? headers.get('Last-Event-ID')
+    if (answered !== 'earliest' || asked === 'earliest') return
+    this.#say(`the hub does not know the event ${quoted(asked)}: updates may be missing`)
+  }
+
+  #say(text: string): void {
+    this.#io.stderr(`cinnabar subscribe: ${text}\n`)
+  }
+
   #print(event: ReceivedEvent): void {
-    this.#io.stdout(this.#isJson ? `${JSON.stringify(event)}\n` : asText(event))
+    const { stdout, isTerminal } = this.#io
+    if (this.#isJson) stdout(`${printableJson(event)}\n`)
+    else stdout(isTerminal ? printable(asText(event)) : asText(event))
   }
 }
 
@@ -137,7 +164,8 @@ function subscriptionUrl(args: Arguments): URL {
 function limitOf(args: Arguments): number {
   const limit = args.value('limit')
   if (limit === null) return Number.POSITIVE_INFINITY
-  if (!/^[1-9][0-9]{0,14}$/.test(limit)) throw new UsageError('--limit is not a number from 1')
+  if (!/^[1-9][0-9]{0,14}$/.test(limit))
+    throw new UsageError(`--limit is not a number from 1: ${quoted(limit)}`)
   return Number(limit)
 }
 

@@ -7,10 +7,12 @@ import {
   type CommandIo,
   configure,
   type ExitCode,
-  messageOf,
+  readInput,
   runCommand,
   UsageError,
 } from '../command/command.ts'
+import { messageOf } from '../command/failure.ts'
+import { printable } from '../command/printable.ts'
 import type { Settings } from '../config/load.ts'
 import { hubUrl } from '../config/location.ts'
 import type { Grant } from '../protocol/grant.ts'
@@ -33,13 +35,13 @@ const AUDIENCE_NEEDED = '--aud is needed: neither hub.resource_identifier nor hu
 /** `cinnabar token explain TOKEN`. */
 export function runTokenExplain(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
   return runCommand(line, argv, io, async (args) => {
-    const loaded = configure(args.settings, io)
+    const loaded = configure(args.settings, io, io.devKeys)
     if (typeof loaded === 'number') return loaded
     const { settings } = loaded
     const audience = args.value('aud') ?? settings.hub.resourceIdentifier
     if (audience === null) throw new UsageError(AUDIENCE_NEEDED)
     const [written = ''] = args.positionals
-    const token = (written === '-' ? await io.stdin() : written).trim()
+    const token = (written === '-' ? await readInput(io) : written).trim()
     const authenticator = await open(settings, io)
     try {
       return await explain(authenticator, token, audience, io)
@@ -54,10 +56,11 @@ function open(settings: Settings, io: CommandIo): Promise<Authenticator> {
   return openAuthenticator({
     issuers,
     hub: hubLocation(hubUrl(settings)),
-    limits: { details: limits.details, pattern: limits.pattern },
+    limits,
     clock: io.clock,
     cacheEntries: 0,
-    legacy: io.legacyTokens(settings) ?? undefined,
+    cacheBytes: 0,
+    legacy: io.legacyTokens(settings),
     fetch: (url, init) => io.fetch(url, init),
   }).catch((error) => {
     throw new CommandFailure(messageOf(error))
@@ -79,7 +82,8 @@ async function explain(of: Authenticator, token: string, audience: string, io: C
     }
     const explanation = await of.explain(token, role, audience)
     if (explanation.accepted) code = 0
-    io.stdout(`${purpose}: ${explanation.accepted ? 'accepted' : 'refused'}\n${describe(explanation, role)}`)
+    const verdict = explanation.accepted ? 'accepted' : 'refused'
+    io.stdout(printable(`${purpose}: ${verdict}\n${describe(explanation, role)}`))
   }
   return code
 }

@@ -1,26 +1,35 @@
 import type { KeySettings, Role } from '../auth/keys.ts'
-import { type MintOptions, mint } from '../auth/mint.ts'
+import { authorizationDetails, type MintOptions, mint } from '../auth/mint.ts'
 import type { Arguments, CommandLine } from '../command/arguments.ts'
 import {
   CommandFailure,
   type CommandIo,
   configure,
   type ExitCode,
-  messageOf,
+  misused,
   randomText,
   runCommand,
   UsageError,
 } from '../command/command.ts'
-import type { Configuration } from '../config/load.ts'
+import { messageOf, reasonOf } from '../command/failure.ts'
+import { readValue } from '../command/numbers.ts'
+import type { Configuration, Settings } from '../config/load.ts'
+import { hubUrl } from '../config/location.ts'
+import { nearest } from '../config/names.ts'
 import { parseDuration, parseJson, WrongValue } from '../config/values.ts'
-import type { JsonObject } from '../protocol/grant.ts'
+import { ProtocolError } from '../protocol/error.ts'
+import { type JsonObject, parseAuthorizationDetails } from '../protocol/grant.ts'
+import { hubLocation } from '../protocol/topic.ts'
+import { finish } from '../protocol/work.ts'
+import { matchersIn } from './matchers.ts'
 import { runTokenExplain } from './token-explain.ts'
 
 const line: CommandLine = {
   name: 'token',
   usage: '[--publish TOPIC]… [--subscribe TOPIC]… [--ttl TIME] | explain TOKEN',
   summary: `Mints a token and prints it. TOPIC is an exact topic, or * for all of them.
-With this hub's configuration, the key, issuer and audience are those of its first issuer.
+With this hub's configuration, the key, issuer and audience are those of its first issuer. With --dev they are those
+of the hub that cinnabar serve --dev runs in this folder, or ran there last.
 cinnabar token explain TOKEN says what a token is worth here.`,
   options: [
     { name: 'publish', takes: 'TOPIC', help: 'grants publishing on the topic; repeatable' },
@@ -43,12 +52,17 @@ cinnabar token explain TOKEN says what a token is worth here.`,
 
 /** `cinnabar token`, and `cinnabar token explain`. */
 export function runToken(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
-  if (argv[0] === 'explain') return runTokenExplain(argv.slice(1), io)
+  const [first = ''] = argv
+  if (first === 'explain') return runTokenExplain(argv.slice(1), io)
+  if (nearest(first, ['explain']) !== null || isTokenLike(first)) {
+    return Promise.resolve(misused(line, ['it takes no arguments; did you mean cinnabar token explain?'], io))
+  }
   return runCommand(line, argv, io, async (args) => {
     const rights = rightsOf(args)
     const ttlMs = ttlOf(args)
-    const loaded = configure(args.settings, io)
+    const loaded = configure(args.settings, io, io.devKeys)
     if (typeof loaded === 'number') return loaded
+    checkRights(args, rights, loaded.settings)
     const options = { ...claimsOf(args, loaded, ttlMs, io), ...signerOf(args, loaded, io), rights }
     const token = await mint(options).catch((error) => {
       throw new CommandFailure(messageOf(error))
@@ -72,6 +86,27 @@ function rightsOf(args: Arguments): MintOptions['rights'] {
   return payload === null ? rights : { ...rights, payload }
 }
 
+/** Throws a UsageError for rights that the hub would not accept in a token: such a token is not signed. */
+function checkRights(args: Arguments, rights: MintOptions['rights'], { hub, limits }: Settings): void {
+  const location = hubLocation(hubUrl({ hub }))
+  for (const option of ['publish', 'subscribe']) {
+    matchersIn(args, option, 'exact', location)
+    matchersIn(args, `${option}-urlpattern`, 'urlpattern', location)
+  }
+  try {
+    finish(parseAuthorizationDetails(authorizationDetails(rights), location, limits))
+  } catch (error) {
+    if (error instanceof ProtocolError)
+      throw new UsageError(`the hub would refuse the token: ${error.message}`)
+    throw error
+  }
+}
+
+/** Three parts, as `explain` takes them. */
+function isTokenLike(word: string): boolean {
+  return /^[\w-]{4,}\.[\w-]{4,}\.[\w-]*$/.test(word)
+}
+
 function payloadOf(args: Arguments): JsonObject | null {
   const written = args.value('payload')
   if (written === null) return null
@@ -81,15 +116,11 @@ function payloadOf(args: Arguments): JsonObject | null {
 }
 
 function ttlOf(args: Arguments): number {
-  const written = args.value('ttl') ?? '1h'
-  try {
+  return readValue('ttl', args.value('ttl') ?? '1h', (written) => {
     const ttlMs = parseDuration(written)
     if (ttlMs < 1000) throw new WrongValue('is shorter than a second')
     return ttlMs
-  } catch (error) {
-    if (error instanceof WrongValue) throw new UsageError(`--ttl ${error.message}`)
-    throw error
-  }
+  })
 }
 
 type Claims = Omit<MintOptions, 'key' | 'algorithm' | 'rights'>
@@ -144,7 +175,7 @@ function keyFrom(file: string | null, io: CommandIo): string | null {
   try {
     return io.readFile(file).replace(/\r?\n$/, '')
   } catch (error) {
-    throw new CommandFailure(`${file} cannot be read: ${messageOf(error)}`)
+    throw new CommandFailure(`--key-file cannot be read: ${reasonOf(error)}`)
   }
 }
 

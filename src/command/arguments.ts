@@ -1,4 +1,5 @@
 import { findFlag, names, suggestion } from '../config/names.ts'
+import { printable } from './printable.ts'
 
 /** Command lines: the options of one command, its positional arguments, and settings of the hub beside them. */
 
@@ -61,7 +62,7 @@ export function helpOf(line: CommandLine): string {
 const helpOption: Option = { name: 'help', takes: null, help: 'shows this text' }
 
 const settingOptions: readonly Option[] = [
-  { name: 'config', takes: 'FILE', help: 'reads settings from this TOML file' },
+  { name: 'config', takes: 'FILE', help: 'reads settings from this TOML file; default: cinnabar.toml' },
   { name: 'dev', takes: null, help: 'settings for one developer on this machine' },
 ]
 
@@ -103,10 +104,14 @@ class ParsedArguments implements Arguments {
     // After a wrong option it is not known which words were its value.
     if (this.problems.length > 0) return
     const { min, max } = this.#line.positionals
-    if (this.positionals.length < min) this.problems.push('an argument is missing')
+    if (this.positionals.length < min) this.problems.push(`an argument is missing: ${firstOf(this.#line)}`)
     // An argument in the wrong place may be a token, so it is not repeated.
     if (this.positionals.length > max)
-      this.problems.push(max === 0 ? 'it takes no arguments' : `it takes no more than ${max} arguments`)
+      this.problems.push(
+        max === 0
+          ? 'it takes no arguments'
+          : `it takes no more than ${max} ${max === 1 ? 'argument' : 'arguments'}`,
+      )
   }
 
   #readOption(written: string, rest: string[]): void {
@@ -114,7 +119,7 @@ class ParsedArguments implements Arguments {
     const option = this.#line.options.find((each) => each.name === name)
     if (option !== undefined) this.#readOwn(option, attached, rest)
     else if (this.#line.hasSettings && isSetting(name)) this.#readSetting(name, written, rest)
-    else this.problems.push(`${written.replace(/=.*/s, '')} is not an option${this.#suggest(written)}`)
+    else this.problems.push(`${optionIn(written)} is not an option${this.#suggest(written)}`)
   }
 
   #readOwn(option: Option, attached: string | undefined, rest: string[]): void {
@@ -143,6 +148,16 @@ class ParsedArguments implements Arguments {
     if (this.#line.hasSettings) known.push(...names.map(({ flag }) => `--${flag}`))
     return suggestion(written.replace(/=.*/s, ''), known)
   }
+}
+
+/** Its name alone: what follows, also directly after a single letter, may be a token. */
+function optionIn(written: string): string {
+  return printable(/^(--[^=]*|-.?)/s.exec(written)?.[0] ?? '')
+}
+
+/** The name that the usage gives the first positional argument. */
+function firstOf({ usage }: CommandLine): string {
+  return usage.split(' ')[0]?.replace(/^\[|\]$/g, '') ?? ''
 }
 
 function isSetting(name: string): boolean {

@@ -1,12 +1,16 @@
-import type { LegacyTokens } from '../auth/authenticate.ts'
+import type { TokenProfile } from '../auth/token-profile.ts'
+import type { DevKeys } from '../config/dev.ts'
 import { type Configuration, describeProblem, exitCode, load, type Settings } from '../config/load.ts'
 import { type Arguments, type CommandLine, helpOf, parseArguments } from './arguments.ts'
+import { reasonOf } from './failure.ts'
 
 /** What a command may touch of the world. The process gives it the real things, a test its own. */
 export interface CommandIo {
   readonly env: Readonly<Record<string, string | undefined>>
-  /** All of the standard input. */
+  /** All of the standard input. Rejects when it cannot be read, or is no UTF-8 text. */
   readonly stdin: () => Promise<string>
+  /** Whether the standard input is a terminal. */
+  readonly isInputTerminal: () => boolean
   readonly stdout: (text: string) => void
   readonly stderr: (text: string) => void
   readonly fetch: (url: string, init?: BunFetchRequestInit) => Promise<Response>
@@ -18,11 +22,17 @@ export interface CommandIo {
   readonly interrupted: AbortSignal
   /** Throws when the file cannot be read. */
   readonly readFile: (path: string) => string
+  /** Whether there is something at the path. */
+  readonly exists: (path: string) => boolean
+  /** The keys of the `--dev` hub of this folder, and where it is. Throws a plain Error that says why there are none. */
+  readonly devKeys: () => DevKeys
   readonly random: (bytes: number) => Uint8Array
-  /** How 0.x tokens are read with these settings; null: they are not accepted. */
-  readonly legacyTokens: (settings: Settings) => LegacyTokens | null
+  /** The rules for 0.x tokens with these settings; none: they are not accepted. */
+  readonly legacyTokens: (settings: Settings) => readonly TokenProfile[]
   /** Whether the standard output is a terminal. */
   readonly isTerminal: boolean
+  /** Whether the standard error is a terminal: there messages and the log go. */
+  readonly isErrorTerminal: boolean
 }
 
 /** What every command answers with: 0 ok, 1 failure, 2 usage, 78 configuration. */
@@ -61,11 +71,17 @@ export async function runCommand(
   }
 }
 
-/** The configuration that the hub would have with these flags; what is wrong with it goes to stderr. */
-export function configure(argv: readonly string[], io: CommandIo): Configuration | ExitCode {
-  const { env, readFile, isTerminal } = io
-  const devKeys = { publisher: randomText(32, io), subscriber: randomText(32, io) }
-  const loaded = load({ argv, env, readFile, isTerminal, devKeys })
+/**
+ * The configuration that the hub would have with these flags; what is wrong with it goes to stderr. A command to which
+ * the keys of `--dev` matter says where they come from.
+ */
+export function configure(
+  argv: readonly string[],
+  io: CommandIo,
+  devKeys: () => DevKeys = () => ({ publisher: randomText(32, io), subscriber: randomText(32, io) }),
+): Configuration | ExitCode {
+  const { env, readFile, exists, isErrorTerminal: isTerminal } = io
+  const loaded = load({ argv, env, readFile, exists, isTerminal, devKeys })
   if (loaded.ok) return loaded
   for (const problem of loaded.problems) io.stderr(`${describeProblem(problem)}\n`)
   return exitCode(loaded.problems)
@@ -76,12 +92,15 @@ export function randomText(bytes: number, io: CommandIo): string {
   return io.random(bytes).toBase64({ alphabet: 'base64url', omitPadding: true })
 }
 
-/** The message of whatever was thrown. */
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+/** All of the standard input. Rejects with a `CommandFailure`. */
+export async function readInput({ stdin }: CommandIo): Promise<string> {
+  return await stdin().catch((error) => {
+    throw new CommandFailure(`the standard input cannot be read: ${reasonOf(error)}`)
+  })
 }
 
-function misused(line: CommandLine, problems: readonly string[], io: CommandIo): ExitCode {
+/** Says what is wrong with the command line and where to look. */
+export function misused(line: CommandLine, problems: readonly string[], io: CommandIo): ExitCode {
   for (const problem of problems) io.stderr(`cinnabar ${line.name}: ${problem}\n`)
   io.stderr(`Try: cinnabar ${line.name} --help\n`)
   return 2
@@ -90,6 +109,6 @@ function misused(line: CommandLine, problems: readonly string[], io: CommandIo):
 /** Writes a file that was asked for. Rejects with a `CommandFailure`. */
 export async function writeResult(file: string, content: string): Promise<void> {
   await Bun.write(file, content).catch((error) => {
-    throw new CommandFailure(`${file} cannot be written: ${messageOf(error)}`)
+    throw new CommandFailure(`${file} cannot be written: ${reasonOf(error)}`)
   })
 }

@@ -1,5 +1,7 @@
+import { withoutPasswords } from '../config/addresses.ts'
 import type { Arguments, Option } from './arguments.ts'
 import { type CommandIo, UsageError } from './command.ts'
+import { firstLine, quoted } from './printable.ts'
 
 /** What the commands that talk to a hub have in common. */
 
@@ -13,9 +15,10 @@ export const hubOptions: readonly Option[] = [
 
 /** The URL of the hub. An origin alone stands for the well-known path on it. */
 export function hubUrl(args: Arguments): URL {
-  const url = URL.parse(args.value('hub') ?? DEFAULT_HUB)
+  const written = args.value('hub') ?? DEFAULT_HUB
+  const url = URL.parse(written)
   if (url?.protocol !== 'http:' && url?.protocol !== 'https:') {
-    throw new UsageError('--hub is not an http or https URL')
+    throw new UsageError(`--hub is not an http or https URL: ${quoted(withoutPasswords(written))}`)
   }
   if (url.pathname === '/') url.pathname = new URL(DEFAULT_HUB).pathname
   return url
@@ -28,25 +31,88 @@ export function authorization(args: Arguments, io: CommandIo): Record<string, st
   return token === '' ? {} : { Authorization: `Bearer ${token}` }
 }
 
-/** What a refusal means for whoever sent the request. */
-export function explainRefusal({ status, headers }: Response): string {
-  const hint = hints[status] ?? (status >= 300 && status < 400 ? redirection(headers) : null)
-  const error = /error="([a-z_]+)"/.exec(headers.get('WWW-Authenticate') ?? '')?.[1]
-  return `the hub answers ${status}${error === undefined ? '' : ` ${error}`}${hint === null ? '' : `: ${hint}`}`
+/** Whether a token goes with the requests. */
+export function hasToken(args: Arguments, io: CommandIo): boolean {
+  return (args.value('token') ?? io.env['CINNABAR_TOKEN'] ?? '') !== ''
 }
 
-const hints: Readonly<Record<number, string>> = {
-  400: 'the request is not valid',
-  401: 'a valid token is needed; cinnabar token explain TOKEN says what is wrong with one',
-  403: 'the token does not grant this',
-  404: 'there is no hub at this URL',
-  405: 'the hub does not allow this; it may have no key for it',
-  413: 'the update is larger than the hub allows',
-  421: 'the hub does not answer on this origin',
-  429: 'too many of them; try again later',
-  503: 'the hub cannot do it now; try again later',
+/** Says what a refusal means for the sender of the request, in the words of the hub where it has any. Never rejects. */
+export async function explainAnswer(response: Response, isWithToken: boolean): Promise<string> {
+  return explain(response, await reasonIn(response), isWithToken)
+}
+
+/** The same, where nothing but the status is known. */
+export function explainRefusal(response: Response): string {
+  return explain(response, '', true)
+}
+
+function explain({ status, headers }: Response, reason: string, isWithToken: boolean): string {
+  const error = /error="([a-z_]+)"/.exec(headers.get('WWW-Authenticate') ?? '')?.[1]
+  const { meaning, advice = '' } = meaningOf(status, headers)
+  const help = status === 401 && !isWithToken ? TOKEN_MISSING : advice
+  const words = [reason === '' ? meaning : reason, help].filter((part) => part !== '').join('; ')
+  return `the hub answers ${status}${error === undefined ? '' : ` ${error}`}${words === '' ? '' : `: ${words}`}`
+}
+
+interface Meaning {
+  /** For a hub that says nothing. */
+  readonly meaning: string
+  /** A remedy for the user. */
+  readonly advice?: string
+}
+
+function meaningOf(status: number, headers: Headers): Meaning {
+  if (status >= 300 && status < 400) return { meaning: redirection(headers) }
+  return meanings[status] ?? { meaning: '' }
+}
+
+const TOKEN_MISSING =
+  'give one with --token or CINNABAR_TOKEN; cinnabar token explain TOKEN says what one is worth'
+
+const meanings: Readonly<Record<number, Meaning>> = {
+  400: { meaning: 'the request is not valid' },
+  401: {
+    meaning: 'a valid token is needed',
+    advice: 'cinnabar token explain TOKEN says what is wrong with one',
+  },
+  403: { meaning: 'the token does not grant this' },
+  404: { meaning: 'there is no hub at this URL', advice: 'give the URL of the hub with --hub' },
+  405: { meaning: 'the hub does not allow this', advice: 'it may have no key for it' },
+  413: { meaning: 'the update is larger than the hub allows' },
+  421: {
+    meaning: 'the hub does not answer on this origin',
+    advice: 'give --hub with an origin that is among its hub.public_urls',
+  },
+  429: { meaning: 'too many of them; try again later' },
+  503: { meaning: 'the hub cannot do it now; try again later' },
 }
 
 function redirection(headers: Headers): string {
-  return `it redirects to ${headers.get('Location') ?? 'nowhere'}; give that as --hub if you trust it`
+  const location = firstLine(headers.get('Location') ?? 'nowhere', REASON_MAX)
+  return `it redirects to ${location}; give that as --hub if you trust it`
 }
+
+/** The first line of a text that the hub sends along. A page for people is none, and it is not waited for long. */
+async function reasonIn({ headers, body }: Response): Promise<string> {
+  const isText = /^text\/plain\s*(;|$)/i.test(headers.get('Content-Type') ?? '')
+  const reader = body?.getReader()
+  if (reader === undefined) return ''
+  const timer = setTimeout(() => void reader.cancel().catch(() => {}), REASON_MS)
+  const decoder = new TextDecoder()
+  let text = ''
+  try {
+    while (isText && text.length < REASON_MAX && !text.trimStart().includes('\n')) {
+      const { done, value } = await reader.read()
+      if (done) break
+      text += decoder.decode(value, { stream: true })
+    }
+    await reader.cancel()
+  } catch {
+    // The connection broke off: the text that had come by then is said.
+  }
+  clearTimeout(timer)
+  return firstLine(text, REASON_MAX)
+}
+
+const REASON_MAX = 200
+const REASON_MS = 1000

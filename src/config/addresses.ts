@@ -26,6 +26,15 @@ export function formatAddress(address: ListenAddress): string {
   return `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`
 }
 
+/**
+ * The addresses that stand behind one: the name `localhost` is both loopback addresses, because a client may take
+ * either, and one that finds somebody else there is not heard of again.
+ */
+export function loopbacks(address: ListenAddress): readonly ListenAddress[] {
+  if (address.kind === 'unix' || address.host !== 'localhost') return [address]
+  return ['127.0.0.1', '::1'].map((host) => ({ ...address, host }))
+}
+
 /** Whether only this machine can reach the address. */
 export function isLoopback(address: ListenAddress): boolean {
   if (address.kind === 'unix') return true
@@ -97,6 +106,11 @@ export const redisUrl: Kind<string> = kind('URL', (raw) => {
   }
   return string(raw)
 })
+
+/** The text without the user names and passwords of the URLs in it. */
+export function withoutPasswords(text: string): string {
+  return text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^/?#\s"]*@/gi, '$1***@')
+}
 
 /** An entry of an origin allow-list (SUB-102). Matching it against requests is the edge's work. */
 export const originPattern: Kind<string> = kind('origin pattern', (raw) => {

@@ -1,6 +1,7 @@
 import type * as v from 'valibot'
-import { formatAddress, isLoopback, type ListenAddress } from './addresses.ts'
+import { formatAddress, isLoopback, type ListenAddress, loopbacks } from './addresses.ts'
 import { type Problem, problem } from './given.ts'
+import { snakeCase } from './names.ts'
 import type { schema } from './schema.ts'
 
 /** What holds between settings that are each right on their own. */
@@ -52,6 +53,15 @@ export function warnAbout(settings: Settings, written: Written): readonly Proble
   if (hub.heartbeat === 0) warn('hub.heartbeat', 'without heartbeats a lost reader is not noticed')
   if (issuers.length === 0)
     warn('issuers', hub.anonymous ? 'no one may publish' : 'no one may publish or subscribe')
+  for (const [at, issuer] of issuers.entries()) {
+    for (const role of ['publisher', 'subscriber'] as const) {
+      if (issuer[role]?.jwksInsecure !== true) continue
+      warn(
+        `issuers[${at}].${role}.jwks_insecure`,
+        'whoever is between the hub and this key set can forge tokens',
+      )
+    }
+  }
   for (const key of ['corsOrigins', 'publishOrigins'] as const) {
     const name = key === 'corsOrigins' ? 'hub.cors_origins' : 'hub.publish_origins'
     // SUB-103
@@ -102,11 +112,14 @@ function checkListeners(settings: Settings, written: Written, isDev: boolean): r
   const seen = new Set<string>()
   for (const [key, address] of addresses) {
     const text = formatAddress(address)
-    if (seen.has(text) && !text.endsWith(':0')) problems.push(problem(written(key), `${text} is given twice`))
+    const places = loopbacks(address).map(formatAddress)
+    if (places.some((place) => seen.has(place)) && !text.endsWith(':0')) {
+      problems.push(problem(written(key), `${text} is given twice`))
+    }
     if (isDev && !isLoopback(address)) {
       problems.push(problem(written(key), `${text} is refused: --dev listens on loopback only`))
     }
-    seen.add(text)
+    for (const place of places) seen.add(place)
   }
   return problems
 }
@@ -146,11 +159,14 @@ function checkIssuer(issuer: Issuer, at: number, settings: Settings, written: Wr
 }
 
 function checkRole(role: Role, key: string, written: Written): readonly Problem[] {
-  const refuse = (member: string, message: string) => [problem(written(`${key}.${member}`), message)]
+  const refuse = (member: string, message: string) => [
+    problem(written(`${key}.${snakeCase(member)}`), message),
+  ]
   if (role.key !== undefined) {
     if (role.jwksUri !== undefined)
       return refuse('jwks_uri', 'stands beside a key: there is one or the other')
     if (role.algorithm === undefined) return refuse('key', `has no algorithm: set ${key}.algorithm`)
+    if (role.jwksInsecure !== undefined) return refuse('jwksInsecure', 'goes with jwks_uri')
     return role.algorithms === undefined
       ? []
       : refuse('algorithms', 'goes with jwks_uri; a key has algorithm')

@@ -1,4 +1,4 @@
-import { formatAddress, type ListenAddress } from './addresses.ts'
+import { formatAddress, type ListenAddress, withoutPasswords } from './addresses.ts'
 import type { Settings } from './checks.ts'
 import type { Origin } from './given.ts'
 import { item, members, type Name, type Node, names, snakeCase } from './names.ts'
@@ -25,7 +25,7 @@ export function settingsReference(): string {
   return `${introduction}\n${tables.join('\n')}`
 }
 
-/** What is in effect, a line for each setting: `name = value  # origin`. Secrets are masked. */
+/** What is in effect, a line for each setting: `name = value  # origin`. Secrets and passwords are masked. */
 export function settingsInEffect(
   settings: Settings,
   origins: ReadonlyMap<string, Origin>,
@@ -38,9 +38,13 @@ export function settingsInEffect(
 const introduction = `# Configuration
 
 Every setting has one name. \`history.max_age\` in the TOML file is the flag \`--history-max-age\` and the
-environment name \`CINNABAR_HISTORY_MAX_AGE\`. A flag wins over the environment, the environment over the file
-(\`--config FILE\` or \`CINNABAR_CONFIG\`), the file over the default. An unknown name is an error.
-\`cinnabar check\` finds every problem at once; \`cinnabar config\` shows what is in effect, and why.
+environment name \`CINNABAR_HISTORY_MAX_AGE\`. A flag wins over the environment, the environment over the file,
+the file over the default. An unknown name is an error. \`cinnabar check\` finds every problem at once;
+\`cinnabar config\` shows what is in effect, and why.
+
+The file is named by \`--config FILE\` or \`CINNABAR_CONFIG\`. When neither is given, every command reads
+\`cinnabar.toml\` in the working folder, else \`/etc/cinnabar/cinnabar.toml\`, when it is there; the log of the hub
+says which. An empty name, \`--config ''\`, reads no file.
 
 - **Durations**: \`250ms\`, \`20s\`, \`10m\`, \`24h\`, \`7d\`. **Sizes**: \`64KiB\`, \`256MiB\`, \`1GiB\`, or a number of
   bytes. \`0\` means unlimited only where the meaning says so.
@@ -141,7 +145,8 @@ function format(value: unknown, form: string): string {
   if (isAddress(value)) return formatAddress(value)
   if (typeof value === 'number' && form.startsWith('duration')) return formatDuration(value)
   if (typeof value === 'number' && form.startsWith('size')) return formatSize(value)
-  return String(value)
+  if (typeof value === 'number' && form === 'percentage') return `${Math.round(100 * value)}%`
+  return withoutPasswords(String(value))
 }
 
 function isAddress(value: unknown): value is ListenAddress {

@@ -4,10 +4,21 @@ import { findKey } from './names.ts'
 
 /** What `--dev` stands for: a hub for one developer on one machine. Whatever is given otherwise wins. */
 
-/** Secrets made for this run. They come from outside: nothing here is random. */
+/** Secrets of the hub. They come from outside: nothing here is random. */
 export interface DevKeys {
   readonly publisher: string
   readonly subscriber: string
+  /** The hub that has these keys, for a command that speaks of it. */
+  readonly hub?: KnownHub | null
+}
+
+/** A hub that has started: what its tokens must say. */
+export interface KnownHub {
+  readonly url: string
+  /** The id of its issuer. */
+  readonly issuer: string
+  /** Its resource identifier. */
+  readonly audience: string
 }
 
 /** What is known when the values are made. */
@@ -20,12 +31,13 @@ export interface DevHub {
   readonly hasIssuers: boolean
 }
 
-/** The values, to be used where nothing else is given. */
-export function devValues(hub: DevHub, keys: DevKeys): readonly Given[] {
-  const local = 'http://localhost:*,http://127.0.0.1:*'
-  const origin = originOf(hub)
+/** The values, to be used where nothing else is given. Null: there are no keys, and no issuer is made of them. */
+export function devValues(hub: DevHub, keys: DevKeys | null): readonly Given[] {
+  const local = 'http://localhost:*,http://127.0.0.1:*,http://[::1]:*'
+  const known = isPlaced(hub) ? null : (keys?.hub ?? null)
+  const origin = known?.issuer ?? originOf(hub)
   const values: (readonly [key: string, raw: unknown])[] = [
-    ['listen', '127.0.0.1:3000'],
+    ['listen', 'localhost:3000'],
     ['admin.console', true],
     ['hub.anonymous', true],
     ['hub.subscriptions', true],
@@ -33,8 +45,11 @@ export function devValues(hub: DevHub, keys: DevKeys): readonly Given[] {
     ['hub.cors_origins', local],
     ['hub.publish_origins', local],
   ]
-  if (!hub.hasPublicUrls) values.push(['hub.resource_identifier', `${origin}${hub.path}`])
-  if (!hub.hasIssuers) values.push(...issuer(origin, keys))
+  if (known !== null) values.push(['hub.path', new URL(known.url).pathname])
+  if (!hub.hasPublicUrls) {
+    values.push(['hub.resource_identifier', known?.audience ?? `${origin}${hub.path}`])
+  }
+  if (keys !== null && !hub.hasIssuers) values.push(...issuer(origin, keys))
   return values.map(([key, raw]) => given(key, raw))
 }
 
@@ -48,13 +63,19 @@ function issuer(id: string, keys: DevKeys): readonly (readonly [key: string, raw
   ]
 }
 
+/** Whether it is told where the hub is. The system chooses another port 0 each time. */
+function isPlaced({ listen }: DevHub): boolean {
+  return listen !== null && !(listen.kind === 'tcp' && listen.port === 0)
+}
+
 function originOf(hub: DevHub): string {
   const { listen } = hub
   const authority = listen?.kind === 'unix' ? 'localhost' : formatAddress(listen ?? standard)
   return `${hub.hasTls ? 'https' : 'http'}://${authority}`
 }
 
-const standard: ListenAddress = { kind: 'tcp', host: '127.0.0.1', port: 3000 }
+// A cookie that was set on localhost is not sent to 127.0.0.1: there is one name for pages and the hub.
+const standard: ListenAddress = { kind: 'tcp', host: 'localhost', port: 3000 }
 
 function given(key: string, raw: unknown): Given {
   const name = findKey(key)

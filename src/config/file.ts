@@ -6,12 +6,24 @@ import { expandDocument } from './tables.ts'
 /** Reads a file by its path. Throws when it cannot be read. */
 export type ReadFile = (path: string) => string
 
+/** Whether there is something at the path. */
+export type Exists = (path: string) => boolean
+
+/** Where a configuration is looked for when none is named: the first that is there is read. */
+export const usualFiles: readonly string[] = ['cinnabar.toml', '/etc/cinnabar/cinnabar.toml']
+
+/** The file to read, or null. An empty name stands for no file at all. */
+export function findConfigFile(named: string | undefined, exists: Exists = () => false): string | null {
+  if (named !== undefined) return named === '' ? null : named
+  return usualFiles.find(exists) ?? null
+}
+
 /** Reads the file. What is wrong with it is a problem, by key and line. */
 export function readConfigFile(path: string, readFile: ReadFile): Source {
   const text = attempt(() => readFile(path))
   if (text instanceof Error) return failed(problem(path, `cannot be read: ${reason(text)}`))
   const document = attempt(() => Bun.TOML.parse(text))
-  if (document instanceof Error) return failed(problem(path, `is not TOML: ${document.message}`))
+  if (document instanceof Error) return failed(problem(path, mistakeIn(text)))
   const lines = locate(text)
   return expandDocument(document, (key) => {
     const line = lines.get(key)
@@ -36,6 +48,62 @@ export function attempt<T>(action: () => T): T | Error {
 function failed(problem: Problem): Source {
   return { givens: [], whole: [], problems: [problem] }
 }
+
+/**
+ * Says what is wrong with a text that is no TOML, and in which line. The parser of Bun 1.4.5 knows no lines, and its
+ * messages quote the source, which may be a secret without its quotes: only their kind is told.
+ */
+function mistakeIn(text: string): string {
+  const lines = text.split('\n')
+  const message = refusalOf(lines) ?? ''
+  const line = openEnded.test(message) ? lineOfOpening(lines) : lineOfMistake(lines, message)
+  const kind = mistakes.find(([pattern]) => pattern.test(message))?.[1]
+  return `is not TOML${line === null ? '' : ` in line ${line}`}${kind === undefined ? '' : `: ${kind}`}`
+}
+
+const mistakes: readonly (readonly [message: RegExp, kind: string])[] = [
+  [/Strings must be quoted/, 'a text stands without quotes'],
+  [/Unterminated string/, 'a quote at the end of a text is missing'],
+  [/Invalid escape sequence/, 'a text holds a backslash that begins no escape sequence'],
+  [/Cannot redefine/, 'a key or a table is there twice'],
+  [/Expected '=' after a key/, 'a key has no = after it'],
+  [/Expected a key/, 'a key is missing'],
+  [/Expected a newline or end of file/, 'more follows the value'],
+  [/in an array|Unterminated array/, 'an array is not closed'],
+  [/Unterminated inline table/, 'an inline table is not closed'],
+  [/table header/, 'a table header is not closed'],
+  [/Expected a number/, 'a number has no digits'],
+]
+
+/** The message of the parser about these lines, or null when they are TOML. */
+function refusalOf(lines: readonly string[]): string | null {
+  const document = attempt(() => Bun.TOML.parse(`${lines.join('\n')}\n`))
+  return document instanceof Error ? document.message : null
+}
+
+/** The parser stops at the first mistake, so every beginning of the text that holds it is refused alike. */
+function lineOfMistake(lines: readonly string[], message: string): number {
+  let [without, within] = [0, lines.length]
+  while (within - without > 1) {
+    const middle = (without + within) >> 1
+    if (refusalOf(lines.slice(0, middle)) === message) within = middle
+    else without = middle
+  }
+  return within
+}
+
+/** Where what never ends begins: the text before it is TOML. Null when that is too far up to look for. */
+function lineOfOpening(lines: readonly string[]): number | null {
+  for (let line = lines.length; line > Math.max(0, lines.length - OPENING_LINES); line--) {
+    if (refusalOf(lines.slice(0, line - 1)) === null) return line
+  }
+  return null
+}
+
+const openEnded = /Unterminated (?!string;)|found end of file$/
+
+/** A hub that reads its configuration again must not stand still for it. */
+const OPENING_LINES = 200
 
 /**
  * The line of each key, found by its looks, since Bun 1.4.5 tells no lines. A key inside an inline table or

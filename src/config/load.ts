@@ -1,9 +1,9 @@
 import * as v from 'valibot'
-import { type ListenAddress, listenAddress } from './addresses.ts'
+import { type ListenAddress, listenAddress, withoutPasswords } from './addresses.ts'
 import { checkSettings, type Settings, warnAbout } from './checks.ts'
 import { readContainerNames } from './container.ts'
 import { type DevKeys, devValues } from './dev.ts'
-import { attempt, type ReadFile, readConfigFile } from './file.ts'
+import { attempt, type Exists, findConfigFile, type ReadFile, readConfigFile } from './file.ts'
 import { type Origin, type Problem, problem, type Source } from './given.ts'
 import { resourceIdentifier } from './location.ts'
 import { type Merged, merge, readSecrets } from './merge.ts'
@@ -21,8 +21,13 @@ export interface Places {
   readonly argv: readonly string[]
   readonly env: Readonly<Record<string, string | undefined>>
   readonly readFile: ReadFile
-  /** The keys that `--dev` uses, made for this run; 32 characters or more. */
-  readonly devKeys: DevKeys
+  /** Whether there is something at the path. Without it only a file that is named is read. */
+  readonly exists?: Exists
+  /**
+   * The keys that `--dev` uses, of 32 characters or more, or how to get them when they are needed, which throws a plain
+   * Error that says why there are none.
+   */
+  readonly devKeys: DevKeys | (() => DevKeys)
   /** Whether the log goes to a terminal. */
   readonly isTerminal: boolean
 }
@@ -43,12 +48,14 @@ export interface Configuration {
 export interface Refusal {
   readonly ok: false
   readonly problems: readonly Problem[]
+  /** How the log would be written, as far as that is known. */
+  readonly logFormat: 'json' | 'pretty'
 }
 
 /** Reads all places, flag over environment over file over default. Never throws on wrong input. */
 export function load(places: Places): Configuration | Refusal {
   const flags = readFlags(places.argv)
-  const file = flags.configFile ?? (places.env['CINNABAR_CONFIG'] || null)
+  const file = findConfigFile(flags.configFile ?? places.env['CINNABAR_CONFIG'], places.exists)
   const merged = readSecrets(mergePlaces(places, flags, file), places.readFile)
   const other = places.isTerminal ? onTerminal : nothingElse
   const { settings, issues } = read(merged.givens, other)
@@ -59,7 +66,10 @@ export function load(places: Places): Configuration | Refusal {
     ...issues.map((issue) => explain(issue, merged.givens)),
     ...(settings === null ? [] : checkSettings(settings, written, flags.isDev, broken)),
   ]
-  if (settings === null || problems.length > 0) return { ok: false, problems }
+  if (settings === null || problems.length > 0) {
+    const format = textOf(merged.givens, 'log.format') ?? other.get('log.format')
+    return { ok: false, problems, logFormat: format === 'pretty' ? format : 'json' }
+  }
   const origins = new Map([...merged.givens].map(([key, { origin }]) => [key, origin]))
   return { ok: true, settings, origins, warnings: warnAbout(settings, written), isDev: flags.isDev, file }
 }
@@ -97,17 +107,22 @@ function mergePlaces(places: Places, flags: ReturnType<typeof readFlags>, path: 
 const nothing: Source = { givens: [], whole: [], problems: [] }
 
 /** `--dev` depends on where the hub listens, whoever said so. */
-function devSource(sources: readonly Source[], keys: DevKeys): Source {
+function devSource(sources: readonly Source[], devKeys: Places['devKeys']): Source {
   const { givens } = merge(sources)
   const issuers = [...givens.keys()].some((key) => key.startsWith('issuers['))
+  const hasIssuers = issuers || sources.some(({ whole }) => whole.includes('issuers'))
+  const keys = typeof devKeys === 'object' || hasIssuers ? devKeys : attempt(devKeys)
   const hub = {
     listen: firstListen(givens.get('listen')?.raw),
     path: textOf(givens, 'hub.path') ?? findKey('hub.path')?.meaning.fallback ?? '',
     hasTls: givens.has('tls.cert_file'),
     hasPublicUrls: givens.has('hub.public_urls'),
-    hasIssuers: issuers || sources.some(({ whole }) => whole.includes('issuers')),
+    hasIssuers,
   }
-  return { ...nothing, givens: devValues(hub, keys) }
+  if (keys instanceof Error) {
+    return { ...nothing, givens: devValues(hub, null), problems: [problem('--dev', keys.message)] }
+  }
+  return { ...nothing, givens: devValues(hub, typeof keys === 'object' ? keys : null) }
 }
 
 function firstListen(raw: unknown): ListenAddress | null {
@@ -187,7 +202,7 @@ function explain(issue: Issue, givens: Merged['givens']): Problem {
 }
 
 function shown(raw: unknown): string {
-  const text = JSON.stringify(raw) ?? String(raw)
+  const text = withoutPasswords(JSON.stringify(raw) ?? String(raw))
   return text.length > 80 ? `${text.slice(0, 80)}…` : text
 }
 

@@ -19,6 +19,7 @@ import {
   kind,
   list,
   orNone,
+  share,
   size,
   text,
   unlimited,
@@ -72,6 +73,7 @@ const role = v.exactOptional(
     key: absent(text, 'verification key: a shared secret, a PEM or a JWK', { secret: true }),
     algorithm: absent(algorithm, 'the one algorithm of `key`'),
     jwksUri: absent(jwksUri, 'where the JWK Set of the issuer is'),
+    jwksInsecure: absent(bool, 'whether `jwks_uri` may be http or an internal address; `false` unless given'),
     algorithms: absent(list(setAlgorithm), 'algorithms accepted with `jwks_uri`'),
   }),
 )
@@ -118,6 +120,11 @@ export const schema = v.object({
       duration({ zero: true, example: '20s' }),
       '20s',
       'a comment line after this silence; common clients give up after 45 s; 0 = never',
+    ),
+    vanishedAfter: setting(
+      duration({ zero: true, example: '60s' }),
+      '60s',
+      'a reader that acknowledges nothing for so long is given up; 0 = as long as the kernel tries',
     ),
     retry: setting(
       duration({ zero: true, example: '2s' }),
@@ -166,6 +173,12 @@ export const schema = v.object({
       '256MiB',
       'stored bytes kept; the file stays within 1.25 times this plus 8 MiB',
       restart,
+    ),
+    ownEvents: setting(
+      share,
+      '10%',
+      'the share of the two limits above that subscription events have to themselves; updates have the rest',
+      { restart: true },
     ),
     rules: v.array(
       v.object({
@@ -246,6 +259,16 @@ export const schema = v.object({
     ),
     matchers: setting(count({ zero: false, example: '100' }), '100', 'matchers of one request; over it 400'),
     pattern: setting(count({ zero: false, example: '4096' }), '4096', 'length of one matcher; over it 400'),
+    patternWeight: setting(
+      count({ zero: false, example: '5000' }),
+      '5000',
+      'what the URL patterns of one request or token weigh together: an ordinary one 4 to 10, a regular expression 1 for each character that it may take; over it 400 or 401',
+    ),
+    patternWeightTotal: setting(
+      count({ zero: false, example: '300000' }),
+      '300000',
+      'what the different URL patterns of all connections and their tokens weigh together; over it 429 for a connection that adds more than 50',
+    ),
     announcement: setting(
       size({ zero: true, example: '256KiB' }),
       '256KiB',

@@ -60,6 +60,13 @@ export function size(bounds: Bounds): Kind<number> {
   return kind('size', (raw) => bounded(parseSize(raw), bounds))
 }
 
+/** A part of a whole, in percent; a number from 0 to 1 once read. */
+export const share: Kind<number> = kind('percentage', (raw) => {
+  const percent = /^([0-9]{1,3})%$/.exec(String(raw))?.[1]
+  if (percent === undefined || Number(percent) > 100) throw new WrongValue('is not a percentage such as 10%')
+  return Number(percent) / 100
+})
+
 /** A limit that the word `unlimited` lifts; `null` is no limit. */
 export function unlimited(limit: Kind<number>): Kind<number | null> {
   return kind(`${limit.form} or \`unlimited\``, (raw) => (raw === 'unlimited' ? null : limit.read(raw)))

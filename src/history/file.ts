@@ -6,6 +6,7 @@ import {
   codeOf,
   foreign,
   lockHistory,
+  migrate,
   openHistory,
   refusal,
   unusable,
@@ -41,7 +42,7 @@ export async function changing<T>(path: string, action: (database: Database) => 
 export async function owning<T>(path: string, action: (database: Database) => T | Promise<T>): Promise<T> {
   const lock = explaining(path, () => lockHistory(path))
   try {
-    return await using(path, () => tuned(openHistory(path)), action)
+    return await using(path, () => openAsOwner(path), action)
   } finally {
     lock.close()
   }
@@ -119,6 +120,12 @@ function openForReading(path: string): Database {
 function openForChanges(path: string): Database {
   refuseMissing(path)
   return tuned(openHistory(path))
+}
+
+function openAsOwner(path: string): Database {
+  const database = tuned(openHistory(path))
+  migrate(database, path)
+  return database
 }
 
 /** The journal stays as short as the hub keeps it. */

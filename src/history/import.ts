@@ -1,6 +1,6 @@
 import type { Database } from 'bun:sqlite'
 import { BATCH_BYTES, BATCH_ENTRIES } from '../transport/sqlite/batch.ts'
-import { INSERT_ENTRY, keyOf, readState } from '../transport/sqlite/schema.ts'
+import { INSERT_ENTRY, keyOf, readAnchor, readState } from '../transport/sqlite/schema.ts'
 import { modelBytes } from '../transport/sqlite/size.ts'
 import { HistoryProblem, owning, writing } from './file.ts'
 import type { StoredEntry } from './pages.ts'
@@ -62,7 +62,7 @@ class Importing {
   constructor(database: Database) {
     this.#database = database
     const newest = database.query<{ at: number }, []>('SELECT at FROM entry ORDER BY seq DESC LIMIT 1').get()
-    this.#newestAt = newest?.at ?? 0
+    this.#newestAt = newest === null ? 0 : newest.at + readAnchor(database).wallOffset
   }
 
   take(found: Found): void {
@@ -113,8 +113,10 @@ class Importing {
 
 function store(database: Database, batch: readonly NewEntry[]): void {
   const insert = database.query(INSERT_ENTRY)
+  const { wallOffset } = readAnchor(database)
   let { head, headId, headAt, count, bytes } = readState(database)
-  for (const { at, id, frame, ...entry } of batch) {
+  for (const { id, frame, ...entry } of batch) {
+    const at = entry.at - wallOffset
     const topics = JSON.stringify(entry.topics)
     const size = modelBytes(Buffer.byteLength(id), Buffer.byteLength(topics), frame.length)
     insert.run(++head, at, size, keyOf(id), id, entry.private ? 1 : 0, topics, frame)

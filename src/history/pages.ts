@@ -1,12 +1,12 @@
 import type { Database } from 'bun:sqlite'
-import { keyOf, SELECT_EARLIEST } from '../transport/sqlite/schema.ts'
+import { earliestOf, readAnchor } from '../transport/sqlite/schema.ts'
 
 /** Walks along the log, a page at a time and with nothing left open in between. */
 
 /** What a tool asks about an entry before it reads the whole of it. */
 export interface EntryOutline {
   readonly seq: number
-  /** When it was accepted, in milliseconds. */
+  /** When it was accepted, in milliseconds of the log's own time. */
   readonly at: number
   /** Stored bytes as retention counts them. */
   readonly bytes: number
@@ -16,6 +16,7 @@ export interface EntryOutline {
 /** An entry with everything that an export holds. */
 export interface StoredEntry {
   readonly seq: number
+  /** When it was accepted, in milliseconds since the epoch. */
   readonly at: number
   readonly id: string
   readonly topics: readonly string[]
@@ -55,11 +56,12 @@ export function* outlinesBackwards(database: Database): Generator<EntryOutline[]
 /** Whole entries in (after, until], oldest first. Frames of more than a page are never held together. */
 export function* entries(database: Database, after: number, until: number): Generator<StoredEntry[]> {
   const page = database.prepare<EntryRow, [number, number]>(SELECT_ENTRIES)
+  const { wallOffset } = readAnchor(database)
   for (let seq = after; ; ) {
     const found: StoredEntry[] = []
     let bytes = 0
     for (const row of page.iterate(seq, until)) {
-      found.push(toEntry(row))
+      found.push(toEntry(row, wallOffset))
       bytes += row.frame.length
       if (found.length >= PAGE_ROWS || bytes >= PAGE_FRAME_BYTES) break
     }
@@ -74,21 +76,20 @@ export function* entries(database: Database, after: number, until: number): Gene
 export const SELECT_ENTRIES =
   'SELECT seq, at, id, private, topics, frame FROM entry WHERE seq > ? AND seq <= ? ORDER BY seq'
 
-/** The place of the earliest entry with this id, or null. */
+/** The place of the earliest entry with this id, also when a rule dropped it, or null. */
 export function findId(database: Database, id: string): number | null {
   const { horizon, head } = database
     .query<{ horizon: number; head: number }, []>('SELECT horizon, head FROM state')
     .get() ?? { horizon: 0, head: 0 }
-  return (
-    database
-      .query<{ found: number | null }, [number, number, string, number]>(SELECT_EARLIEST)
-      .get(horizon, head, id, keyOf(id))?.found ?? null
-  )
+  return earliestOf(database)(id, horizon, head)
 }
 
-/** A row as an entry. Throws SyntaxError when the topics are not what was stored. */
-export function toEntry({ seq, at, id, topics, frame, ...row }: EntryRow): StoredEntry {
-  return { seq, at, id, topics: JSON.parse(topics), private: row.private === 1, frame }
+/**
+ * A row as an entry; the wall clock shows the log's time and `wallOffset`. Throws SyntaxError when the topics are not
+ * what was stored.
+ */
+export function toEntry({ seq, at, id, topics, frame, ...row }: EntryRow, wallOffset: number): StoredEntry {
+  return { seq, at: at + wallOffset, id, topics: JSON.parse(topics), private: row.private === 1, frame }
 }
 
 /** A row of `SELECT_ENTRIES`. */

@@ -1,5 +1,7 @@
 import type { Database } from 'bun:sqlite'
 import { type Amount, mayDrop, type Retention } from '../transport/retention.ts'
+import { INSERT_PLACE, isOlder, readAnchor } from '../transport/sqlite/schema.ts'
+import { placeBytes } from '../transport/sqlite/size.ts'
 import { changing, type Pause, reading, writing } from './file.ts'
 import { type EntryOutline, outlines, outlinesBackwards } from './pages.ts'
 
@@ -49,11 +51,12 @@ async function dropDoomed(database: Database, options: PruneOptions): Promise<Am
  * entry backwards, because there nothing but appends happens meanwhile.
  */
 function newestDoomed(database: Database, options: PruneOptions): number {
+  const now = options.now - readAnchor(database).wallOffset
   let kept: Amount = { count: 0, bytes: 0 }
   for (const page of outlinesBackwards(database)) {
     for (const entry of chosen(page, options)) {
       const held = { count: kept.count + 1, bytes: kept.bytes + entry.bytes }
-      if (mayDrop(entry, held, options.now, options.keep)) return entry.seq
+      if (mayDrop(entry, held, now, options.keep)) return entry.seq
       kept = held
     }
   }
@@ -67,10 +70,13 @@ function chosen(page: readonly EntryOutline[], { matches }: PruneOptions): reado
 /** Deletes entries and keeps the books of the log as a whole in the same transaction. */
 class Dropping {
   readonly #database: Database
+  /** False in a file of an older version. */
+  readonly #hasPlaces: boolean
   #dropped: Amount = { count: 0, bytes: 0 }
 
   constructor(database: Database) {
     this.#database = database
+    this.#hasPlaces = !isOlder(database)
   }
 
   get dropped(): Amount {
@@ -90,15 +96,24 @@ class Dropping {
       'DELETE FROM entry WHERE seq = ? RETURNING bytes',
     )
     for (const { seq } of doomed) {
+      if (!isFront) this.#keepPlace(seq)
       // The hub may have dropped it since the page was read.
       const row = remove.get(seq)
       if (row !== null) gone = { count: gone.count + 1, bytes: gone.bytes + row.bytes }
     }
     const horizon = isFront ? (doomed.at(-1)?.seq ?? 0) : 0
+    if (this.#hasPlaces) this.#database.query('DELETE FROM place WHERE seq <= ?').run(horizon)
     this.#database
       .query('UPDATE state SET count = count - ?, bytes = bytes - ?, horizon = max(horizon, ?)')
       .run(gone.count, gone.bytes, horizon)
     return gone
+  }
+
+  /** A reader that comes back with its id goes on from there, as with what a rule drops. */
+  #keepPlace(seq: number): void {
+    if (!this.#hasPlaces) return
+    const row = this.#database.query<{ id: string }, [number]>('SELECT id FROM entry WHERE seq = ?').get(seq)
+    if (row !== null) this.#database.query(INSERT_PLACE).run(seq, placeBytes(Buffer.byteLength(row.id)))
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Database } from 'bun:sqlite'
-import { codeOf, readState } from '../transport/sqlite/schema.ts'
+import { codeOf, readAnchor, readState } from '../transport/sqlite/schema.ts'
 import type { Take } from './export.ts'
 import { type EntryRow, SELECT_ENTRIES, type StoredEntry, toEntry } from './pages.ts'
 import { rescuing } from './rescue.ts'
@@ -37,6 +37,7 @@ class Salvage {
   readonly #statement: ReturnType<typeof prepareEntries>
   readonly #isSound: (entry: StoredEntry) => boolean
   readonly #take: Take
+  readonly #wallOffset: number
   readonly lost: [number, number][] = []
   saved = 0
 
@@ -44,6 +45,7 @@ class Salvage {
     this.#statement = prepareEntries(database)
     this.#isSound = isSound
     this.#take = take
+    this.#wallOffset = findWallOffset(database)
   }
 
   /** Everything in (after, until]. */
@@ -78,7 +80,7 @@ class Salvage {
   }
 
   #keep(row: EntryRow, rows: StoredEntry[]): void {
-    const entry = soundEntry(row, this.#isSound)
+    const entry = soundEntry(row, this.#wallOffset, this.#isSound)
     if (entry === null) {
       this.#lose(row.seq)
     } else {
@@ -98,9 +100,13 @@ function prepareEntries(database: Database) {
   return database.prepare<EntryRow, [number, number]>(SELECT_ENTRIES)
 }
 
-function soundEntry(row: EntryRow, isSound: (entry: StoredEntry) => boolean): StoredEntry | null {
+function soundEntry(
+  row: EntryRow,
+  wallOffset: number,
+  isSound: (entry: StoredEntry) => boolean,
+): StoredEntry | null {
   try {
-    const entry = toEntry(row)
+    const entry = toEntry(row, wallOffset)
     return isSound(entry) ? entry : null
   } catch (error) {
     if (error instanceof SyntaxError) return null
@@ -115,6 +121,15 @@ function findExtent(database: Database): { horizon: number; head: number; count:
   } catch {
     const head = database.query<{ head: number | null }, []>('SELECT max(seq) AS head FROM entry').get()?.head
     return { horizon: 0, head: head ?? 0, count: null }
+  }
+}
+
+/** Times are off where it cannot be read, by as much as the clock of the machine was set. */
+function findWallOffset(database: Database): number {
+  try {
+    return readAnchor(database).wallOffset
+  } catch {
+    return 0
   }
 }
 

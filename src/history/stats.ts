@@ -1,5 +1,5 @@
 import type { Database } from 'bun:sqlite'
-import { readState } from '../transport/sqlite/schema.ts'
+import { readAnchor, readState } from '../transport/sqlite/schema.ts'
 import { PAGE_BYTES } from '../transport/sqlite/size.ts'
 import { freePages, isHeld, reading, sizeOf } from './file.ts'
 import { outlines } from './pages.ts'
@@ -75,7 +75,8 @@ export function historyStats(path: string, top: number): Promise<HistoryStats> {
 }
 
 function entryAt(database: Database, order: 'ASC' | 'DESC'): EntryMark | null {
-  return database.query<EntryMark, []>(`SELECT id, at FROM entry ORDER BY seq ${order} LIMIT 1`).get()
+  const row = database.query<EntryMark, []>(`SELECT id, at FROM entry ORDER BY seq ${order} LIMIT 1`).get()
+  return row === null ? null : { id: row.id, at: row.at + readAnchor(database).wallOffset }
 }
 
 /** The rules are in the file as their names and limits, in JSON; without rules that is empty. */

@@ -2,7 +2,7 @@ import { Elysia } from 'elysia'
 import { metadataPath } from './discovery.ts'
 import { Edge, type EdgeOptions } from './edge.ts'
 import { errorResponse } from './error.ts'
-import { HostGate } from './host.ts'
+import { HostGate } from './origin/host.ts'
 
 /**
  * The routes of the hub listener, each a plain function of the request. Elysia finds the handler and turns
@@ -18,8 +18,8 @@ export function hubApp(current: () => EdgeOptions) {
   const metadata = metadataPath(path)
   const subscriptions = `${path}/subscriptions`
   const unparsed = { parse: 'none' } as const
-  // Elysia looks for the path after so many characters: a host of three, as `hub` in a network of containers,
-  // ends before that unless the scheme is the longer one.
+  // Elysia skips as many characters as a usual origin has before it looks for the path: a host of three, as `hub` in a
+  // network of containers, ends before that unless the scheme is the longer one.
   const handler = { standardHostname: isSecure }
   // The last resort, should a refusal fail: Bun would show the source to the client and to the log.
   const serve = { error: (error: Error) => errorResponse(error, null, current().onUnexpected) }

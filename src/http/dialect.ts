@@ -1,16 +1,17 @@
 import { ProtocolError } from '../protocol/error.ts'
 import type { FormPair } from '../protocol/form.ts'
-import { type Matcher, matcherTypes, parseMatcher } from '../protocol/matcher.ts'
-import type { HubLocation } from '../protocol/topic.ts'
+import { checkMatcher, matcherTypes, type WrittenMatcher } from '../protocol/matcher.ts'
 import { type Credentials, readCredentials } from './credentials.ts'
 import { fromFieldValue, toFieldValue } from './field-value.ts'
 
-/** What a client asks for when it subscribes. */
+/** The matchers and the cursor of a client that subscribes. */
 export interface SubscribeRequest {
-  /** Never empty, without repeats. */
-  readonly matchers: readonly Matcher[]
+  /** Never empty, without repeats, checked as far as that costs nothing, and not compiled. */
+  readonly matchers: readonly WrittenMatcher[]
   /** The requested event id: null without a cursor, empty when it is present but empty (REC-03). */
   readonly lastEventId: string | null
+  /** Event ids that client libraries have put into the URL under names of their own; few. */
+  readonly resumedIds: readonly string[]
 }
 
 export interface SubscribeLimits {
@@ -46,7 +47,6 @@ export function dialectOf(request: Request, dialects: readonly Dialect[]): Diale
 }
 
 export interface DialectOptions {
-  readonly location: HubLocation
   readonly cookieName: string
   readonly limits: SubscribeLimits
 }
@@ -57,16 +57,17 @@ export function currentDialect(options: DialectOptions): Dialect {
     recognizes: () => true,
     credentials: (request) => readCredentials(request, options.cookieName),
     subscription: (request, query, body) => ({
-      matchers: readMatchers([...query, ...body], options),
+      matchers: readMatchers([...query, ...body], options.limits),
       lastEventId: readCursor(request, query, body),
+      resumedIds: readResumedIds(request, query),
     }),
     cursorFields: (lastEventId) =>
       lastEventId === null ? {} : { 'Mercure-Last-Event-ID': toFieldValue(lastEventId) },
   }
 }
 
-function readMatchers(pairs: readonly FormPair[], { location, limits }: DialectOptions): Matcher[] {
-  const merged = new Map<string, Matcher>()
+function readMatchers(pairs: readonly FormPair[], limits: SubscribeLimits): WrittenMatcher[] {
+  const merged = new Map<string, WrittenMatcher>()
   let count = 0
   for (const { name, value } of pairs) {
     const type = name === null ? null : matcherType(name)
@@ -79,7 +80,10 @@ function readMatchers(pairs: readonly FormPair[], { location, limits }: DialectO
       throw new ProtocolError('matcher-too-long', `a matcher has at most ${limits.pattern} characters`)
     }
     const key = `${type}\n${value}`
-    if (!merged.has(key)) merged.set(key, parseMatcher(type, value, location))
+    if (merged.has(key)) continue
+    const matcher = { type, pattern: value }
+    checkMatcher(matcher)
+    merged.set(key, matcher)
   }
   if (merged.size === 0) throw new ProtocolError('missing-matcher', 'the request has no matcher')
   return [...merged.values()]
@@ -104,6 +108,19 @@ function readCursor(request: Request, query: readonly FormPair[], body: readonly
   const parameter = firstValue(query, 'last_event_id') ?? firstValue(body, 'last_event_id')
   if (parameter !== undefined) return parameter
   return field
+}
+
+/**
+ * How libraries without a field for it spell the cursor when they reconnect: event-source-polyfill by default, as it
+ * may be told, and as its documentation tells it for Mercure hubs; reconnecting-eventsource after a bad answer.
+ */
+const librarySpellings: readonly string[] = ['lastEventId', 'lastEventID', 'Last-Event-Id', 'Last-Event-ID']
+
+/** None beside a field: the client that sends one knows best where it is (REC-02). */
+function readResumedIds(request: Request, query: readonly FormPair[]): readonly string[] {
+  if ((request.headers.get('last-event-id') ?? '') !== '') return []
+  const ids = librarySpellings.map((name) => firstValue(query, name) ?? '')
+  return [...new Set(ids)].filter((id) => id !== '')
 }
 
 /** An id that is not UTF-8 or not a protocol string is unknown, like any other that never existed. */

@@ -1,3 +1,4 @@
+import type { Loop } from '../hub/loop.ts'
 import { ProtocolError } from '../protocol/error.ts'
 import type { HubLocation } from '../protocol/topic.ts'
 import type { EventStream } from '../stream/event-stream.ts'
@@ -5,13 +6,13 @@ import type { Cors } from './cors.ts'
 import { type MetadataOptions, metadataDocument, metadataPath } from './discovery.ts'
 import { errorResponse, hardening, type UnexpectedError } from './error.ts'
 import { type Connection, Exchange, type ExchangeOptions } from './exchange.ts'
-import { OriginRefusal } from './origin-refusal.ts'
+import { OriginRefusal } from './origin/refusal.ts'
 import { type PublishOptions, publish } from './publish.ts'
 import { type SubscribeOptions, subscribe, subscribeHead } from './subscribe.ts'
 import { type SubscriptionsOptions, subscriptions } from './subscriptions.ts'
 import { welcome } from './welcome.ts'
 
-/** What the edge is made of; `serve/edge-options.ts` makes it of the settings. */
+/** All that the edge needs to answer; `serve/edge-options.ts` makes it of the settings. */
 export interface EdgeOptions extends ExchangeOptions {
   readonly health: { alive(): Response; ready(): Promise<Response> }
   readonly cors: Cors
@@ -35,11 +36,10 @@ export interface EdgeOptions extends ExchangeOptions {
    * is answered when it begins.
    */
   readonly onAnswer: (route: Route, status: number, ms: number) => void
-  /** Milliseconds that never go back. */
-  readonly clock: () => number
+  readonly loop: Loop
 }
 
-/** By which way a request was answered: a closed set, fit for labels. What is served nowhere else is `other`. */
+/** By which way a request was answered: a closed set, fit for labels. Unknown paths and methods are `other`. */
 export type Route = 'subscribe' | 'publish' | 'subscriptions' | 'metadata' | 'health' | 'other'
 
 type Answer = Response | EventStream
@@ -136,18 +136,18 @@ export class Edge {
   /** A request that the framework could not bring to its route. */
   failed(request: Request, connection: Connection | null, error: unknown): Response {
     const options = this.#current()
-    const since = options.clock()
+    const since = options.loop.now()
     return report(options, 'other', since, refuse(new Exchange(request, connection, options), options, error))
   }
 
   alive(): Response {
     const options = this.#current()
-    return report(options, 'health', options.clock(), options.health.alive())
+    return report(options, 'health', options.loop.now(), options.health.alive())
   }
 
   async ready(): Promise<Response> {
     const options = this.#current()
-    const since = options.clock()
+    const since = options.loop.now()
     return report(options, 'health', since, await options.health.ready())
   }
 
@@ -158,7 +158,7 @@ export class Edge {
     run: (exchange: Exchange, options: EdgeOptions) => Outcome | Promise<Outcome>,
   ): Promise<Outcome | Response> {
     const options = this.#current()
-    const since = options.clock()
+    const since = options.loop.now()
     const exchange = new Exchange(request, connection, options)
     let answer: Outcome | Response
     try {
@@ -173,12 +173,12 @@ export class Edge {
 
 /** The one place that every answer passes. */
 function report<Outcome extends Answer>(
-  { onAnswer, clock }: EdgeOptions,
+  { onAnswer, loop }: EdgeOptions,
   route: Route,
   since: number,
   answer: Outcome,
 ): Outcome {
-  onAnswer(route, answer instanceof Response ? answer.status : 200, clock() - since)
+  onAnswer(route, answer instanceof Response ? answer.status : 200, loop.now() - since)
   return answer
 }
 

@@ -1,5 +1,5 @@
 import { type ErrorCode, ProtocolError } from '../protocol/error.ts'
-import { OriginRefusal } from './origin-refusal.ts'
+import { OriginRefusal } from './origin/refusal.ts'
 
 /** How one refusal is answered. */
 interface Answer {
@@ -10,6 +10,8 @@ interface Answer {
   readonly challenge?: 'bare' | 'invalid_request' | 'invalid_token' | 'insufficient_scope'
   /** Seconds after which trying again makes sense. */
   readonly retryAfter?: number
+  /** Whether the connection goes too: kept, it would take a descriptor as one that was let in does. */
+  readonly closes?: true
 }
 
 /** The one table of answers (section 5). A code without a row does not compile. */
@@ -36,21 +38,23 @@ const answers = {
   'invalid-type': { status: 400, text: 'the type is not allowed' },
   'keys-unavailable': { status: 503, text: 'the keys of the issuer cannot be read now', retryAfter: 5 },
   'matcher-too-long': { status: 400, text: 'a matcher is too long' },
+  'matchers-too-heavy': { status: 400, text: 'the URL patterns are too complex in sum' },
   'method-not-allowed': { status: 405, text: 'the method is not allowed here' },
   misdirected: { status: 421, text: 'the hub does not answer on this origin' },
   'missing-matcher': { status: 400, text: 'a matcher is missing: match, match_exact or match_urlpattern' },
   'missing-token': { status: 401, text: 'a token is required', challenge: 'bare' },
   'missing-topic': { status: 400, text: 'the topic is missing' },
   'not-found': { status: 404, text: 'not found' },
-  overloaded: { status: 503, text: 'the hub is short of memory', retryAfter: 5 },
+  overloaded: { status: 503, text: 'the hub is short of memory', retryAfter: 5, closes: true },
   'reserved-topic': { status: 400, text: 'the topic is reserved for the hub' },
   'shutting-down': { status: 503, text: 'the hub is shutting down', retryAfter: 5 },
   'store-failed': { status: 500, text: 'the update could not be stored' },
   'store-full': { status: 503, text: 'the store is full', retryAfter: 30 },
   'store-unavailable': { status: 503, text: 'the store is not available', retryAfter: 5 },
   'too-many-matchers': { status: 400, text: 'too many matchers' },
+  'too-many-patterns': { status: 429, text: 'too many URL patterns are in use', retryAfter: 30 },
   'too-many-publishes': { status: 429, text: 'too many publications', retryAfter: 1 },
-  'too-many-subscribers': { status: 429, text: 'too many subscribers', retryAfter: 30 },
+  'too-many-subscribers': { status: 429, text: 'too many subscribers', retryAfter: 30, closes: true },
   'too-many-topics': { status: 413, text: 'too many topics' },
   'unknown-matcher': { status: 400, text: 'unknown matcher parameter' },
   'uploads-full': { status: 503, text: 'too many bodies are being received', retryAfter: 5 },
@@ -84,6 +88,8 @@ export function errorResponse(
   const headers = plainHeaders()
   if (answer.challenge !== undefined)
     headers.set('WWW-Authenticate', challenge(answer.challenge, metadataUrl))
+  // HTTP/2 has no such field; the runtime leaves it out there (RFC 9113 section 8.2.2).
+  if (answer.closes) headers.set('Connection', 'close')
   if (answer.retryAfter !== undefined) headers.set('Retry-After', String(answer.retryAfter))
   // The one text that is not fixed: without the origin nobody finds the setting.
   const text = error instanceof OriginRefusal ? error.text : answer.text

@@ -3,8 +3,8 @@ import type { Role } from '../auth/keys.ts'
 import type { Identity } from '../protocol/grant.ts'
 import type { HubLocation } from '../protocol/topic.ts'
 import { type Dialect, dialectOf } from './dialect.ts'
-import { hostField, type Listening, ownHost } from './host.ts'
-import type { Proxies } from './proxy.ts'
+import { hostField, type Listening, ownHost } from './origin/host.ts'
+import type { Proxies } from './origin/proxy.ts'
 
 /** The connection that a request came on and its listener, as far as Bun knows them. */
 export interface Connection extends Listening {
@@ -14,7 +14,7 @@ export interface Connection extends Listening {
   timeout(request: Request, seconds: number): void
 }
 
-/** What is known about every request before it comes. */
+/** All that an exchange knows before its request comes. */
 export interface ExchangeOptions {
   readonly location: HubLocation
   /** In the order in which they are asked; see `dialectOf`. */

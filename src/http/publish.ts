@@ -1,14 +1,16 @@
 import type { Hub } from '../hub/hub.ts'
 import { ProtocolError } from '../protocol/error.ts'
-import { mayPublish } from '../protocol/grant.ts'
-import type { HubLocation } from '../protocol/topic.ts'
+import { type Identity, mayPublish, mayPublishInSteps } from '../protocol/grant.ts'
+import { isLight } from '../protocol/matcher.ts'
+import type { HubLocation, Topic } from '../protocol/topic.ts'
 import { parseUpdate, type UpdateLimits } from '../protocol/update.ts'
+import type { Drive } from '../protocol/work.ts'
 import { readForm } from './body.ts'
 import type { Cors } from './cors.ts'
 import { checkOrigin } from './credentials.ts'
 import { hardening } from './error.ts'
 import type { Exchange } from './exchange.ts'
-import type { OriginList } from './origin.ts'
+import type { OriginList } from './origin/list.ts'
 import type { PublishRate } from './rate.ts'
 import type { Turn } from './turn.ts'
 import type { Uploads } from './uploads.ts'
@@ -21,6 +23,7 @@ export interface PublishOptions {
   readonly limits: UpdateLimits & { readonly body: number }
   readonly rate: PublishRate
   readonly turn: Turn
+  readonly drive: Drive
   /** Whether an update is stored in a later turn, as on a disk. */
   readonly isStoredLater: boolean
   readonly uploads: Uploads
@@ -38,7 +41,8 @@ export async function publish(exchange: Exchange, options: PublishOptions): Prom
   const pairs = await readForm(exchange, { limit: limits.body, isOptional: false, uploads, share: 1 })
   await options.turn.end()
   const update = parseUpdate(pairs, options.location, limits)
-  if (!mayPublish(identity, update.topics)) {
+  const granted = isGranted(identity, update.topics, options)
+  if (!(typeof granted === 'boolean' ? granted : await granted)) {
     throw new ProtocolError('insufficient-scope', 'the token does not grant publish on every topic')
   }
   // Whatever comes behind a request makes Bun 1.4.5 close the connection while the answer is still to come: a line
@@ -49,6 +53,15 @@ export async function publish(exchange: Exchange, options: PublishOptions): Prom
   options.rate.take(identity.holder)
   const id = await options.hub.publish(update)
   return new Response(id, { headers: options.cors.fields(request, publishHeaders) })
+}
+
+function isGranted(
+  identity: Identity,
+  topics: readonly Topic[],
+  { location, drive }: PublishOptions,
+): boolean | Promise<boolean> {
+  if (isLight(identity.weight, topics)) return mayPublish(identity, topics)
+  return drive(mayPublishInSteps(identity, topics, location))
 }
 
 // Copied by each response as a whole, which costs a third of reading them from an object.

@@ -1,13 +1,17 @@
 import type { Hub } from '../hub/hub.ts'
+import type { MatcherPool } from '../hub/matcher-pool.ts'
 import type { CloseReason, Cursor, Subscriber } from '../hub/subscriber.ts'
 import { ProtocolError } from '../protocol/error.ts'
 import { decodeQuery, type FormPair } from '../protocol/form.ts'
-import { anonymous, type Identity } from '../protocol/grant.ts'
-import type { Matcher } from '../protocol/matcher.ts'
+import { anonymous, type Identity, payloadsInSteps } from '../protocol/grant.ts'
+import { isLight, type Matcher, type WrittenMatcher } from '../protocol/matcher.ts'
 import { announcedBytes } from '../protocol/subscription.ts'
-import type { Due } from '../stream/deadlines.ts'
+import type { HubLocation } from '../protocol/topic.ts'
+import type { Drive } from '../protocol/work.ts'
+import type { Deadlines, Due } from '../stream/deadlines.ts'
 import { EventStream, type EventStreamOptions, type StreamOwner } from '../stream/event-stream.ts'
 import { readForm } from './body.ts'
+import type { SubscribeRequest } from './dialect.ts'
 import { hardening } from './error.ts'
 import type { Exchange } from './exchange.ts'
 import type { Counted, SubscriberCount } from './subscriber-count.ts'
@@ -15,18 +19,21 @@ import type { Uploads } from './uploads.ts'
 
 export interface SubscribeOptions extends EventStreamOptions {
   readonly hub: Hub
+  readonly location: HubLocation
   readonly isAnonymousAllowed: boolean
   /** Whether subscriptions have resources of their own (section 7). */
   readonly hasSubscriptions: boolean
   /** Bytes of the events that tell of one connection; 0 is unlimited. */
   readonly announcementBytesMax: number
   readonly counts: SubscriberCount
+  readonly matchers: MatcherPool
+  /** What the matchers of one request weigh together at most. */
+  readonly patternWeightMax: number
+  readonly drive: Drive
   readonly bodyBytesMax: number
   readonly uploads: Uploads
   /** A connection ends between 80 % and 100 % of it, in milliseconds; 0 is unlimited. */
   readonly lifetimeMs: number
-  /** Milliseconds since the epoch, as tokens count. */
-  readonly epochClock: () => number
 }
 
 /** GET and QUERY on the hub URL (section 1), in the order of SUB-40. */
@@ -45,66 +52,106 @@ export async function subscribeHead(
   options: SubscribeOptions,
   headers: Headers,
 ): Promise<Response> {
-  await accept(exchange, options, headers)
+  giveBack(await accept(exchange, options, headers), options)
   return new Response(null, { headers })
 }
 
-/** What was asked for and may be had. */
+/** What was asked for and may be had. It is counted: `giveBack` when nothing comes of it. */
 interface Asked {
   readonly matchers: readonly Matcher[]
   readonly identity: Identity
+  /** Of its subscriptions, where it takes long to find them. */
+  readonly payloads: readonly unknown[] | null
   readonly cursor: Cursor
-  readonly address: string | null
+  readonly counted: Counted
 }
 
-/** The checks in their order; then the fields of the answer are set. */
+type Held = Pick<Asked, 'counted' | 'matchers' | 'identity'>
+
+/**
+ * The checks in their order; then the fields of the answer are set. The limits of connections come before anything is
+ * compiled, so that they limit that too, and what is compiled at once is no more than may be open at once.
+ */
 async function accept(exchange: Exchange, options: SubscribeOptions, headers: Headers): Promise<Asked> {
   const identity = await identify(exchange, options)
   const { request, dialect } = exchange
   const query = decodeQuery(queryOf(request.url))
-  const { matchers, lastEventId } = dialect.subscription(request, query, await readBody(exchange, options))
-  if (options.hasSubscriptions) {
-    refuseDots(matchers)
-    refuseLarge(matchers, identity, options.announcementBytesMax)
-  }
+  const written = dialect.subscription(request, query, await readBody(exchange, options))
+  const { matchers } = written
+  if (options.hasSubscriptions) refuseDots(matchers)
   const address = options.counts.needsAddress ? exchange.address() : null
-  options.counts.check(address, identity.holder)
-  const cursor = await options.hub.locate(lastEventId)
-  for (const [name, value] of Object.entries(streamFields)) headers.set(name, value)
-  for (const [name, value] of Object.entries(dialect.cursorFields(cursor.lastEventId)))
-    headers.set(name, value)
-  return { matchers, identity, cursor, address }
+  const counted = options.counts.add(address, identity.holder)
+  let asked: Asked | null = null
+  try {
+    const payloads = options.hasSubscriptions ? await payloadsOf(matchers, identity, options) : null
+    const compiled = await options.drive(options.matchers.compile(matchers, options.patternWeightMax))
+    const cursor = await locate(options.hub, written)
+    asked = { matchers: options.matchers.hold(compiled, identity), identity, payloads, cursor, counted }
+    for (const [name, value] of Object.entries(streamFields)) headers.set(name, value)
+    for (const [name, value] of Object.entries(dialect.cursorFields(cursor.lastEventId)))
+      headers.set(name, value)
+    return asked
+  } catch (error) {
+    if (asked === null) options.counts.remove(counted)
+    else giveBack(asked, options)
+    throw error
+  }
+}
+
+function giveBack({ counted, matchers, identity }: Held, options: SubscribeOptions): void {
+  options.counts.remove(counted)
+  options.matchers.release(matchers, identity)
+}
+
+/**
+ * Where the stream starts: at the cursor, or further on, at the latest event that a library says it has seen. Its URL
+ * keeps the cursor that the page began with, so that each reconnection would repeat everything since. Their names are
+ * none of the protocol: the answer tells of the cursor alone (REC-03), and an id that the hub does not have changes
+ * nothing.
+ */
+async function locate(hub: Hub, { lastEventId, resumedIds }: SubscribeRequest): Promise<Cursor> {
+  const cursor = await hub.locate(lastEventId)
+  let from = lastEventId !== null && cursor.lastEventId === lastEventId ? cursor : null
+  for (const id of resumedIds) {
+    const resumed = await hub.locate(id)
+    if (resumed.lastEventId === id && (from === null || resumed.after > from.after)) from = resumed
+  }
+  // A place in a log that is no more means nothing, whichever of them it is.
+  return from === null ? cursor : { ...from, lastEventId: cursor.lastEventId }
 }
 
 /**
  * What ties a stream to the hub, from its first byte to its end: its subscriber, its place in the counts, and the
- * time at which it ends. Lives as long as the stream, so what it needed to begin is given up.
+ * time at which it ends. Lives as long as the stream, so what it needed to begin is given up. A connection that is gone
+ * before its answer ends the stream as well, which then never began.
  */
 class Registration implements StreamOwner, Due {
   readonly #exchange: Exchange
   readonly #options: SubscribeOptions
   #asked: Asked | null
   #subscriber: Subscriber | null = null
-  #counted: Counted | null = null
+  #counted: Counted | null
   #ending: 'expired' | 'lifetime' = 'lifetime'
+  /** Where it waits for its end. */
+  #queue: Deadlines | null = null
   dueAt = Number.POSITIVE_INFINITY
   place = -1
 
   constructor(exchange: Exchange, asked: Asked, options: SubscribeOptions) {
     this.#exchange = exchange
     this.#asked = asked
+    this.#counted = asked.counted
     this.#options = options
   }
 
   onOpen(stream: EventStream): void {
     const asked = this.#asked
     if (asked === null) return
-    this.#asked = null
-    const { hub, counts } = this.#options
     // The heartbeat takes its place, until the connection waits for another request.
     this.#exchange.stayOpen(true)
-    this.#counted = counts.add(asked.address, asked.identity.holder)
-    this.#subscriber = hub.subscribe(asked.matchers, asked.identity, asked.cursor, stream)
+    const { matchers, identity, cursor, payloads } = asked
+    this.#subscriber = this.#options.hub.subscribe(matchers, identity, cursor, stream, payloads)
+    this.#asked = null
     if (!this.#subscriber.isEnded) this.#endOnTime(asked.identity)
   }
 
@@ -113,9 +160,12 @@ class Registration implements StreamOwner, Due {
   }
 
   onClosed(): void {
-    const { counts, streams } = this.#options
-    streams.deadlines.remove(this)
-    if (this.#counted !== null) counts.remove(this.#counted)
+    this.#queue?.remove(this)
+    const held = this.#subscriber ?? this.#asked
+    if (held !== null && this.#counted !== null) {
+      const { matchers, identity } = held
+      giveBack({ counted: this.#counted, matchers, identity }, this.#options)
+    }
     this.#counted = null
     this.#exchange.stayOpen(false)
   }
@@ -124,17 +174,21 @@ class Registration implements StreamOwner, Due {
     this.end({ kind: this.#ending })
   }
 
-  /** When its token expires or its lifetime is over, whichever is first (SUB-87, SUB-89). */
+  /**
+   * When its token expires or its lifetime is over, whichever is first (SUB-87, SUB-89). With a token both are measured
+   * on the wall clock, which the token means, wherever that is set.
+   */
   #endOnTime({ expiresAt }: Identity): void {
-    const { lifetimeMs, random, epochClock, streams } = this.#options
+    const { lifetimeMs, random, streams } = this.#options
     // Spread over a fifth, so that streams opened together do not all come back together.
     const lifetime = lifetimeMs === 0 ? Number.POSITIVE_INFINITY : lifetimeMs * (0.8 + 0.2 * random())
-    const untilExpiry = expiresAt === null ? Number.POSITIVE_INFINITY : expiresAt - epochClock()
-    const ms = Math.min(lifetime, untilExpiry)
-    if (ms === Number.POSITIVE_INFINITY) return
-    this.#ending = untilExpiry <= lifetime ? 'expired' : 'lifetime'
-    this.dueAt = streams.deadlines.now + ms
-    streams.deadlines.add(this)
+    const queue = expiresAt === null ? streams.lifetimes : streams.expiries
+    const lifetimeEndsAt = queue.now + lifetime
+    this.dueAt = expiresAt === null ? lifetimeEndsAt : Math.min(expiresAt, lifetimeEndsAt)
+    if (this.dueAt === Number.POSITIVE_INFINITY) return
+    this.#ending = this.dueAt === expiresAt ? 'expired' : 'lifetime'
+    this.#queue = queue
+    queue.add(this)
   }
 }
 
@@ -165,17 +219,29 @@ async function readBody(exchange: Exchange, options: SubscribeOptions): Promise<
 const QUERY_SHARE = 0.5
 
 /** URL parsers collapse these segments, so that their resources could not be reached (ACT-12). */
-function refuseDots(matchers: readonly Matcher[]): void {
+function refuseDots(matchers: readonly WrittenMatcher[]): void {
   if (matchers.some(({ pattern }) => pattern === '.' || pattern === '..')) {
     throw new ProtocolError('invalid-matcher', 'a matcher is a dot segment')
   }
 }
 
-/** All that is subscribed is told, twice, to others: a connection must not make the hub write without measure. */
-function refuseLarge(matchers: readonly Matcher[], identity: Identity, bytesMax: number): void {
-  if (bytesMax > 0 && announcedBytes(matchers, identity) > bytesMax) {
+/**
+ * The payloads of the subscriptions where it takes long to find them, else null. All that is subscribed is told, twice,
+ * to others: a connection must not make the hub write without measure.
+ */
+async function payloadsOf(
+  matchers: readonly WrittenMatcher[],
+  identity: Identity,
+  { drive, location, announcementBytesMax: bytesMax }: SubscribeOptions,
+): Promise<readonly unknown[] | null> {
+  const texts = matchers.map(({ pattern }) => pattern)
+  const payloads = isLight(identity.weight, texts)
+    ? null
+    : await drive(payloadsInSteps(identity, texts, location))
+  if (bytesMax > 0 && announcedBytes(matchers, identity, payloads) > bytesMax) {
     throw new ProtocolError('announcement-too-large', 'the matchers are too long to be announced')
   }
+  return payloads
 }
 
 function queryOf(url: string): string {

@@ -13,10 +13,15 @@ export class SubscriberCount {
   #limits: SubscriberLimits
   readonly #byAddress = new Map<string, number>()
   readonly #byHolder = new Map<string, number>()
+  readonly #fits: (total: number) => number
   #total = 0
+  /** As many fit into the process, as of the last look. */
+  #fitUntil = 0
 
-  constructor(limits: SubscriberLimits) {
+  /** `fits`: how many streams the process has room for in all when so many are open. Asked when they are reached. */
+  constructor(limits: SubscriberLimits, fits: (total: number) => number = () => Number.POSITIVE_INFINITY) {
     this.#limits = limits
+    this.#fits = fits
   }
 
   get total(): number {
@@ -28,14 +33,15 @@ export class SubscriberCount {
     this.#limits = limits
   }
 
-  /** Throws `too-many-subscribers` when one more would be over a limit. */
-  check(address: string | null, holder: string | null): void {
-    const { subscribers, perAddress, perHolder } = this.#limits
-    const isOver =
-      (subscribers > 0 && this.#total >= subscribers) ||
-      (perAddress > 0 && address !== null && count(this.#byAddress, network(address)) >= perAddress) ||
-      (perHolder > 0 && holder !== null && count(this.#byHolder, holder) >= perHolder)
-    if (isOver) throw new ProtocolError('too-many-subscribers', 'a limit of open streams is reached')
+  /** What fits is looked at again when the next one comes: other things than streams take room as well. */
+  refit(): void {
+    this.#fitUntil = 0
+  }
+
+  get #hasRoom(): boolean {
+    if (this.#total < this.#fitUntil) return true
+    this.#fitUntil = this.#fits(this.#total)
+    return this.#total < this.#fitUntil
   }
 
   /** Whether it matters where a client comes from. */
@@ -43,13 +49,22 @@ export class SubscriberCount {
     return this.#limits.perAddress > 0
   }
 
-  /** Counts one more stream; the answer is for `remove`, once. */
+  /**
+   * Counts one more stream, from the moment that it may be had: whoever comes while it is being opened finds it counted.
+   * The answer is for `remove`, once, also when nothing comes of it. Throws `too-many-subscribers` at a limit.
+   */
   add(address: string | null, holder: string | null): Counted {
-    const { perAddress, perHolder } = this.#limits
+    const { subscribers, perAddress, perHolder } = this.#limits
     const counted: Counted = {
       network: perAddress > 0 && address !== null ? network(address) : null,
       holder: perHolder > 0 ? holder : null,
     }
+    const isOver =
+      (subscribers > 0 && this.#total >= subscribers) ||
+      !this.#hasRoom ||
+      (counted.network !== null && count(this.#byAddress, counted.network) >= perAddress) ||
+      (counted.holder !== null && count(this.#byHolder, counted.holder) >= perHolder)
+    if (isOver) throw new ProtocolError('too-many-subscribers', 'a limit of open streams is reached')
     this.#step(counted, 1)
     return counted.network === null && counted.holder === null ? inTotal : counted
   }

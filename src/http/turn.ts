@@ -1,21 +1,22 @@
+import type { Loop } from '../hub/loop.ts'
+
 /**
  * Lets what came in one turn of the event loop go on together, when all of it is read. Taking a request off its
  * connection and publishing it push each other out of the caches of the processor: with 50 connections, one
  * after the other cost 60 us a publication, and all of the one before all of the other 35.
  */
 export class Turn {
-  readonly #schedule: (run: () => void) => void
+  readonly #loop: Pick<Loop, 'later'>
   #end: Promise<void> | null = null
 
-  /** `schedule` runs the function in a later turn of the event loop, after waiting I/O was served. */
-  constructor(schedule: (run: () => void) => void) {
-    this.#schedule = schedule
+  constructor(loop: Pick<Loop, 'later'>) {
+    this.#loop = loop
   }
 
   /** Resolves when the I/O that waits now is served, for all who ask until then. */
   end(): Promise<void> {
     this.#end ??= new Promise((resolve) => {
-      this.#schedule(() => {
+      this.#loop.later(() => {
         this.#end = null
         resolve()
       })

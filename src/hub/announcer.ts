@@ -185,8 +185,8 @@ interface Held {
   cancel: () => void
 }
 
-function allOf({ id, matchers, identity }: Subscriber): readonly Subscription[] {
-  return subscriptionsOf(id, matchers, identity)
+function allOf({ id, matchers, identity, payloads }: Subscriber): readonly Subscription[] {
+  return subscriptionsOf(id, matchers, identity, payloads)
 }
 
 /** The same holder with the same matchers; null for nobody in particular. */

@@ -12,7 +12,7 @@ import type { Entry } from './transport.ts'
 export class Delivery implements Batch {
   readonly since: number
   readonly #entry: Entry
-  readonly #groups: readonly ReadonlySet<Subscriber>[]
+  readonly #groups: readonly Iterable<Subscriber>[]
   readonly #permitted: ((identity: Identity) => boolean) | null
   /** Readers that were written to. */
   count = 0
@@ -21,7 +21,7 @@ export class Delivery implements Batch {
   constructor(
     since: number,
     entry: Entry,
-    groups: readonly ReadonlySet<Subscriber>[],
+    groups: readonly Iterable<Subscriber>[],
     permitted: ((identity: Identity) => boolean) | null,
   ) {
     this.since = since
@@ -39,7 +39,7 @@ export class Delivery implements Batch {
       // A plain loop over the set: one that goes on with a kept iterator was slower by several percent.
       for (const reader of group) {
         // Several matchers or topics may lead to one reader, who gets the entry once (SUB-63).
-        if (position <= reader.after) continue
+        if (position <= reader.after || reader.isEnded) continue
         reader.after = position
         if (permitted === null || permitted(reader.identity)) {
           this.count++

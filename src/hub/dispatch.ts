@@ -1,5 +1,5 @@
-import { type Identity, mayRead } from '../protocol/grant.ts'
 import type { TopicUrl } from '../protocol/url-pattern/pattern.ts'
+import { type Audience, Search } from './audience.ts'
 import type { Batch } from './batch.ts'
 import { Delivery } from './delivery.ts'
 import type { HubEvent, HubLimits } from './event.ts'
@@ -12,8 +12,9 @@ import type { Entry } from './transport.ts'
 /**
  * Entries to live subscribers. The entries of a turn are planned together (who gets which), then each
  * subscriber is written to once; one that comes alone needs no plan. All of it stops after a slice of time, planning
- * between two entries, and goes on in a later turn, so that a publication to tens of thousands holds nobody else up;
- * what comes next waits until everything before it is written, which keeps the order of every subscriber.
+ * between two entries or in the search for the readers of one, and goes on in a later turn, so that a publication to
+ * tens of thousands holds nobody else up; what comes next waits until everything before it is written, which keeps the
+ * order of every subscriber.
  */
 export class Dispatch {
   #routing: Routing<Subscriber>
@@ -23,6 +24,10 @@ export class Dispatch {
   #isScheduled = false
   /** Taken and not written to everybody yet. */
   #batch: Batch | null = null
+  /** Who gets the first pending entry, when that takes longer than a slice. */
+  #search: Search | null = null
+  /** What the identities of the live readers weigh, each as often as it has readers. */
+  #identityWeight = 0
   /** When the oldest pending entry came. */
   #pendingSince = 0
   #drained: PromiseWithResolvers<void> | null = null
@@ -68,10 +73,12 @@ export class Dispatch {
   join(subscriber: Subscriber): void {
     subscriber.matchers = this.#routing.shared(subscriber.matchers)
     this.#routing.add(subscriber)
+    this.#identityWeight += subscriber.identity.weight
   }
 
   remove(subscriber: Subscriber): void {
     this.#routing.remove(subscriber)
+    this.#identityWeight -= subscriber.identity.weight
   }
 
   /** Forgets which patterns match which topics; it is computed again when needed. */
@@ -84,6 +91,8 @@ export class Dispatch {
     this.#pending = []
     this.#pendingBytes = 0
     this.#batch = null
+    this.#search = null
+    this.#identityWeight = 0
     this.#routing = new Routing(this.#options.limits.remembered)
     this.#drained?.resolve()
     this.#drained = null
@@ -114,21 +123,28 @@ export class Dispatch {
     this.#settled = null
   }
 
-  /** The next entries, as many as can be planned in half of the slice: the other half is left for writing. */
+  /**
+   * The next entries, as many as can be planned in half of the slice: the other half is left for writing. Null: there is
+   * none, or the search for the readers of the first is not over.
+   */
   #take(until: number): Batch | null {
     const [first] = this.#pending
     if (first === undefined) return null
+    const audience = this.#audienceOf(first, until)
+    if (audience === null) return null
     const since = this.#pendingSince
     if (this.#pending.length === 1) {
       this.#takeOff(1, first.frame.length)
-      return new Delivery(since, first, this.#readersOf(first), this.#permission(first))
+      return new Delivery(since, first, audience.groups, audience.permitted)
     }
     const plan = new Plan(since)
     let taken = 0
     for (const entry of this.#pending) {
       // A first entry is always planned.
       if (taken > 0 && (!plan.hasRoomFor(entry) || this.#isHalfOver(until))) break
-      plan.add(entry, this.#readersOf(entry), this.#permission(entry))
+      const found = entry === first ? audience : this.#audienceOf(entry, until)
+      if (found === null) break
+      plan.add(entry, found.groups, found.permitted)
       taken++
     }
     this.#takeOff(taken, plan.bytes)
@@ -153,26 +169,16 @@ export class Dispatch {
     return this.#options.loop.now() > until - this.#options.limits.sliceMs / 2
   }
 
-  #readersOf({ topics }: Entry): readonly ReadonlySet<Subscriber>[] {
-    return this.#routing.find(topics, this.#options.parseUrl)
-  }
-
-  /**
-   * Who may read the entry; null: everybody. Identities are shared by the connections of one token, so each is asked
-   * once per entry.
-   */
-  #permission(entry: Entry): ((identity: Identity) => boolean) | null {
-    if (!entry.private) return null
-    const known = new Map<Identity, boolean>()
-    const urls = entry.topics.map(this.#options.parseUrl)
-    return (identity) => {
-      let permitted = known.get(identity)
-      if (permitted === undefined) {
-        permitted = mayRead(identity, entry.topics, urls)
-        known.set(identity, permitted)
-      }
-      return permitted
-    }
+  /** Null: the slice is over. The search is gone on with when the entry is asked for again. */
+  #audienceOf(entry: Entry, until: number): Audience | null {
+    const { loop, parseUrl } = this.#options
+    const search =
+      this.#search?.entry === entry
+        ? this.#search
+        : new Search(entry, this.#routing, this.#identityWeight, parseUrl)
+    const audience = search.run(() => loop.now() >= until)
+    this.#search = audience === null ? search : null
+    return audience
   }
 }
 

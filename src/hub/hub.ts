@@ -143,9 +143,18 @@ export class Hub {
     return { after: position, lastEventId, losses }
   }
 
-  /** Registers a reader. Whoever owns the sink calls `end` when the connection is gone. */
-  subscribe(matchers: readonly Matcher[], identity: Identity, cursor: Cursor, sink: Sink): Subscriber {
-    const subscriber = new Subscriber(this.#newId(), matchers, identity, cursor, sink)
+  /**
+   * Registers a reader. Whoever owns the sink calls `end` when the connection is gone. `payloads`: those of its
+   * subscriptions in order, where they were found already.
+   */
+  subscribe(
+    matchers: readonly Matcher[],
+    identity: Identity,
+    cursor: Cursor,
+    sink: Sink,
+    payloads: readonly unknown[] | null = null,
+  ): Subscriber {
+    const subscriber = new Subscriber(this.#newId(), matchers, identity, cursor, sink, payloads)
     this.#subscribers.add(subscriber)
     this.#observe({ kind: 'subscribed' })
     if (this.#state !== 'open') this.end(subscriber, { kind: 'shutdown' })

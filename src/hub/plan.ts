@@ -38,7 +38,7 @@ export class Plan implements Batch {
   /** Notes who gets the entry. `permitted`: who may read it; null: everybody. */
   add(
     entry: Entry,
-    groups: readonly ReadonlySet<Subscriber>[],
+    groups: readonly Iterable<Subscriber>[],
     permitted: ((identity: Identity) => boolean) | null,
   ): void {
     this.#bytes += entry.frame.length

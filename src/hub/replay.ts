@@ -1,5 +1,7 @@
 import { concat, type Frame } from '../protocol/event-stream.ts'
+import { stepsOf } from '../protocol/matcher.ts'
 import type { TopicUrl } from '../protocol/url-pattern/pattern.ts'
+import type { Work } from '../protocol/work.ts'
 import type { HubEvent, HubLimits } from './event.ts'
 import type { Loop } from './loop.ts'
 import { Stretches } from './stretches.ts'
@@ -18,6 +20,8 @@ export class Replay {
   readonly #stretches: Stretches
   #waiting = 0
   #isRunning = false
+  /** When the slice of this turn is over. */
+  #until = 0
 
   constructor(options: ReplayOptions) {
     this.#options = options
@@ -45,16 +49,25 @@ export class Replay {
 
   async #run(): Promise<void> {
     this.#isRunning = true
-    let until = this.#options.loop.now() + this.#options.limits.sliceMs
+    this.#until = this.#options.loop.now() + this.#options.limits.sliceMs
     for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
       await this.#step(next)
-      if (this.#options.loop.now() < until) continue
-      this.#stretches.forget()
-      await new Promise<void>((resolve) => this.#options.loop.later(resolve))
-      until = this.#options.loop.now() + this.#options.limits.sliceMs
+      if (this.#isOver) await this.#rest()
     }
     this.#stretches.forget()
     this.#isRunning = false
+  }
+
+  get #isOver(): boolean {
+    return this.#options.loop.now() >= this.#until
+  }
+
+  /** Lets everybody else go on, and begins with a slice of a later turn. */
+  async #rest(): Promise<void> {
+    const { loop, limits } = this.#options
+    this.#stretches.forget()
+    await new Promise<void>((resolve) => loop.later(resolve))
+    this.#until = loop.now() + limits.sliceMs
   }
 
   async #step(subscriber: Subscriber): Promise<void> {
@@ -65,7 +78,9 @@ export class Replay {
     }
     const page = await this.#read(subscriber)
     if (page === null || subscriber.isEnded) return
-    this.#write(subscriber, page)
+    const wanted = await this.#inSlices(this.#wanted(subscriber, page.entries))
+    if (subscriber.isEnded) return
+    this.#write(subscriber, page, wanted)
     if (!this.#joinAtHead(subscriber)) this.#queue.push(subscriber)
   }
 
@@ -90,8 +105,16 @@ export class Replay {
     return Math.min(this.#options.limits.pageBytes, Math.max(PAGE_BYTES_MIN, share))
   }
 
-  #write(subscriber: Subscriber, page: Page): void {
-    const wanted = this.#wanted(subscriber, page.entries)
+  /** Drives the work, with rests where it takes longer than a slice. */
+  async #inSlices<T>(work: Work<T>): Promise<T> {
+    for (;;) {
+      const step = work.next()
+      if (step.done === true) return step.value
+      if (this.#isOver) await this.#rest()
+    }
+  }
+
+  #write(subscriber: Subscriber, page: Page, wanted: readonly Entry[]): void {
     subscriber.after = page.next
     if (wanted.length === 0) return
     subscriber.isPromised = true
@@ -99,17 +122,29 @@ export class Replay {
     this.#options.observe({ kind: 'replayed', entries: wanted.length })
   }
 
-  #wanted(subscriber: Subscriber, entries: readonly Entry[]): readonly Entry[] {
+  *#wanted(subscriber: Subscriber, entries: readonly Entry[]): Work<readonly Entry[]> {
+    const { parseUrl } = this.#options
+    const wanted: Entry[] = []
+    const { weight } = subscriber
+    let steps = 0
     let before: Entry | null = null
     let isWanted = false
-    return entries.filter((entry) => {
+    for (const entry of entries) {
       // Neighbours may share their list of topics; then the answer is the same for all of them.
       if (entry.topics !== before?.topics || entry.private !== before.private) {
-        isWanted = subscriber.wants(entry, this.#options.parseUrl)
+        const more = stepsOf(weight, entry.topics)
+        steps += more
+        if (steps > 1) {
+          steps = more
+          yield
+        }
+        isWanted =
+          more > 1 ? yield* subscriber.wantsInSteps(entry, parseUrl) : subscriber.wants(entry, parseUrl)
       }
       before = entry
-      return isWanted
-    })
+      if (isWanted) wanted.push(entry)
+    }
+    return wanted
   }
 
   async #standBeside(subscriber: Subscriber): Promise<void> {

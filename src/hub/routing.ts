@@ -1,4 +1,6 @@
-import type { Matcher } from '../protocol/matcher.ts'
+import { isLight, type Matcher, stepsOf } from '../protocol/matcher.ts'
+import type { TopicUrl } from '../protocol/url-pattern/pattern.ts'
+import { finish, type Work } from '../protocol/work.ts'
 
 /**
  * From the topics of an update to whoever asked for them, without asking each one.
@@ -6,7 +8,8 @@ import type { Matcher } from '../protocol/matcher.ts'
  * Exact topics are a lookup, the wildcard is a set, and each distinct pattern is held once however many
  * readers share it. Which patterns match a topic is remembered in a bounded cache: an entry knows up to which
  * pattern it was computed, so a new pattern costs each remembered topic one evaluation and nothing is thrown
- * away. The cost of a publish therefore grows with matching readers and distinct patterns only.
+ * away. The cost of a publish therefore grows with matching readers and distinct patterns only. A topic that is not
+ * remembered costs an evaluation of every pattern, which is done in steps unless it `isShort`.
  */
 export class Routing<Reader extends { readonly matchers: readonly Matcher[] }> {
   readonly #exact = new Map<string, Set<Reader>>()
@@ -18,6 +21,10 @@ export class Routing<Reader extends { readonly matchers: readonly Matcher[] }> {
   readonly #rememberedMax: number
   #rememberedSize = 0
   #nextPattern = 1
+  /** What the patterns that somebody asks for weigh together. */
+  #weight = 0
+  /** What all patterns that ever came weigh together. */
+  #weightEver = 0
 
   /** `rememberedMax`: how many remembered topics, and patterns in them, there may be in sum. */
   constructor(rememberedMax: number) {
@@ -61,17 +68,34 @@ export class Routing<Reader extends { readonly matchers: readonly Matcher[] }> {
 
   /**
    * The groups of readers that one of the topics reaches. A reader may be in several of them: the caller
-   * delivers once. The sets are live; they must be used before the routing changes.
+   * delivers once. The sets are live.
    */
-  find(topics: readonly string[], parseUrl: (topic: string) => ParsedTopic): ReadonlySet<Reader>[] {
-    const groups: ReadonlySet<Reader>[] = []
-    if (this.#wildcard.size > 0) groups.push(this.#wildcard)
+  find(topics: readonly string[], parseUrl: ParseUrl): ReadonlySet<Reader>[] {
+    const groups: ReadonlySet<Reader>[] = this.#wildcard.size > 0 ? [this.#wildcard] : []
     for (const topic of topics) {
-      const exact = this.#exact.get(topic)
-      if (exact !== undefined) groups.push(exact)
-      if (this.#patterns.size > 0) this.#findPatterns(topic, parseUrl, groups)
+      this.#addExact(topic, groups)
+      if (this.#patterns.size === 0) continue
+      addLive(this.#upToDate(topic) ?? finish(this.#evaluate(topic, parseUrl)), groups)
     }
     return groups
+  }
+
+  /** As `find`, some patterns at a step. Who joins or leaves meanwhile may be in the groups or not. */
+  *findInSteps(topics: readonly string[], parseUrl: ParseUrl): Work<ReadonlySet<Reader>[]> {
+    const groups: ReadonlySet<Reader>[] = this.#wildcard.size > 0 ? [this.#wildcard] : []
+    for (const topic of topics) {
+      this.#addExact(topic, groups)
+      addLive(this.#upToDate(topic) ?? (yield* this.#evaluate(topic, parseUrl)), groups)
+    }
+    return groups
+  }
+
+  /** Whether `find` takes about a millisecond at most. */
+  isShort(topics: readonly string[]): boolean {
+    if (isLight(this.#weight, topics)) return true
+    let steps = 0
+    for (const topic of topics) steps += stepsOf(this.#weightToCome(topic), [topic])
+    return steps <= 1
   }
 
   /** Forgets which patterns match which topics; it is computed again when needed. */
@@ -80,22 +104,50 @@ export class Routing<Reader extends { readonly matchers: readonly Matcher[] }> {
     this.#rememberedSize = 0
   }
 
-  #findPatterns(
-    topic: string,
-    parseUrl: (topic: string) => ParsedTopic,
-    groups: ReadonlySet<Reader>[],
-  ): void {
-    const { routes } = this.#remember(topic, parseUrl)
-    for (const route of routes) if (route.readers.size > 0) groups.push(route.readers)
+  #addExact(topic: string, groups: ReadonlySet<Reader>[]): void {
+    const exact = this.#exact.get(topic)
+    if (exact !== undefined) groups.push(exact)
   }
 
-  #remember(topic: string, parseUrl: (topic: string) => ParsedTopic): Remembered<Reader> {
-    const known = this.#remembered.get(topic) ?? { routes: [], until: 0 }
-    if (known.until === this.#nextPattern - 1) return known
+  #upToDate(topic: string): Remembered<Reader> | null {
+    const known = this.#remembered.get(topic)
+    return known?.until === this.#nextPattern - 1 ? known : null
+  }
+
+  /** What the patterns weigh that came since the topic was evaluated, at most. */
+  #weightToCome(topic: string): number {
+    const known = this.#remembered.get(topic)
+    return Math.min(this.#weight, this.#weightEver - (known?.weightEver ?? 0))
+  }
+
+  /** Evaluates the patterns that came since the topic was evaluated. Nobody sees it until it is done. */
+  *#evaluate(topic: string, parseUrl: ParseUrl): Work<Remembered<Reader>> {
+    const before = this.#remembered.get(topic)
+    const routes = before?.routes.filter((route) => route.readers.size > 0) ?? []
+    const url = parseUrl(topic)
+    const share = stepsOf(1, [topic])
+    let until = before?.until ?? 0
+    let steps = 0
+    for (let at = firstAfter(this.#order, until); at < this.#order.length; at++) {
+      const route = this.#order[at]
+      if (route === undefined) break
+      until = route.number
+      if (route.matcher === null) continue
+      if (route.matcher.test(topic, url)) routes.push(route)
+      steps += route.matcher.weight * share
+      if (steps <= 1) continue
+      steps = 0
+      yield
+      // Patterns may have come and gone: the order may be another list by now.
+      at = firstAfter(this.#order, until) - 1
+    }
+    return this.#remember(topic, { routes, until: this.#nextPattern - 1, weightEver: this.#weightEver })
+  }
+
+  #remember(topic: string, known: Remembered<Reader>): Remembered<Reader> {
     this.#evict(topic)
-    this.#extend(known, topic, parseUrl)
     this.#remembered.set(topic, known)
-    this.#rememberedSize += weight(known)
+    this.#rememberedSize += sizeOf(topic, known)
     for (const oldest of this.#remembered.keys()) {
       if (this.#rememberedSize <= this.#rememberedMax) break
       this.#evict(oldest)
@@ -103,22 +155,11 @@ export class Routing<Reader extends { readonly matchers: readonly Matcher[] }> {
     return known
   }
 
-  #extend(known: Remembered<Reader>, topic: string, parseUrl: (topic: string) => ParsedTopic): void {
-    known.routes = known.routes.filter((route) => route.readers.size > 0)
-    const url = parseUrl(topic)
-    for (let at = firstAfter(this.#order, known.until); at < this.#order.length; at++) {
-      const route = this.#order[at]
-      if (route !== undefined && route.readers.size > 0 && route.matcher.test(topic, url))
-        known.routes.push(route)
-    }
-    known.until = this.#nextPattern - 1
-  }
-
   #evict(topic: string): void {
     const known = this.#remembered.get(topic)
     if (known === undefined) return
     this.#remembered.delete(topic)
-    this.#rememberedSize -= weight(known)
+    this.#rememberedSize -= sizeOf(topic, known)
   }
 
   #readersOf(matcher: Matcher): ReadonlySet<Reader> | undefined {
@@ -134,6 +175,8 @@ export class Routing<Reader extends { readonly matchers: readonly Matcher[] }> {
       route = { matcher, number: this.#nextPattern++, readers: new Set() }
       this.#patterns.set(key, route)
       this.#order.push(route)
+      this.#weight += matcher.weight
+      this.#weightEver += matcher.weight
     }
     return route
   }
@@ -143,26 +186,36 @@ export class Routing<Reader extends { readonly matchers: readonly Matcher[] }> {
     const route = this.#patterns.get(key)
     if (route === undefined) return
     route.readers.delete(reader)
-    // Remembered topics may still hold the route; with no readers it is skipped and later filtered out.
     if (route.readers.size > 0) return
+    // Remembered topics may still hold the route: it is skipped and later filtered out. What was compiled goes at once,
+    // or whoever comes and goes would fill the memory.
+    route.matcher = null
     this.#patterns.delete(key)
+    this.#weight -= matcher.weight
     if (this.#order.length > 2 * this.#patterns.size)
       this.#order = this.#order.filter(({ readers }) => readers.size > 0)
   }
 }
 
-type ParsedTopic = Parameters<Matcher['test']>[1]
+type ParseUrl = (topic: string) => TopicUrl | null
 
 interface PatternRoute<Reader> {
-  readonly matcher: Matcher
+  /** Null when nobody asks for it any more. */
+  matcher: Matcher | null
   readonly number: number
   readonly readers: Set<Reader>
 }
 
 interface Remembered<Reader> {
-  routes: PatternRoute<Reader>[]
+  readonly routes: readonly PatternRoute<Reader>[]
   /** The number of the newest pattern that was evaluated. */
-  until: number
+  readonly until: number
+  /** What all patterns up to that one weighed. */
+  readonly weightEver: number
+}
+
+function addLive<Reader>({ routes }: Remembered<Reader>, groups: ReadonlySet<Reader>[]): void {
+  for (const { readers } of routes) if (readers.size > 0) groups.push(readers)
 }
 
 /** The index of the first route with a greater number, by halving. */
@@ -183,8 +236,9 @@ function isEqual(left: readonly Matcher[], right: readonly Matcher[]): boolean {
   return left.length === right.length && left.every(isSame)
 }
 
-function weight(known: Remembered<object>): number {
-  return 1 + known.routes.length
+/** Its patterns count, and its text: 1 for 64 characters of it. */
+function sizeOf(topic: string, { routes }: Remembered<object>): number {
+  return 1 + (topic.length >> 6) + routes.length
 }
 
 // Neither part can hold a control character (GEN-01), so the key cannot collide (MAT-36).

@@ -1,7 +1,8 @@
 import type { Frame } from '../protocol/event-stream.ts'
-import { type Identity, mayRead } from '../protocol/grant.ts'
-import type { Matcher } from '../protocol/matcher.ts'
+import { type Identity, mayRead, mayReadInSteps } from '../protocol/grant.ts'
+import { type Matcher, selects, testWeight } from '../protocol/matcher.ts'
 import type { TopicUrl } from '../protocol/url-pattern/pattern.ts'
+import type { Work } from '../protocol/work.ts'
 import type { Trail } from './trail.ts'
 import type { Entry, Position } from './transport.ts'
 
@@ -49,6 +50,8 @@ export class Subscriber {
   matchers: readonly Matcher[]
   readonly identity: Identity
   readonly sink: Sink
+  /** Of its subscriptions in order, where it takes long to find them; null: they are found when they are needed. */
+  readonly payloads: readonly unknown[] | null
   state: 'catching-up' | 'live' | 'ended' = 'catching-up'
   /** Everything up to here was seen or is not wanted. Live entries at or before it are skipped. */
   after: Position
@@ -57,11 +60,19 @@ export class Subscriber {
   /** What the current turn brings, until it is written. */
   trail: Trail | null = null
 
-  constructor(id: string, matchers: readonly Matcher[], identity: Identity, cursor: Cursor, sink: Sink) {
+  constructor(
+    id: string,
+    matchers: readonly Matcher[],
+    identity: Identity,
+    cursor: Cursor,
+    sink: Sink,
+    payloads: readonly unknown[] | null = null,
+  ) {
     this.id = id
     this.matchers = matchers
     this.identity = identity
     this.sink = sink
+    this.payloads = payloads
     this.after = cursor.after
     this.isPromised = cursor.lastEventId !== null && cursor.lastEventId !== 'earliest'
   }
@@ -78,5 +89,21 @@ export class Subscriber {
       entry.topics.some((topic, at) => matcher.test(topic, urls[at])),
     )
     return isAsked && (!entry.private || mayRead(this.identity, entry.topics, urls))
+  }
+
+  /** What is tested to know whether it wants an entry, as `testWeight` counts it. */
+  get weight(): number {
+    return testWeight(this.matchers) + this.identity.weight
+  }
+
+  /** As `wants`, in steps, when the matchers and grants are not light on the topics. */
+  *wantsInSteps(entry: Entry, parseUrl: (topic: string) => TopicUrl | null): Work<boolean> {
+    const urls = entry.topics.map(parseUrl)
+    for (const [at, topic] of entry.topics.entries()) {
+      yield
+      if (!(yield* selects(this.matchers, topic, urls[at] ?? null))) continue
+      return !entry.private || (yield* mayReadInSteps(this.identity, entry.topics, urls))
+    }
+    return false
   }
 }

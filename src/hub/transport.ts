@@ -52,8 +52,9 @@ export interface Transport {
    */
   append(envelope: Envelope): Promise<void>
   /**
-   * The earliest entry with this id, or null when it never existed or is no longer kept: also when its own
-   * rule dropped it, with everything around it still there.
+   * Where the earliest entry with this id stands, or null when it never existed or the log has forgotten its place.
+   * An entry that its own rule dropped keeps its place while the log keeps what surrounds it, within the limits of
+   * `placeLimits`: a reader that comes back with its id gets everything after it that is kept.
    */
   find(id: string): Promise<Position | null>
   /**
@@ -75,12 +76,16 @@ export interface TransportStats {
   readonly rows: number
   /** Entries that came since the log began and are not kept any more, whatever dropped them. */
   readonly dropped: number
-  /** Stored bytes as retention counts them. */
+  /** Stored bytes as retention counts them, those of places included. */
   readonly bytes: number
-  /** When the oldest kept entry was accepted, in milliseconds of the transport's clock; null when empty. */
+  /** When the oldest kept entry was accepted, in milliseconds of the log's own time; null when empty. */
   readonly oldestAt: number | null
+  /** The log's own time, which is not what the wall clock shows once that was set. */
+  readonly now: number
   /** The same for each rule of the retention, in order; absent without rules. */
   readonly rules?: readonly RuleStats[]
+  /** Entries that a rule or a tool dropped and whose places are remembered; absent where that cannot be. */
+  readonly places?: number
   /** Bytes on disk: the file and its journal. Zero for a log in memory. */
   readonly fileBytes: number
 }

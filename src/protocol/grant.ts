@@ -1,8 +1,9 @@
 import * as v from 'valibot'
 import { ProtocolError } from './error.ts'
-import { type Matcher, parseMatcher } from './matcher.ts'
+import { type Matcher, parseMatcher, selects, testWeight } from './matcher.ts'
 import type { HubLocation } from './topic.ts'
-import type { TopicUrl } from './url-pattern/pattern.ts'
+import { parseTopicUrl, type TopicUrl } from './url-pattern/pattern.ts'
+import type { Work } from './work.ts'
 
 /** A JSON object as a token carries it: nothing is known about its members. */
 export type JsonObject = { readonly [name: string]: unknown }
@@ -26,12 +27,14 @@ export interface Identity {
   readonly notBefore: number | null
   /** Stable key of whoever holds the token, for limits. null for nobody in particular. Never shown. */
   readonly holder: string | null
+  /** What the matchers of all grants weigh, as `testWeight` counts them. */
+  readonly weight: number
   /** The payload of subscriptions that no grant covers. Only the 0.x generation has one (LEG-11). */
   readonly defaultPayload?: unknown
 }
 
 /** Who shows no token: no grants, so only public updates (AUT-74). */
-export const anonymous: Identity = { grants: [], expiresAt: null, notBefore: null, holder: null }
+export const anonymous: Identity = { grants: [], expiresAt: null, notBefore: null, holder: null, weight: 0 }
 
 /** What the details of one token may hold (AUT-60). Zero is no limit. */
 export interface GrantLimits {
@@ -39,6 +42,8 @@ export interface GrantLimits {
   readonly details: number
   /** Length of one `match` value, in UTF-16 code units. */
   readonly pattern: number
+  /** What all matchers weigh together. Zero allows none that weighs anything. */
+  readonly patternWeight: number
 }
 
 /** The topics parsed by `parseTopicUrl`, in the same order, so that many readers share one parse. */
@@ -51,10 +56,34 @@ export function mayPublish(identity: Identity, topics: readonly string[], urls: 
   return topics.length > 0 && topics.every(isCovered)
 }
 
+/** As `mayPublish`, in steps: for an identity that is not light on the topics. */
+export function* mayPublishInSteps(
+  identity: Identity,
+  topics: readonly string[],
+  hub: HubLocation,
+): Work<boolean> {
+  for (const topic of topics) {
+    if ((yield* firstGrant(identity, 'publish', topic, parseTopicUrl(topic, hub))) === null) return false
+  }
+  return topics.length > 0
+}
+
 /** Whether some topic of a private update is covered by a grant to subscribe (AUT-71). */
 export function mayRead(identity: Identity, topics: readonly string[], urls: TopicUrls = []): boolean {
   for (const grant of identity.grants) {
     if (grant.subscribe && topics.some((topic, at) => covers(grant, topic, urls[at]))) return true
+  }
+  return false
+}
+
+/** As `mayRead`, in steps: for an identity that is not light on the topics. */
+export function* mayReadInSteps(
+  identity: Identity,
+  topics: readonly string[],
+  urls: TopicUrls,
+): Work<boolean> {
+  for (const [at, topic] of topics.entries()) {
+    if ((yield* firstGrant(identity, 'subscribe', topic, urls[at] ?? null)) !== null) return true
   }
   return false
 }
@@ -68,23 +97,61 @@ export function payloadFor(identity: Identity, match: string): unknown {
   return first?.payload ?? identity.defaultPayload
 }
 
+/** `payloadFor` of each text, in steps: for an identity that is not light on them. */
+export function* payloadsInSteps(
+  identity: Identity,
+  matches: readonly string[],
+  hub: HubLocation,
+): Work<readonly unknown[]> {
+  const payloads: unknown[] = []
+  for (const match of matches) {
+    const first = yield* firstGrant(identity, 'subscribe', match, parseTopicUrl(match, hub))
+    payloads.push(first?.payload ?? identity.defaultPayload)
+  }
+  return payloads
+}
+
 function covers(grant: Grant, topic: string, url?: TopicUrl | null): boolean {
   return grant.topics.some((matcher) => matcher.test(topic, url))
 }
 
+/** The first grant of the action that covers the topic, in steps. */
+function* firstGrant(
+  { grants }: Identity,
+  action: 'publish' | 'subscribe',
+  topic: string,
+  url: TopicUrl | null,
+): Work<Grant | null> {
+  // A topic is a step, however soon the grant is found.
+  yield
+  for (const grant of grants) {
+    if (grant[action] && (yield* selects(grant.topics, topic, url))) return grant
+  }
+  return null
+}
+
+/** What the matchers of all grants weigh, for `Identity.weight`. */
+export function grantsWeight(grants: readonly Grant[]): number {
+  return testWeight(grants.flatMap(({ topics }) => topics))
+}
+
 /**
- * Reads the claim `authorization_details` (section 4.4). Details of other types are ignored.
+ * Reads the claim `authorization_details` (section 4.4), a matcher at a step. Details of other types are ignored.
  * Throws `invalid-token` when the claim or any Mercure detail is malformed or over a limit: all or nothing
  * (AUT-59).
  */
-export function parseAuthorizationDetails(claim: unknown, hub: HubLocation, limits: GrantLimits): Grant[] {
+export function* parseAuthorizationDetails(
+  claim: unknown,
+  hub: HubLocation,
+  limits: GrantLimits,
+): Work<Grant[]> {
   if (claim === undefined || claim === null) return []
   const entries = read(entryList, claim, 'authorization_details is not an array of objects')
   const details = entries
     .filter(({ type }) => type === DETAIL_TYPE)
     .map((entry) => read(mercureDetail, entry, 'a Mercure detail is malformed'))
   checkLimits(details, limits)
-  return details.map((detail) => grantOf(detail, hub))
+  return yield* new GrantReader(hub, limits.patternWeight).read(details)
 }
 
 /** The `type` of the entries of `authorization_details` that are for Mercure, byte for byte (AUT-51). */
@@ -128,21 +195,44 @@ function checkLimits(details: readonly MercureDetail[], limits: GrantLimits): vo
   }
 }
 
-/** Unknown actions grant nothing and do no harm (AUT-52). */
-function grantOf(detail: MercureDetail, hub: HubLocation): Grant {
-  return {
-    publish: detail.actions.includes('publish'),
-    subscribe: detail.actions.includes('subscribe'),
-    topics: detail.topics.map((entry) => matcherOf(entry, hub)),
-    payload: detail.payload,
+/** Compiles the matchers of a token, as long as their sum is within the limit. */
+class GrantReader {
+  readonly #hub: HubLocation
+  readonly #weightMax: number
+  #weight = 0
+
+  constructor(hub: HubLocation, weightMax: number) {
+    this.#hub = hub
+    this.#weightMax = weightMax
+  }
+
+  *read(details: readonly MercureDetail[]): Work<Grant[]> {
+    const grants: Grant[] = []
+    for (const detail of details) {
+      const topics: Matcher[] = []
+      for (const entry of detail.topics) {
+        topics.push(this.#matcher(entry))
+        yield
+      }
+      grants.push(grantOf(detail, topics))
+    }
+    return grants
+  }
+
+  #matcher({ match_type: type, match }: TopicEntry): Matcher {
+    try {
+      const matcher = parseMatcher(type, match, this.#hub, this.#weightMax)
+      this.#weight += matcher.weight
+      if (this.#weight <= this.#weightMax) return matcher
+      throw new ProtocolError('invalid-matcher', `all of them weigh at most ${this.#weightMax}`)
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      throw new ProtocolError('invalid-token', `a topic of a token is no matcher: ${error.message}`)
+    }
   }
 }
 
-function matcherOf(entry: TopicEntry, hub: HubLocation): Matcher {
-  try {
-    return parseMatcher(entry.match_type, entry.match, hub)
-  } catch (error) {
-    if (!(error instanceof ProtocolError)) throw error
-    throw new ProtocolError('invalid-token', `a topic of a token is no matcher: ${error.message}`)
-  }
+/** Unknown actions grant nothing and do no harm (AUT-52). */
+function grantOf({ actions, payload }: MercureDetail, topics: readonly Matcher[]): Grant {
+  return { publish: actions.includes('publish'), subscribe: actions.includes('subscribe'), topics, payload }
 }

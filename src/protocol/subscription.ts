@@ -1,5 +1,5 @@
 import { type Identity, payloadFor } from './grant.ts'
-import { type Matcher, matcherTypes } from './matcher.ts'
+import { matcherTypes, type WrittenMatcher } from './matcher.ts'
 import type { HubLocation, Topic } from './topic.ts'
 import type { Update } from './update.ts'
 
@@ -13,17 +13,21 @@ export interface Subscription {
   readonly payload?: unknown
 }
 
-/** The subscriptions of one connection, each with the payload that its token has for it. */
+/**
+ * The subscriptions of one connection, each with the payload that its token has for it. `payloads`: those of the
+ * matchers in order, where they were found before.
+ */
 export function subscriptionsOf(
   subscriber: string,
-  matchers: readonly Matcher[],
+  matchers: readonly WrittenMatcher[],
   identity: Identity,
+  payloads: readonly unknown[] | null,
 ): readonly Subscription[] {
-  return matchers.map(({ type, pattern }) => ({
+  return matchers.map(({ type, pattern }, at) => ({
     matchType: type,
     match: pattern,
     subscriber,
-    payload: payloadFor(identity, pattern),
+    payload: payloads === null ? payloadFor(identity, pattern) : payloads[at],
   }))
 }
 
@@ -73,8 +77,13 @@ export function subscriptionBytes({ match, payload }: Subscription): number {
 }
 
 /** The same for the subscriptions of a connection with these matchers. */
-export function announcedBytes(matchers: readonly Matcher[], identity: Identity): number {
-  return subscriptionsOf('', matchers, identity).reduce((sum, one) => sum + subscriptionBytes(one), 0)
+export function announcedBytes(
+  matchers: readonly WrittenMatcher[],
+  identity: Identity,
+  payloads: readonly unknown[] | null,
+): number {
+  const subscriptions = subscriptionsOf('', matchers, identity, payloads)
+  return subscriptions.reduce((sum, one) => sum + subscriptionBytes(one), 0)
 }
 
 const encoder = new TextEncoder()

@@ -3,16 +3,18 @@ import type { Settings } from '../config/load.ts'
 import { Cors } from '../http/cors.ts'
 import { currentDialect } from '../http/dialect.ts'
 import type { EdgeOptions } from '../http/edge.ts'
-import { parseOrigins } from '../http/origin.ts'
-import { Proxies } from '../http/proxy.ts'
+import { parseOrigins } from '../http/origin/list.ts'
+import { Proxies } from '../http/origin/proxy.ts'
 import { PublishRate } from '../http/rate.ts'
 import type { SubscriberCount, SubscriberLimits } from '../http/subscriber-count.ts'
 import { Turn } from '../http/turn.ts'
 import type { UploadLimits, Uploads } from '../http/uploads.ts'
 import type { Hub } from '../hub/hub.ts'
+import type { MatcherPool } from '../hub/matcher-pool.ts'
 import type { HubLocation } from '../protocol/topic.ts'
+import type { Drive } from '../protocol/work.ts'
 import type { OpenStreams } from '../stream/open-streams.ts'
-import { inLaterTurn, processLoop } from './loop.ts'
+import { processLoop } from './loop.ts'
 
 /** The parts that the edge stands on. A reload exchanges the authenticator and the rate, and nothing else. */
 export interface EdgeParts {
@@ -20,6 +22,8 @@ export interface EdgeParts {
   readonly hub: Hub
   readonly streams: OpenStreams
   readonly counts: SubscriberCount
+  readonly matchers: MatcherPool
+  readonly drive: Drive
   readonly rate: PublishRate
   readonly authenticator: Authenticator
   readonly uploads: Uploads
@@ -32,11 +36,11 @@ export interface EdgeParts {
 
 /** The edge as the settings want it. Made again at each reload; open streams keep the one they began with. */
 export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
-  const { location, hub, streams, counts, rate, authenticator, uploads, health, version } = parts
-  const { onUnexpected, onMisdirected, onAnswer } = parts
+  const { location, hub, streams, counts, matchers, drive, rate, authenticator, uploads } = parts
+  const { health, version, onUnexpected, onMisdirected, onAnswer } = parts
   const { limits, hub: own } = settings
   const cors = new Cors(parseOrigins(own.corsOrigins), own.corsOrigins.length > 0)
-  const turn = new Turn(inLaterTurn)
+  const turn = new Turn(processLoop)
   const canPublish = authenticator.hasKeys('publisher')
   const canRead = authenticator.hasKeys('subscriber')
   return {
@@ -45,9 +49,9 @@ export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
     onUnexpected,
     onMisdirected,
     onAnswer,
-    clock: () => performance.now(),
+    loop: processLoop,
     location,
-    dialects: [currentDialect({ location, cookieName: own.cookieName, limits })],
+    dialects: [currentDialect({ cookieName: own.cookieName, limits })],
     cors,
     proxies: new Proxies(settings.proxy.trusted, settings.proxy.fields),
     publicOrigins: own.publicUrls,
@@ -70,22 +74,26 @@ export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
       limits,
       rate,
       turn,
+      drive,
       uploads,
       isStoredLater: settings.transport === 'sqlite' || settings.transport === 'redis',
     },
     subscribing: {
       hub,
+      location,
       streams,
       isAnonymousAllowed: own.anonymous,
       hasSubscriptions: own.subscriptions,
       announcementBytesMax: limits.announcement,
       counts,
+      matchers,
+      patternWeightMax: limits.patternWeight,
+      drive,
       bodyBytesMax: limits.body,
       uploads,
       bufferBytesMax: limits.subscriberBuffer,
       retryMs: own.retry,
       lifetimeMs: own.connectionLifetime,
-      epochClock: Date.now,
       random: Math.random,
     },
     idleSeconds: idleSeconds(settings),

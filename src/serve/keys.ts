@@ -1,6 +1,7 @@
 import { type Authenticator, openAuthenticator } from '../auth/authenticate.ts'
 import type { Settings } from '../config/load.ts'
 import type { HubLocation } from '../protocol/topic.ts'
+import type { Drive } from '../protocol/work.ts'
 import type { Counters } from '../telemetry/counters.ts'
 import type { Log } from '../telemetry/log.ts'
 
@@ -10,6 +11,7 @@ export function openKeys(
   location: HubLocation,
   counters: Counters,
   log: Log,
+  drive: Drive,
 ): Promise<Authenticator> {
   return openAuthenticator({
     issuers,
@@ -17,6 +19,8 @@ export function openKeys(
     limits,
     clock: Date.now,
     cacheEntries: IDENTITIES_MAX,
+    cacheBytes: IDENTITY_BYTES_MAX,
+    drive,
     onFailure: (reason) => {
       counters.tokenRefused(reason)
       log.debug('token refused', { reason })
@@ -28,9 +32,15 @@ export function openKeys(
 /** Whether tokens are judged by the same keys and limits: then an authenticator may stay, with all that it knows. */
 export function haveSameKeys(one: Settings, other: Settings): boolean {
   // The rest of the limits is not about tokens.
-  const parts = ({ issuers, limits }: Settings) => [issuers, limits.details, limits.pattern]
+  const parts = ({ issuers, limits }: Settings) => [
+    issuers,
+    limits.details,
+    limits.pattern,
+    limits.patternWeight,
+  ]
   return Bun.deepEquals(parts(one), parts(other))
 }
 
-/** Identities of verified tokens that are remembered: about 2 KB each. */
+/** Identities of verified tokens that are remembered: about 2 KB each, and not more than so many bytes in sum. */
 const IDENTITIES_MAX = 10_000
+const IDENTITY_BYTES_MAX = 64 * 1024 * 1024

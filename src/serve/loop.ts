@@ -4,7 +4,7 @@ import type { Loop } from '../hub/loop.ts'
  * Runs the function after so many milliseconds, however many: a timer of the platform holds 31 bits, about
  * 24.8 days, and fires at once beyond that (SUB-88). Returns how to call it off.
  */
-export function after(ms: number, run: () => void): () => void {
+function after(ms: number, run: () => void): () => void {
   let timer: ReturnType<typeof setTimeout>
   const wait = (left: number) => {
     timer = setTimeout(
@@ -23,7 +23,7 @@ const LONGEST_MS = 2 ** 31 - 1
 export const processLoop: Loop = { now: () => performance.now(), later: inLaterTurn, delay: after }
 
 /** Runs the function in a later turn of the event loop, after waiting I/O was served. */
-export function inLaterTurn(run: () => void): void {
+function inLaterTurn(run: () => void): void {
   setImmediate(run)
 }
 

@@ -1,16 +1,19 @@
 import type { MetricSources } from '../admin/metrics.ts'
 import type { Settings } from '../config/load.ts'
+import type { Pace } from '../hub/pace.ts'
 import type { Counters } from '../telemetry/counters.ts'
 import type { EdgeParts } from './edge-options.ts'
-import { monotonic } from './loop.ts'
+import type { ResidentMemory } from './resident.ts'
 import type { Store } from './store.ts'
 
 /** Where the metrics of the admin listener are read from. */
 export function metricSources(
   { limits }: Settings,
   { transport }: Store,
-  { hub, streams, uploads }: EdgeParts,
+  { hub, streams, matchers, uploads }: EdgeParts,
+  pace: Pace,
   counters: Counters,
+  resident: ResidentMemory,
 ): MetricSources {
   return {
     counters,
@@ -18,12 +21,13 @@ export function metricSources(
     snapshot: async () => ({
       history: await transport.stats().catch(() => null),
       hub: hub.gauges,
-      now: monotonic(),
       waitingBytes: streams.waitingBytes,
       bodyBytes: uploads.bytes,
-      residentBytes: process.memoryUsage.rss(),
+      residentBytes: resident.bytes,
       memoryLimitBytes: limits.memory,
       loopLagSeconds: streams.lagMs / 1000,
+      patternWeight: matchers.weight,
+      workWaiting: pace.size,
     }),
   }
 }

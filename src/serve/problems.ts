@@ -1,7 +1,8 @@
 import { audienceProblems } from '../config/audience.ts'
 import { refusedFeatures } from '../config/later.ts'
 import { describeProblem, type Settings } from '../config/load.ts'
-import { readCertificate } from './certificate.ts'
+import { descriptorLimit, descriptorWarning, streamsThatFit } from './descriptors.ts'
+import { readCertificate } from './listen/certificate.ts'
 import { retention } from './rules.ts'
 
 /**
@@ -14,6 +15,15 @@ export function startProblems(settings: Settings, isDev: boolean): readonly stri
   const problems = [...refusedFeatures(settings), ...audienceProblems(settings, isDev)]
   return [...problems.map(describeProblem), ...attempts.flatMap(problemOf)]
 }
+
+/** What such a hub would say at its start on this machine, a line each. */
+export function startWarnings({ limits }: Settings): readonly string[] {
+  const warning = descriptorWarning(limits.subscribers, streamsThatFit(descriptorLimit(), OPEN_AT_START))
+  return warning === null ? [] : [warning]
+}
+
+/** Descriptors that a hub has open before the first connection, about. */
+const OPEN_AT_START = 24
 
 function problemOf(attempt: () => unknown): readonly string[] {
   try {

@@ -6,10 +6,39 @@ import type { Retention, Rule } from '../transport/retention.ts'
 
 /** How much of the past the settings keep. Throws a plain Error when a rule selects by what is no matcher. */
 export function retention(settings: Settings): Retention {
-  const { maxCount, maxAge, maxBytes, rules } = settings.history
+  const { maxCount, maxAge: maxAgeMs, maxBytes, rules } = settings.history
   const location = hubLocation(hubUrl(settings))
   const read = rules.map((rule, at) => toRule(rule, `history.rules[${at}].match`, location))
-  return { maxCount, maxAgeMs: maxAge, maxBytes, rules: read }
+  // Without a past, or without such events, there is nothing to share.
+  if (!settings.hub.subscriptions || maxCount === 0) return { maxCount, maxAgeMs, maxBytes, rules: read }
+  const own = ownEvents(settings, location)
+  return {
+    maxCount: rest(maxCount, own.maxCount),
+    maxAgeMs,
+    maxBytes: rest(maxBytes, own.maxBytes),
+    rules: [own, ...read],
+  }
+}
+
+/**
+ * The rule for the events that tell of subscriptions. Anybody who may connect makes them, so they have a share of the
+ * limits to themselves, and updates that were published have the rest: neither pushes the other out.
+ */
+function ownEvents({ history }: Settings, { path }: HubLocation): Rule {
+  const shareOf = (limit: number | null) => (limit === null ? null : Math.floor(limit * history.ownEvents))
+  return {
+    name: 'own events',
+    perTopic: false,
+    isApart: true,
+    maxCount: shareOf(history.maxCount),
+    maxAgeMs: null,
+    maxBytes: shareOf(history.maxBytes),
+    test: (topic) => topic.startsWith(`${path}/subscriptions/`),
+  }
+}
+
+function rest(limit: number | null, share: number | null): number | null {
+  return limit === null || share === null ? limit : limit - share
 }
 
 type RuleSettings = Settings['history']['rules'][number]

@@ -5,23 +5,26 @@ import type { Settings } from '../config/load.ts'
 import { hubUrl } from '../config/location.ts'
 import { hubApp } from '../http/app.ts'
 import type { EdgeOptions } from '../http/edge.ts'
-import { RefusedOrigins } from '../http/origin-refusal.ts'
+import { RefusedOrigins } from '../http/origin/refusal.ts'
 import { SubscriberCount } from '../http/subscriber-count.ts'
 import { Uploads } from '../http/uploads.ts'
-import type { Hub } from '../hub/hub.ts'
+import { MatcherPool } from '../hub/matcher-pool.ts'
+import { Pace } from '../hub/pace.ts'
 import { hubLocation } from '../protocol/topic.ts'
 import { OpenStreams } from '../stream/open-streams.ts'
 import { Counters } from '../telemetry/counters.ts'
 import { EventLog, type Log } from '../telemetry/log.ts'
-import { readCertificate } from './certificate.ts'
+import { descriptorLimit, descriptorWarning, openDescriptors, streamsThatFit } from './descriptors.ts'
 import { drain } from './drain.ts'
 import { type EdgeParts, edgeOptions, publishRate, subscriberLimits, uploadLimits } from './edge-options.ts'
 import { makeHub } from './hub.ts'
 import { haveSameKeys, openKeys } from './keys.ts'
-import { Listeners } from './listeners.ts'
-import { after, inLaterTurn, monotonic, processLoop } from './loop.ts'
+import { readCertificate } from './listen/certificate.ts'
+import { Listeners } from './listen/listeners.ts'
+import { processLoop } from './loop.ts'
 import { metricSources } from './metric-sources.ts'
 import { planReload } from './reload.ts'
+import { ResidentMemory } from './resident.ts'
 import { makeStore } from './store.ts'
 import { Sweep } from './sweep.ts'
 
@@ -37,6 +40,7 @@ export class Server {
   #settings: Settings
   #parts: EdgeParts
   #edge: EdgeOptions
+  readonly #sweep = new Sweep(() => Bun.gc(true))
   #isClosing = false
 
   private constructor(
@@ -44,6 +48,7 @@ export class Server {
     parts: EdgeParts,
     listeners: Listeners,
     counters: Counters,
+    resident: ResidentMemory,
     log: Log,
   ) {
     this.#settings = settings
@@ -53,7 +58,7 @@ export class Server {
     this.#counters = counters
     this.#log = log
     parts.streams.start()
-    this.#watch = watchMemory(parts.hub, counters)
+    this.#watch = setInterval(() => this.#look(resident), WATCH_MS)
   }
 
   /**
@@ -67,29 +72,35 @@ export class Server {
     version: string | null = null,
   ): Promise<Server> {
     const certificate = readCertificate(settings.tls)
-    const store = makeStore(settings, startWriter)
+    const store = makeStore(settings, startWriter, log)
     // One URL for the life of the process: patterns and the reserved namespace depend on it (GEN-12).
     const location = hubLocation(hubUrl(settings))
     const counters = new Counters()
     const events = new EventLog(log)
-    const authenticator = await openKeys(settings, location, counters, log)
+    const pace = new Pace(processLoop)
+    const authenticator = await openKeys(settings, location, counters, log, pace.drive)
     const hub = makeHub(settings, store, location, (event) => {
       counters.observe(event)
       events.observe(event)
     })
     const heartbeatMs = settings.hub.heartbeat
-    const streams = new OpenStreams({ clock: monotonic, heartbeatMs, schedule: inLaterTurn, after })
     const refusedOrigins = new RefusedOrigins(
       (summary) =>
         log.warn('origins refused: see hub.public_urls, and proxy.trusted behind a proxy', { ...summary }),
       processLoop,
     )
+    const descriptors = descriptorLimit()
+    const streams = new OpenStreams({ loop: processLoop, wall: Date.now, heartbeatMs })
     const parts: EdgeParts = {
       location,
       hub,
       streams,
       authenticator,
-      counts: new SubscriberCount(subscriberLimits(settings)),
+      counts: new SubscriberCount(subscriberLimits(settings), (total) =>
+        streamsThatFit(descriptors, openDescriptors(), total),
+      ),
+      matchers: new MatcherPool(location, settings.limits.patternWeightTotal),
+      drive: pace.drive,
       rate: publishRate(settings),
       uploads: new Uploads(uploadLimits(settings), processLoop),
       health: health(() => hub.check()),
@@ -98,17 +109,26 @@ export class Server {
       onMisdirected: (refusal, peer) => refusedOrigins.add(refusal, peer),
       onAnswer: (route, status) => counters.answered(route, status),
     }
-    const server = new Server(settings, parts, new Listeners(settings, certificate, log), counters, log)
+    const resident = new ResidentMemory()
+    const server = new Server(
+      settings,
+      parts,
+      new Listeners(settings, certificate, log),
+      counters,
+      resident,
+      log,
+    )
     try {
       // The writer of the log starts on another core while the first app is made here.
       const opened = hub.open()
-      // Whoever awaits it hears of its failure.
+      // The listeners await it and hear of its failure.
       opened.catch(() => {})
-      const sources = metricSources(settings, store, parts, counters)
+      const sources = metricSources(settings, store, parts, pace, counters, resident)
       await server.#listeners.open(
         { hub: () => hubApp(() => server.#edge), admin: () => adminApp(parts.health, sources) },
         opened,
       )
+      server.#warnOfDescriptors()
     } catch (error) {
       await server.close(0)
       throw error
@@ -159,11 +179,25 @@ export class Server {
     this.#parts.authenticator.close()
   }
 
+  /** Looks at the process: at its memory, at what a crowd has left behind, and at the room for connections. */
+  #look(resident: ResidentMemory): void {
+    const { hub } = this.#parts
+    hub.look(resident.bytes)
+    this.#sweep.look(this.#counters.subscribers - hub.subscriberCount, hub.subscriberCount)
+    this.#parts.counts.refit()
+  }
+
+  #warnOfDescriptors(): void {
+    const fit = streamsThatFit(descriptorLimit(), openDescriptors())
+    const warning = descriptorWarning(this.#settings.limits.subscribers, fit)
+    if (warning !== null) this.#log.warn(warning)
+  }
+
   /** The same issuers keep their authenticator, with the keys it has loaded and what it has verified. */
   async #reloadKeys(settings: Settings): Promise<Authenticator> {
-    const { authenticator, location } = this.#parts
+    const { authenticator, location, drive } = this.#parts
     if (!haveSameKeys(this.#settings, settings)) {
-      return await openKeys(settings, location, this.#counters, this.#log)
+      return await openKeys(settings, location, this.#counters, this.#log, drive)
     }
     authenticator.refresh()
     return authenticator
@@ -180,21 +214,13 @@ export class Server {
     if (before.authenticator !== authenticator) before.authenticator.close()
     before.counts.limits = subscriberLimits(settings)
     before.uploads.limits = uploadLimits(settings)
+    before.matchers.weightMax = settings.limits.patternWeightTotal
     before.streams.heartbeatMs = settings.hub.heartbeat
     this.#log.level = settings.log.level
   }
 }
 
-/** Looks at the memory of the process now and then: for its budget, and for what a crowd has left behind. */
-function watchMemory(hub: Hub, counters: Counters): ReturnType<typeof setInterval> {
-  const sweep = new Sweep(() => Bun.gc(true))
-  return setInterval(() => {
-    hub.look(process.memoryUsage.rss())
-    sweep.look(counters.subscribers - hub.subscriberCount, hub.subscriberCount)
-  }, WATCH_MS)
-}
-
-/** Milliseconds between two looks at the memory of the process. */
+/** Milliseconds between two looks at the process. */
 const WATCH_MS = 200
 
 function stackOf(error: unknown): string | null {

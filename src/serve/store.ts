@@ -2,9 +2,13 @@ import { refusedFeatures } from '../config/later.ts'
 import { describeProblem, type Settings } from '../config/load.ts'
 import { LocalPresence, type Presence } from '../hub/presence.ts'
 import type { Transport } from '../hub/transport.ts'
+import type { Log } from '../telemetry/log.ts'
+import { LogClock } from '../transport/log-clock.ts'
 import { MemoryTransport } from '../transport/memory/transport.ts'
+import type { Retention } from '../transport/retention.ts'
 import { SqliteTransport } from '../transport/sqlite/transport.ts'
-import { monotonic } from './loop.ts'
+import { machineClocks } from './clocks.ts'
+import { noticeWriter } from './notices.ts'
 import { retention } from './rules.ts'
 
 /** Everything that the nodes of one hub share: its log, and who is subscribed. The hub opens and closes it. */
@@ -16,21 +20,25 @@ export interface Store {
 
 /**
  * The store of the settings: one choice of technology for both halves. `startWriter` starts the writer's thread of a
- * history in a file. Throws a plain Error for the operator.
+ * history in a file; the log hears what an operator should know of it. Throws a plain Error for the operator.
  */
-export function makeStore(settings: Settings, startWriter: () => Worker): Store {
+export function makeStore(settings: Settings, startWriter: () => Worker, log: Log): Store {
   const { transport, sqlite, hub } = settings
   const keep = retention(settings)
   const presence = hub.subscriptions ? new LocalPresence() : null
+  const clocks = machineClocks()
+  const notify = noticeWriter(log)
+  const inMemory = (kept: Retention) => {
+    const time = new LogClock(clocks, notify)
+    return new MemoryTransport({ retention: kept, clock: () => time.now() })
+  }
   switch (transport) {
     case 'memory':
-      return { transport: new MemoryTransport({ retention: keep, clock: monotonic }), presence }
-    case 'local': {
-      const none = { ...keep, maxCount: 0 }
-      return { transport: new MemoryTransport({ retention: none, clock: monotonic }), presence }
-    }
+      return { transport: inMemory(keep), presence }
+    case 'local':
+      return { transport: inMemory({ ...keep, maxCount: 0 }), presence }
     case 'sqlite': {
-      const options = { ...sqlite, retention: keep, clock: monotonic, startWriter }
+      const options = { ...sqlite, retention: keep, clocks, notify, startWriter }
       return { transport: new SqliteTransport(options), presence }
     }
     case 'redis':

@@ -1,3 +1,5 @@
+import { type Loop, SLICE_MS } from '../hub/loop.ts'
+
 /** Something that ends at a time. Whoever is in the queue keeps its own place there, to be found without a search. */
 export interface Due {
   /** Milliseconds of the queue's clock. Fixed while it is in the queue. */
@@ -14,21 +16,19 @@ export interface Due {
  * and leaves nothing behind.
  */
 export class Deadlines {
-  readonly #clock: () => number
-  readonly #after: (ms: number, run: () => void) => () => void
+  readonly #loop: Pick<Loop, 'now' | 'delay'>
   readonly #heap: Due[] = []
   #wakesAt = Number.POSITIVE_INFINITY
   #cancel: (() => void) | null = null
 
-  /** `after` runs a function after so many milliseconds of the clock, however many; returns how to call it off. */
-  constructor(clock: () => number, after: (ms: number, run: () => void) => () => void) {
-    this.#clock = clock
-    this.#after = after
+  /** `loop.now` is the queue's clock. It may be one that steps, when `look` is called now and then. */
+  constructor(loop: Pick<Loop, 'now' | 'delay'>) {
+    this.#loop = loop
   }
 
   /** Milliseconds of its clock. */
   get now(): number {
-    return this.#clock()
+    return this.#loop.now()
   }
 
   get size(): number {
@@ -53,22 +53,29 @@ export class Deadlines {
     else this.#sink(last, place)
   }
 
+  /** Ends what is over by now, though its timer may be far away: the clock has been set, or the machine was asleep. */
+  look(): void {
+    const [first] = this.#heap
+    if (first !== undefined && first.dueAt <= this.#loop.now()) this.#run()
+  }
+
   #wake(): void {
     this.#cancel?.()
     this.#cancel = null
     const [first] = this.#heap
     this.#wakesAt = first?.dueAt ?? Number.POSITIVE_INFINITY
-    if (first !== undefined) this.#cancel = this.#after(first.dueAt - this.#clock(), () => this.#run())
+    if (first !== undefined)
+      this.#cancel = this.#loop.delay(first.dueAt - this.#loop.now(), () => this.#run())
   }
 
   #run(): void {
-    const now = this.#clock()
+    const now = this.#loop.now()
     // Whoever was the earliest may be gone by now: then there is only the next time to wait for.
     for (let [first] = this.#heap; first !== undefined && first.dueAt <= now; [first] = this.#heap) {
       this.remove(first)
       first.onDue()
       // The tokens of thousands may expire at once: the others are due in a later turn.
-      if (this.#clock() >= now + SLICE_MS) break
+      if (this.#loop.now() >= now + SLICE_MS) break
     }
     this.#wake()
   }
@@ -102,9 +109,6 @@ export class Deadlines {
     due.place = place
   }
 }
-
-/** How long it holds the event loop at a time, in milliseconds. */
-const SLICE_MS = 8
 
 function parentOf(place: number): number {
   return (place - 1) >> 1

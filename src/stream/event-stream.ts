@@ -20,7 +20,7 @@ Object.setPrototypeOf(RecognizedStream.prototype, Stream.prototype)
  * limit. While the socket takes nothing, frames wait here by reference and are counted; over the limit the
  * stream is cut, and the reader comes back with its cursor.
  *
- * There are tens of thousands of them. What is equal for all is in one object that they share; nothing is made
+ * There are tens of thousands of them. One object, which they share, has all that is equal for them; nothing is made
  * for what most of them never need; there is no function of their own.
  */
 export class EventStream extends RecognizedStream implements Sink, Beating {
@@ -194,7 +194,7 @@ export class EventStream extends RecognizedStream implements Sink, Beating {
   }
 }
 
-/** What streams of one hub have in common. */
+/** One object for all streams that begin under the same settings. */
 export interface EventStreamOptions {
   /** Bytes that may wait for the reader. One write to a reader that keeps up may be larger. */
   readonly bufferBytesMax: number

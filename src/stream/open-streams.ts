@@ -1,3 +1,4 @@
+import { type Loop, SLICE_MS } from '../hub/loop.ts'
 import { Deadlines } from './deadlines.ts'
 
 /** An open stream as the list of them sees it. It keeps its own place there, to be found without a search. */
@@ -17,11 +18,11 @@ export interface Beating {
  */
 export class OpenStreams {
   readonly #open: Beating[] = []
-  readonly #clock: () => number
-  readonly #schedule: (run: () => void) => void
-  readonly #after: (ms: number, run: () => void) => () => void
-  /** When each of them ends. */
-  readonly deadlines: Deadlines
+  readonly #loop: Loop
+  /** When the lifetime of each is over, in milliseconds of the loop. */
+  readonly lifetimes: Deadlines
+  /** When the tokens of those that have one expire, in milliseconds since the epoch. */
+  readonly expiries: Deadlines
   /** Milliseconds of the clock, as of the last look. */
   now: number
   /** How late the last beat was, in milliseconds. */
@@ -34,13 +35,12 @@ export class OpenStreams {
   /** Streams below this place still wait for the beat that is under way. */
   #beating = 0
 
-  constructor({ clock, heartbeatMs, schedule, after }: OpenStreamsOptions) {
-    this.#clock = clock
-    this.#schedule = schedule
-    this.#after = after
-    this.deadlines = new Deadlines(clock, after)
+  constructor({ loop, wall, heartbeatMs }: OpenStreamsOptions) {
+    this.#loop = loop
+    this.lifetimes = new Deadlines(loop)
+    this.expiries = new Deadlines({ now: wall, delay: loop.delay })
     this.#heartbeatMs = heartbeatMs
-    this.now = clock()
+    this.now = loop.now()
   }
 
   get size(): number {
@@ -72,7 +72,7 @@ export class OpenStreams {
   /** Starts the timer, or starts it anew. */
   start(): void {
     this.stop()
-    this.now = this.#clock()
+    this.now = this.#loop.now()
     this.#awaitBeat()
   }
 
@@ -83,9 +83,11 @@ export class OpenStreams {
 
   /** Beats once for all of them, in slices. The timer calls it. */
   beat(): void {
-    const now = this.#clock()
+    const now = this.#loop.now()
     this.lagMs = Math.max(0, now - this.now - this.#beatMs)
     this.now = now
+    // A timer does not know when the wall clock is set, or how long the machine has slept (SUB-87).
+    this.expiries.look()
     if (this.#heartbeatMs === 0) return
     const isUnderWay = this.#beating > 0
     this.#beating = this.#open.length
@@ -93,7 +95,7 @@ export class OpenStreams {
   }
 
   #awaitBeat(): void {
-    this.#cancel = this.#after(this.#beatMs, () => {
+    this.#cancel = this.#loop.delay(this.#beatMs, () => {
       // Before the beat, so that the time which the beat takes is not taken for a delay of the next one.
       this.#awaitBeat()
       this.beat()
@@ -107,29 +109,25 @@ export class OpenStreams {
 
   /** Thousands of comments at once would hold the loop: it stops after a slice, and goes on in a later turn. */
   #beatOn(): void {
-    const until = this.#clock() + BEAT_SLICE_MS
+    const until = this.#loop.now() + SLICE_MS
     const quietSince = this.now - this.#heartbeatMs
     // From the end: when a stream ends by this or meanwhile, one that had its turn takes its place.
     for (let at = Math.min(this.#beating, this.#open.length) - 1; at >= 0; at--) {
       this.#beating = at
       this.#open[at]?.beat(quietSince)
-      if (at % BEATS_BETWEEN_CLOCKS === 0 && this.#clock() >= until) break
+      if (at % BEATS_BETWEEN_CLOCKS === 0 && this.#loop.now() >= until) break
     }
     if (this.#open.length === 0) this.#beating = 0
-    if (this.#beating > 0) this.#schedule(() => this.#beatOn())
+    if (this.#beating > 0) this.#loop.later(() => this.#beatOn())
   }
 }
 
-const BEAT_SLICE_MS = 8
 const BEATS_BETWEEN_CLOCKS = 64
 
 /** Everything that is not a decision comes in from outside. */
 export interface OpenStreamsOptions {
-  /** Milliseconds that never go back. */
-  readonly clock: () => number
+  readonly loop: Loop
+  /** Milliseconds since the epoch, as tokens count. It may step. */
+  readonly wall: () => number
   readonly heartbeatMs: number
-  /** Runs the function in a later turn of the event loop, after waiting I/O was served. */
-  readonly schedule: (run: () => void) => void
-  /** Runs the function after so many milliseconds, however many; returns how to call it off. */
-  readonly after: (ms: number, run: () => void) => () => void
 }

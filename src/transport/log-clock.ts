@@ -1,29 +1,124 @@
+import type { Notice } from './notice.ts'
+
+/** The clocks of the machine, in milliseconds. */
+export interface Clocks {
+  /** Since the epoch. It may be set at any time, by an operator or from the network. */
+  wall(): number
+  /** Never set. While the machine sleeps it may stand still. */
+  monotonic(): number
+  /** Since the machine was started, its sleep included, perhaps in whole seconds; null where nobody can tell. */
+  uptime(): number | null
+  /** Names the time from one start of the machine to the next; null where nobody can tell. */
+  readonly boot: string | null
+}
+
+/** One clock that is never set and counts sleep. */
+export function steady(clock: () => number): Clocks {
+  return { wall: clock, monotonic: clock, uptime: () => null, boot: null }
+}
+
+/** How the time of a log stands to the clocks, so that it goes on after a restart. */
+export interface Anchor {
+  readonly boot: string | null
+  /** The time of the log is that of `uptime` and this, in the boot. */
+  readonly bootOffset: number
+  /** The wall clock shows the time of the log and this. */
+  readonly wallOffset: number
+}
+
+/** Of a log that nobody has opened: its time is what the wall clock shows. */
+export const NEW_ANCHOR: Anchor = { boot: null, bootOffset: 0, wallOffset: 0 }
+
 /**
- * The time by which a log counts age: it follows the clock forwards and never goes back.
- * A step back of the clock, or a newest entry from the future after a restart, becomes an offset: time goes on
- * from where it was, at the speed of the clock, so no entry outlives its age because a clock was corrected.
- * A step forwards cannot be told from time that passed while the hub was down.
+ * The time by which a log counts age. It passes as real time does, whatever the wall clock shows: when that is set, the
+ * age of every entry stays what it is, and only how far the two are apart changes. While the machine sleeps, time passes.
+ *
+ * Across a restart of the hub the uptime tells how much time went by; across one of the machine the wall clock does,
+ * and the log's time goes on from its newest entry where that clock shows less. That a clock which was wrong when
+ * the machine stopped is right when it starts again cannot be told from time that passed.
  */
 export class LogClock {
-  readonly #clock: () => number
-  #offset = 0
+  readonly #clocks: Clocks
+  readonly #notify: (notice: Notice) => void
+  /** The time of the log is that of the monotonic clock and this. */
+  #offset: number
   #latest = Number.NEGATIVE_INFINITY
+  /** How far the wall clock is ahead of the monotonic one. */
+  #wallAhead: number
+  /** How far the uptime is ahead of the monotonic clock. */
+  #uptimeAhead: number | null
+  #wallOffset = 0
 
-  /** `clock` answers milliseconds since the epoch, fractions included. */
-  constructor(clock: () => number) {
-    this.#clock = clock
+  constructor(clocks: Clocks, notify: (notice: Notice) => void) {
+    this.#clocks = clocks
+    this.#notify = notify
+    this.#wallAhead = this.#aheadOf(clocks.wall())
+    this.#uptimeAhead = this.#aheadOf(clocks.uptime())
+    this.#offset = this.#wallAhead
   }
 
-  /** Goes on from the newest time that the log knows, in milliseconds. */
-  resume(latest: number): void {
-    this.#latest = Math.max(this.#latest, latest)
+  /** Goes on where the log was left, and never before its newest entry, whose time is in milliseconds. */
+  resume({ boot, bootOffset, wallOffset }: Anchor, newestAt: number): void {
+    const clocks = this.#clocks
+    const uptime = clocks.boot !== null && clocks.boot === boot ? clocks.uptime() : null
+    const time = uptime === null ? clocks.wall() - wallOffset : uptime + bootOffset
+    this.#offset = this.#aheadOf(Math.max(time, newestAt))
+    this.#latest = newestAt
+    this.#wallOffset = this.#wallOffsetOf(wallOffset)
   }
 
   /** Whole milliseconds, never less than any answer before. */
   now(): number {
-    const time = Math.floor(this.#clock()) + this.#offset
+    if (Math.abs(this.#aheadOf(this.#clocks.wall()) - this.#wallAhead) > TOLERANCE_MS) this.look()
+    const time = Math.floor(this.#clocks.monotonic() + this.#offset)
     if (time < this.#latest) this.#offset += this.#latest - time
     else this.#latest = time
     return this.#latest
   }
+
+  /** Notices that the machine slept or that its clock was set. To be called now and then: sleep alone may show nowhere. */
+  look(): void {
+    this.#noticeSleep()
+    this.#wallAhead = this.#aheadOf(this.#clocks.wall())
+    const before = this.#wallOffset
+    this.#wallOffset = this.#wallOffsetOf(before)
+    if (this.#wallOffset !== before) this.#notify({ kind: 'clock-set', ms: this.#wallOffset - before })
+  }
+
+  /** To be stored with the log. It changes when the wall clock is set. */
+  get anchor(): Anchor {
+    const uptime = this.#clocks.uptime()
+    const boot = uptime === null ? null : this.#clocks.boot
+    const bootOffset = uptime === null ? 0 : Math.round(this.#clocks.monotonic() + this.#offset - uptime)
+    return { boot, bootOffset, wallOffset: this.#wallOffset }
+  }
+
+  /** What the wall clock would have shown at that time of the log, in milliseconds. */
+  toWall(time: number): number {
+    return time + this.#wallOffset
+  }
+
+  #noticeSleep(): void {
+    const ahead = this.#aheadOf(this.#clocks.uptime())
+    const sleptMs = ahead === null || this.#uptimeAhead === null ? 0 : ahead - this.#uptimeAhead
+    if (Math.abs(sleptMs) < TOLERANCE_MS) return
+    this.#uptimeAhead = ahead
+    if (sleptMs < 0) return
+    this.#offset += sleptMs
+    this.#notify({ kind: 'slept', ms: Math.round(sleptMs) })
+  }
+
+  /** The one before, when it still holds. */
+  #wallOffsetOf(before: number): number {
+    const offset = Math.round(this.#wallAhead - this.#offset)
+    return Math.abs(offset - before) > TOLERANCE_MS ? offset : before
+  }
+
+  #aheadOf<Time extends number | null>(time: Time): Time extends null ? null : number
+  #aheadOf(time: number | null): number | null {
+    return time === null ? null : time - this.#clocks.monotonic()
+  }
 }
+
+// The uptime may come in whole seconds, and each of two readings may be off by one.
+const TOLERANCE_MS = 2000

@@ -26,6 +26,11 @@ export interface RuleLimits extends Limits {
   readonly name: string
   /** Whether the limits hold for each canonical topic on its own, or for all that the rule selects together. */
   readonly perTopic: boolean
+  /**
+   * Whether its entries have room of their own: they count against the rule's limits and not against those of the
+   * whole, so that neither pushes the other out. What the rule drops leaves no place behind.
+   */
+  readonly isApart?: boolean
 }
 
 /** Limits for the entries whose canonical topic it selects. */
@@ -40,6 +45,10 @@ export interface Kept {
   readonly at: number
   /** Its stored bytes. */
   readonly bytes: number
+  /** Whether only its place is left, which counts in bytes alone. */
+  readonly isPlace?: boolean
+  /** Whether it counts against the limits of its own rule alone. */
+  readonly isApart?: boolean
 }
 
 /** A number of entries and their stored bytes in sum. */
@@ -47,6 +56,23 @@ export interface Amount {
   readonly count: number
   readonly bytes: number
 }
+
+/**
+ * The limits of the places that a log remembers of entries which their rules dropped, so that a reader whose last
+ * event was one of them goes on from there. A place goes once the front of the log has passed it, by age like an
+ * entry of the whole, and when there are more of them: the oldest first. What places take counts in the bytes of the
+ * whole, and is an eighth of them at most, so that ids of a busy topic push little else out of the past.
+ */
+export function placeLimits({ maxCount, maxAgeMs, maxBytes }: Limits): Limits {
+  return {
+    maxCount: maxCount ?? PLACES_MAX,
+    maxAgeMs,
+    maxBytes: maxBytes === null ? null : Math.floor(maxBytes / 8),
+  }
+}
+
+/** Where the number of entries has no limit. */
+const PLACES_MAX = 100_000
 
 /** The index of the rule that an entry with these topics belongs to, or null. */
 export function ruleOf(topics: readonly string[], rules: readonly Rule[]): number | null {
@@ -81,16 +107,28 @@ export function endsByAge(rule: Limits, whole: Limits): boolean {
 }
 
 /**
- * How much of what is held must go, given its oldest entries in order. When the answer counts all of them,
- * there may be more: drop them and ask again with the next ones.
+ * How much of what is held must go, given its oldest entries and places in order. When the answer counts all of
+ * them, there may be more: drop them and ask again with the next ones.
  */
 export function toDrop(oldest: Iterable<Kept>, held: Amount, now: number, keep: Limits): Amount {
   let dropped: Amount = { count: 0, bytes: 0 }
+  let left = held
   for (const kept of oldest) {
-    if (!mayDrop(kept, minus(held, dropped), now, keep)) break
+    if (!mayDrop(kept, left, now, keep)) break
+    left = minus(left, counted(kept))
     dropped = plus(dropped, kept)
   }
   return dropped
+}
+
+/** By how much the whole is less without it. */
+function counted({ isPlace, isApart, bytes }: Kept): Amount {
+  return isApart === true ? { count: 0, bytes: 0 } : { count: isPlace === true ? 0 : 1, bytes }
+}
+
+/** Two amounts in sum. */
+export function sum(one: Amount, other: Amount): Amount {
+  return { count: one.count + other.count, bytes: one.bytes + other.bytes }
 }
 
 /** What is held with one entry more. */

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { type MetricSources, Metrics, type Snapshot } from '../../src/admin/metrics.ts'
 import { Counters } from '../../src/telemetry/counters.ts'
 
-const history = { rows: 10, dropped: 15, bytes: 1000, oldestAt: 5000, fileBytes: 8192 }
+const history = { rows: 10, dropped: 15, bytes: 1000, oldestAt: 5000, now: 8000, fileBytes: 8192 }
 
 const snapshot: Snapshot = {
   hub: {
@@ -17,12 +17,13 @@ const snapshot: Snapshot = {
     remembered: 5,
   },
   history,
-  now: 8000,
   bodyBytes: 9,
   waitingBytes: 0,
   residentBytes: 50_000_000,
   memoryLimitBytes: 0,
   loopLagSeconds: 0,
+  patternWeight: 0,
+  workWaiting: 0,
 }
 
 const sources: MetricSources = { counters: new Counters(), snapshot: async () => snapshot }
@@ -72,6 +73,7 @@ describe('what operators watch', () => {
     counters.observe({ kind: 'delivered', deliveries: 7, ms: 1 })
     counters.observe({ kind: 'unsubscribed', reason: { kind: 'slow', queuedBytes: 1 } })
     counters.tokenRefused('expired')
+    for (const status of [200, 429, 429]) counters.answered('publish', status)
     const page = await metrics.page()
     expect(page).toContain('mercure_updates_total 1\n')
     expect(page).toContain('cinnabar_deliveries_total 7\n')

@@ -6,7 +6,9 @@ import {
   openAuthenticator,
   type TokenFailure,
 } from '../../src/auth/authenticate.ts'
+import { legacyClaimChecks } from '../../src/auth/claim-checks.ts'
 import type { Role } from '../../src/auth/keys.ts'
+import type { TokenProfile } from '../../src/auth/token-profile.ts'
 import { ProtocolError } from '../../src/protocol/error.ts'
 import { mayPublish, mayRead } from '../../src/protocol/grant.ts'
 import { hubLocation } from '../../src/protocol/topic.ts'
@@ -31,9 +33,10 @@ async function arrange(options: Partial<AuthenticatorOptions> = {}) {
   const authenticator = await openAuthenticator({
     issuers: secretIssuers,
     hub: hubLocation(audience),
-    limits: { details: 100, pattern: 4096 },
+    limits: { details: 100, pattern: 4096, patternWeight: 5000 },
     clock: () => time.now,
     cacheEntries: 100,
+    cacheBytes: 1_000_000,
     onFailure: (failure) => failures.push(failure),
     ...options,
   })
@@ -341,7 +344,13 @@ test('a role for which no issuer has a key is disabled', async () => {
 })
 
 describe('the 0.x generation', () => {
-  const legacy = { issuer: 'https://a.example', read: () => ({ grants: [], defaultPayload: 'x' }) }
+  const profile: TokenProfile = {
+    recognizes: () => true,
+    checks: legacyClaimChecks,
+    implicitIssuer: 'https://a.example',
+    rights: () => ({ grants: [], defaultPayload: 'x' }),
+  }
+  const legacy = [profile]
   const old = { mercure: { publish: ['*'] } }
 
   test('AUT-42 is refused unless it is configured', async () => {
@@ -380,5 +389,27 @@ describe('the 0.x generation', () => {
   ])('does not lift the rules for a token %s', async (_what, token) => {
     const { authenticator } = await arrange({ legacy })
     expect(await outcome(authenticator, token, 'subscriber')).toBe('invalid-token')
+  })
+
+  test('the first profile that recognizes a token decides, and the 1.0 rules when none does', async () => {
+    const none: TokenProfile = { ...profile, recognizes: () => false, rights: () => ({ grants: [] }) }
+    const second: TokenProfile = { ...profile, rights: () => ({ grants: [], defaultPayload: 'second' }) }
+    const token = forge({ alg: 'HS256', typ: 'JWT' }, old, secret)
+    const { authenticator } = await arrange({ legacy: [none, second, profile] })
+    const identity = await authenticator.authenticate(token, 'subscriber', audience)
+    expect(identity).toMatchObject({ defaultPayload: 'second' })
+    const { authenticator: strict, failures } = await arrange({ legacy: [none] })
+    expect(await outcome(strict, token, 'subscriber')).toBe('invalid-token')
+    expect(failures).toEqual(['typ'])
+  })
+
+  test('a token of the 1.0 generation is never shown to them', async () => {
+    const shown: unknown[] = []
+    const recognizes: TokenProfile['recognizes'] = ({ claims }) => shown.push(claims) > 0
+    const { authenticator } = await arrange({ legacy: [{ ...profile, recognizes }] })
+    const token = await tokenFor({ subscribe: ['t'], now: NOW })
+    expect(await outcome(authenticator, token, 'subscriber')).toBe('accepted')
+    expect(await outcome(authenticator, forge(header, old, secret), 'subscriber')).toBe('invalid-token')
+    expect(shown).toEqual([])
   })
 })

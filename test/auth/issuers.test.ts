@@ -31,6 +31,11 @@ describe('the configuration of issuers', () => {
       },
       { id: 'https://f', publisher: { jwksUri: 'https://f/keys', algorithms: ['ES256', 'HS256'] } },
       { id: 'https://g', publisher: { jwksUri: 'https://g/keys', algorithms: [] } },
+      {
+        id: 'https://h',
+        publisher: { jwksUri: 'http://h/keys' },
+        subscriber: { jwksUri: 'http://h/keys', jwksInsecure: true },
+      },
     ])
     expect(problems.map(({ setting, message }) => `${setting}: ${message}`)).toEqual([
       'issuers[0].id: the issuer has no identifier',
@@ -44,6 +49,7 @@ describe('the configuration of issuers', () => {
       'issuers[6].subscriber.jwks_uri: the scheme is none of https, http and file',
       'issuers[7].publisher.algorithms: holds one that is not for key sets',
       'issuers[8].publisher.algorithms: none is allowed',
+      'issuers[9].publisher.jwks_uri: http is for loopback addresses only: use https, or allow it for this key set with jwks_insecure',
     ])
   })
 
@@ -55,9 +61,10 @@ describe('the configuration of issuers', () => {
     const opening = openAuthenticator({
       issuers: bySetting({ publisher }),
       hub: hubLocation(audience),
-      limits: { details: 100, pattern: 4096 },
+      limits: { details: 100, pattern: 4096, patternWeight: 5000 },
       clock: () => 0,
       cacheEntries: 1,
+      cacheBytes: 1_000_000,
     })
     expect(await opening.catch((error: unknown) => String(error))).toStartWith('Error: issuers[0].publisher.')
   })

@@ -3,10 +3,11 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { type CryptoKey, exportJWK, exportPKCS8, generateKeyPair, type JWK } from 'jose'
+import type { JWK } from 'jose'
 import { openAuthenticator, type TokenFailure } from '../../src/auth/authenticate.ts'
 import { mint } from '../../src/auth/mint.ts'
 import { hubLocation } from '../../src/protocol/topic.ts'
+import { issuerKey as makeIssuerKey } from '../support/issuer-key.ts'
 import { audience, secretOf } from '../support/tokens.ts'
 
 const NOW = 1_767_225_600_000
@@ -16,25 +17,7 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).toReversed()) await cleanup()
 })
 
-/** A key pair of an issuer: the public half as it publishes it, and tokens that it signs. */
-async function issuerKey(kid: string | null, algorithm = 'ES256') {
-  const pair = await generateKeyPair(algorithm, { extractable: true })
-  const jwk: JWK = { ...(await exportJWK(pair.publicKey)), ...(kid === null ? {} : { kid }) }
-  return { jwk, token: (keyId = kid) => tokenOf(pair.privateKey, algorithm, keyId) }
-}
-
-async function tokenOf(key: CryptoKey, algorithm: string, keyId: string | null): Promise<string> {
-  return mint({
-    key: await exportPKCS8(key),
-    algorithm,
-    keyId: keyId ?? undefined,
-    issuer: 'https://keys.example',
-    audience,
-    subject: crypto.randomUUID(),
-    expiresAt: NOW + 86_400_000,
-    rights: { subscribe: ['*'] },
-  })
-}
+const issuerKey = (kid: string | null, algorithm?: string) => makeIssuerKey(kid, NOW, algorithm)
 
 /** An issuer's server, whose answer the test sets. */
 function arrangeServer(answer: () => Response | Promise<Response>) {
@@ -66,9 +49,10 @@ async function arrange(jwksUri: string, algorithms?: readonly string[]) {
   const authenticator = await openAuthenticator({
     issuers: [{ id: 'https://keys.example', subscriber: { jwksUri, algorithms } }],
     hub: hubLocation(audience),
-    limits: { details: 100, pattern: 4096 },
+    limits: { details: 100, pattern: 4096, patternWeight: 5000 },
     clock: () => time.now,
     cacheEntries: 10,
+    cacheBytes: 1_000_000,
     onFailure: (failure) => failures.push(failure),
     onKeySetFailure: (issuer, problem) => problems.push(`${issuer}: ${problem}`),
     schedule: (run, delayMs) => {
@@ -239,6 +223,12 @@ describe('AUT-41 the key set of an issuer', () => {
     const identity = await authenticator.authenticate(text, 'subscriber', audience)
     await runTimer()
     expect(authenticator.authenticate(text, 'subscriber', audience)).toBe(identity)
+  })
+
+  test('tells by its code why nobody answers, and not in the words of the runtime', async () => {
+    const { ask, problems } = await arrange('http://127.0.0.1:1/keys')
+    await ask(await (await issuerKey('1')).token())
+    expect(problems).toEqual(['https://keys.example: the key set could not be fetched (ECONNREFUSED)'])
   })
 
   test('does not follow a redirect', async () => {

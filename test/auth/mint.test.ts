@@ -43,9 +43,10 @@ describe('a minted token', () => {
       const authenticator = await openAuthenticator({
         issuers: [{ id: 'https://i', subscriber: { key: publicKey, algorithm } }],
         hub: hubLocation(audience),
-        limits: { details: 100, pattern: 4096 },
+        limits: { details: 100, pattern: 4096, patternWeight: 5000 },
         clock: () => NOW,
         cacheEntries: 1,
+        cacheBytes: 1_000_000,
       })
       const token = await mint({
         key: privateKey,

@@ -3,14 +3,24 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { terminalChart } from '../../src/bench/chart.ts'
+import { metricOf } from '../../src/bench/client/metrics.ts'
 import { processMemory } from '../../src/bench/client/process.ts'
-import { environmentOf, parseConfiguration, settingsOf } from '../../src/bench/memory/configurations.ts'
-import { Course, type MemorySample, metricOf, trendOf } from '../../src/bench/memory/course.ts'
+import {
+  configurationsOf,
+  environmentOf,
+  parseConfiguration,
+  settingsOf,
+} from '../../src/bench/memory/configurations.ts'
+import { Course, type MemorySample } from '../../src/bench/memory/course.ts'
+import { HistoryFolder } from '../../src/bench/memory/folder.ts'
+import { serveFlags } from '../../src/bench/memory/hub.ts'
 import { LiveChart, liveLines } from '../../src/bench/memory/live.ts'
 import { shareOf, sizeOf } from '../../src/bench/memory/load.ts'
 import { type MemoryReport, memoryJson, memoryPlot, memoryTable } from '../../src/bench/memory/report.ts'
+import { driftOf, trendOf } from '../../src/bench/trend.ts'
 import { runBench } from '../../src/cli/bench/command.ts'
 import { runBenchMemory, startsItsHubs } from '../../src/cli/bench/memory.ts'
+import { parseArguments } from '../../src/command/arguments.ts'
 import { commandIo } from '../support/command-io.ts'
 
 const MIB = 1024 ** 2
@@ -42,12 +52,12 @@ describe('arguments', () => {
     [['--configuration', 'a: --listen 127.0.0.1:80'], 'a: --listen is decided by the run itself'],
     [['--issuers', '[{"id":"https://a.example"}]'], 'is decided by the run itself'],
     [['--sqlite-path', 'mine.db'], 'yours: --sqlite-path is decided by the run itself'],
-    [['--size', '10KiB..100'], '--size begins with the smaller size'],
+    [['--size', '10KiB..100'], '--size begins with the smaller size: "10KiB..100"'],
     [['--size', '5'], '--size is at least 12'],
     [['--size', 'large'], '--size is not a size'],
-    [['--updates', '0'], '--updates is not a number from 1'],
+    [['--updates', '0'], '--updates is not a number from 1: "0"'],
     [['--every', '1ms'], '--every is not 20ms or longer'],
-    [['--duration', '5'], '--duration is not a duration'],
+    [['--duration', '5'], '--duration is not a duration such as 250ms, 20s, 10m, 24h or 7d: "5"'],
     [['--histroy-max-count', '5'], 'did you mean --history-max-count?'],
     [Array.from({ length: 7 }, (_, n) => ['--configuration', `n${n}: --dev`]).flat(), 'no more than 12'],
   ])('%j ends with 2', async (argv, message) => {
@@ -69,6 +79,29 @@ describe('arguments', () => {
     expect(settings).toMatchObject({ config: 'hub.toml', 'history.max_count': '5' })
     expect(JSON.stringify(settings)).not.toContain('secret')
   })
+})
+
+test('the file that cinnabar serve would find is yours, and no other hub of a run reads it', () => {
+  const line = {
+    name: '',
+    usage: '',
+    summary: '',
+    options: [],
+    hasSettings: true,
+    positionals: { min: 0, max: 0 },
+  }
+  const configurations = (exists: boolean, env = {}) =>
+    configurationsOf(parseArguments([], line), commandIo({ exists: () => exists, env }).io)
+  expect(configurations(true).map(({ name }) => name)).toContain('yours')
+  expect(configurations(false).map(({ name }) => name)).not.toContain('yours')
+  expect(configurations(true, { CINNABAR_CONFIG: '' }).map(({ name }) => name)).not.toContain('yours')
+  const folder = new HistoryFolder(tmpdir())
+  const issuer = { id: 'a', audience: 'b', key: 'c' }
+  for (const each of configurations(true)) {
+    const isFound = !serveFlags(each, folder, issuer).includes('--config')
+    expect(isFound).toBe(each.name === 'yours')
+  }
+  folder.remove()
 })
 
 test('settings in the environment are for yours, and names that say where a hub listens for nobody', () => {
@@ -180,6 +213,13 @@ describe('the verdict', () => {
   test('nothing grew from nothing to nothing, and no samples say nothing', () => {
     expect(trendOf(over(60, () => 0))).toEqual({ verdict: 'flat', growthPercent: 0 })
     expect(trendOf([])).toEqual({ verdict: 'too short', growthPercent: Number.NaN })
+  })
+
+  test('a drift leaves the warm-up out, and single samples', () => {
+    expect(driftOf([10, 50, 90, 100, 100, 100, 100, 500, 100])).toBe(1)
+    expect(driftOf([10, 50, 90, 100, 100, 100, 120, 120, 120])).toBeCloseTo(1.2, 10)
+    expect(driftOf([100, 100, 100, 50, 50, 50, 25, 25, 25])).toBe(0.5)
+    expect(driftOf([1, 2])).toBeNaN()
   })
 })
 

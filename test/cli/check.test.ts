@@ -6,13 +6,21 @@ import { commandIo } from '../support/command-io.ts'
 const secret = '0123456789abcdef0123456789abcdef'
 const issuer = { id: 'a', publisher: { key: secret, algorithm: 'HS256' } }
 const audience = { CINNABAR_HUB_RESOURCE_IDENTIFIER: 'https://hub.example.com/hub' }
-const env = { CINNABAR_ISSUERS: JSON.stringify([issuer]), ...audience }
+// So few fit into the descriptors of any machine.
+const few = { CINNABAR_LIMITS_SUBSCRIBERS: '10' }
+const env = { CINNABAR_ISSUERS: JSON.stringify([issuer]), ...audience, ...few }
 
 describe('cinnabar check', () => {
   test('a valid configuration ends with 0', async () => {
     const { io, out, err } = commandIo({ env })
     expect(await runCheck([], io)).toBe(0)
     expect([out(), err()]).toEqual(['The configuration is valid.\n', ''])
+  })
+
+  test('a file that was found and not named is told', async () => {
+    const { io, out } = commandIo({ env, exists: () => true, readFile: () => 'http2 = false\n' })
+    expect(await runCheck([], io)).toBe(0)
+    expect(out()).toBe('The configuration is valid.\nIt was read from cinnabar.toml.\n')
   })
 
   test('every problem is told at once, with 78', async () => {
@@ -28,7 +36,7 @@ describe('cinnabar check', () => {
 
   test('AUT-38 a key that does not fit its algorithm is found, and not shown', async () => {
     const short = { ...issuer, publisher: { key: 'hunter2', algorithm: 'HS256' } }
-    const { io, err } = commandIo({ env: { CINNABAR_ISSUERS: JSON.stringify([short]) } })
+    const { io, err } = commandIo({ env: { ...env, CINNABAR_ISSUERS: JSON.stringify([short]) } })
     expect(await runCheck([], io)).toBe(78)
     expect(err()).toStartWith('issuers[0].publisher.key: ')
     expect(err()).not.toContain('hunter2')

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import manifest from '../../package.json' with { type: 'json' }
 import { commands, findCommand } from '../../src/cli/commands.ts'
-import { refuseCommand, runHelp, serveHelp } from '../../src/cli/help.ts'
+import { helpOn, refuseCommand, serveHelp } from '../../src/cli/help.ts'
 import { runToken } from '../../src/cli/token.ts'
 import { runVersion } from '../../src/cli/version.ts'
 import { commandIo } from '../support/command-io.ts'
@@ -37,7 +37,7 @@ describe('--help', () => {
 
 test('help names every command', async () => {
   const { io, out } = commandIo()
-  expect(await runHelp([], io)).toBe(0)
+  expect(await helpOn(commands, () => null)([], io)).toBe(0)
   for (const name of Object.keys(commands)) expect(out()).toContain(`\n  ${name} `)
 })
 
@@ -50,9 +50,29 @@ test('a command is found by its name, help and version also by their flags', () 
 
 test('an unknown command ends with 2 and the nearest name', () => {
   const { io, err } = commandIo()
-  expect(refuseCommand('sevre', io)).toBe(2)
-  expect(err()).toContain('did you mean serve?')
+  expect(refuseCommand('sevre', commands, io)).toBe(2)
+  expect(err()).toContain('"sevre" is not a command; did you mean serve?')
 })
+
+test.each([
+  ['--versoin', 'did you mean --version?'],
+  ['--dev', 'did you mean cinnabar serve --dev?'],
+  ['--hub-path=/x', 'did you mean cinnabar serve --hub-path?'],
+])('%s, which is no command, ends with 2 and what was meant', (word, hint) => {
+  const { io, err } = commandIo()
+  expect(refuseCommand(word, commands, io)).toBe(2)
+  expect(err()).toContain(hint)
+})
+
+test.each(['eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc', '\x1b[2J', 'a b', 'hunter2'.repeat(4)])(
+  '%j, which may be a token, is not repeated',
+  (word) => {
+    const { io, err } = commandIo()
+    expect(refuseCommand(word, commands, io)).toBe(2)
+    expect(err()).toContain('the first word is not a command')
+    expect(err()).not.toContain(word)
+  },
+)
 
 describe('cinnabar version', () => {
   test('names everything it is made of', async () => {

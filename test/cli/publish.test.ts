@@ -53,6 +53,46 @@ test('a dash reads the data, and the environment may hold the token', async () =
   expect(String(sent[0]?.init.body)).toBe('topic=t&data=from+stdin%0A')
 })
 
+describe('M13 the data', () => {
+  const publishing = async (argv: readonly string[], parts: Parameters<typeof commandIo>[0] = {}) => {
+    const { sent, fetch } = hub(() => new Response('x'))
+    const recorded = commandIo({
+      fetch,
+      isInputTerminal: () => false,
+      stdin: async () => 'piped\n',
+      ...parts,
+    })
+    expect(await runPublish(['t', ...argv], recorded.io)).toBe(0)
+    return { body: String(sent[0]?.init.body), err: recorded.err() }
+  }
+
+  test('is what comes through a pipe when none is given', async () => {
+    expect((await publishing([])).body).toBe('topic=t&data=piped%0A')
+    expect((await publishing(['--data', '-'])).body).toBe('topic=t&data=piped%0A')
+  })
+
+  test('is what is given, whatever the standard input is', async () => {
+    const stdin = () => Promise.reject(new Error('it must not be read'))
+    expect((await publishing(['--data', 'a'], { stdin })).body).toBe('topic=t&data=a')
+    expect((await publishing(['--data', ''], { stdin })).body).toBe('topic=t&data=')
+  })
+
+  test('is none on a terminal, which is read only when it is asked for', async () => {
+    const isInputTerminal = () => true
+    expect((await publishing([], { isInputTerminal })).body).toBe('topic=t')
+    expect((await publishing(['--data=-'], { isInputTerminal })).body).toBe('topic=t&data=piped%0A')
+  })
+
+  test('is waited for, and that is said after a moment', async () => {
+    const input = Promise.withResolvers<string>()
+    const reminded = Promise.withResolvers<void>()
+    const slow = publishing([], { stdin: () => input.promise, stderr: () => reminded.resolve() })
+    await reminded.promise
+    input.resolve('late')
+    expect((await slow).body).toBe('topic=t&data=late')
+  })
+})
+
 describe('fails', () => {
   const challenge = { 'WWW-Authenticate': 'Bearer error="insufficient_scope"' }
 
@@ -69,6 +109,52 @@ describe('fails', () => {
     expect(await runPublish(['t'], io)).toBe(1)
     expect(err()).toContain(message)
     expect(out()).toBe('')
+  })
+
+  const plain = (status: number, text: string) =>
+    new Response(text, { status, headers: { 'Content-Type': 'text/plain; charset=utf-8' } })
+
+  test.each([
+    ['says why', plain(400, 'a topic is not allowed\n'), 'the hub answers 400: a topic is not allowed\n'],
+    [
+      'asks for a token',
+      plain(401, 'a token is required\n'),
+      'the hub answers 401: a token is required; give one with --token or CINNABAR_TOKEN;',
+    ],
+    ['answers elsewhere', plain(404, 'not found'), '404: not found; give the URL of the hub with --hub\n'],
+    ['is of another name', plain(421, 'wrong origin'), '421: wrong origin; give --hub with an origin'],
+    ['fails', plain(500, 'the update could not be stored'), '500: the update could not be stored\n'],
+    ['says too much', plain(400, `${'x'.repeat(1000)}\n`), `400: ${'x'.repeat(200)}…\n`],
+    ['is hostile', plain(400, '\x1b[2J\x9b\nmore'), '400: \\u001b[2J\\u009b\n'],
+    ['says nothing', plain(400, '\n \n'), '400: the request is not valid\n'],
+    [
+      'is a proxy with a page',
+      new Response('<html>', { status: 502, headers: { 'Content-Type': 'text/html' } }),
+      'the hub answers 502\n',
+    ],
+  ])('with the reason of a hub that %s', async (_, response, message) => {
+    const { io, err } = commandIo({ fetch: async () => response })
+    expect(await runPublish(['t'], io)).toBe(1)
+    expect(err()).toContain(message)
+    expect(err()).not.toContain('more')
+    expect(err().trimEnd().split('\n')).toHaveLength(1)
+  })
+
+  test('with a hint to explain the token that was given', async () => {
+    const { io, err } = commandIo({ fetch: async () => plain(401, 'the token was not accepted') })
+    expect(await runPublish(['t', '--token', 'hunter2'], io)).toBe(1)
+    expect(err()).toContain('the token was not accepted; cinnabar token explain TOKEN says what is wrong')
+    expect(err()).not.toContain('hunter2')
+  })
+
+  test('with what came of a reason that never ends', async () => {
+    const body = new ReadableStream({
+      start: (stream) => stream.enqueue(new TextEncoder().encode('the reason')),
+    })
+    const response = new Response(body, { status: 400, headers: { 'Content-Type': 'text/plain' } })
+    const { io, err } = commandIo({ fetch: async () => response })
+    expect(await runPublish(['t'], io)).toBe(1)
+    expect(err()).toContain('400: the reason\n')
   })
 
   test('with 1 when nothing answers', async () => {

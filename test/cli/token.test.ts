@@ -77,6 +77,36 @@ describe('cinnabar token', () => {
     expect([code, token]).toEqual([2, ''])
   })
 
+  test.each([
+    [['--subscribe-urlpattern', '/{a'], '--subscribe-urlpattern "/{a" is refused by the hub: '],
+    [['--publish-urlpattern', '(?=a)b'], '--publish-urlpattern "(?=a)b" is refused by the hub: '],
+    [['--publish-urlpattern', ''], '--publish-urlpattern "" is refused by the hub: a matcher is empty'],
+    [['--publish', 'a\u0000'], '--publish "a\\u0000" is refused by the hub: '],
+    [['--subscribe', ''], '--subscribe "" is refused by the hub: '],
+    [
+      ['--subscribe', 'x'.repeat(5000)],
+      'the hub would refuse the token: a match in a token has at most 4096',
+    ],
+    [
+      Array.from({ length: 101 }, (_, n) => ['--subscribe', `t${n}`]).flat(),
+      'the hub would refuse the token: a token has at most 100 details and topics',
+    ],
+    [['--subscribe', 'ab', '--limits-pattern=1'], 'a match in a token has at most 1 characters'],
+  ])('what the hub would not accept is not signed: %j', async (argv, message) => {
+    const { code, token, err } = await minted(argv)
+    expect(err).toContain(message)
+    expect([code, token]).toEqual([2, ''])
+  })
+
+  test.each([[['expalin']], [['explian', 'x']], [['eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc']]])(
+    '%j is a wish for token explain, and is not repeated',
+    async (argv) => {
+      const { code, err } = await minted(argv)
+      expect(err).toContain('did you mean cinnabar token explain?')
+      expect([code, err.includes(argv[0] ?? '')]).toEqual([2, false])
+    },
+  )
+
   test('without configuration says what is missing', async () => {
     expect((await minted(['--publish=a'], {})).err).toContain('--iss is needed')
     expect((await minted(['--publish=a', '--iss=i'], {})).err).toContain('--aud is needed')
@@ -127,6 +157,14 @@ describe('cinnabar token explain', () => {
     const { io, out } = commandIo({ env: env() })
     expect(await runToken(['explain', token], io)).toBe(1)
     expect(out()).toMatch(finding)
+  })
+
+  test('S16 what a terminal would obey is shown', async () => {
+    const { token } = await minted(['--subscribe=a', '--payload={"n":"\x9b\x7f\u202e"}', '--sub=\x9b'])
+    const { io, out } = commandIo({ env: env() })
+    expect(await runToken(['explain', token], io)).toBe(0)
+    expect(out()).toContain('grants exact a, with the payload {"n":"\\u009b\\u007f\\u202e"}')
+    expect(out()).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/)
   })
 
   test('AUT-29 an expired token is refused', async () => {

@@ -46,8 +46,10 @@ describe('refused', () => {
     [['--data'], line, ['--data needs a value']],
     [['--data', '--json'], line, ['--data needs a value']],
     [['--json=yes'], line, ['--json takes no value']],
-    [['a', 'b'], line, ['it takes no more than 1 arguments']],
-    [[], bare, ['an argument is missing']],
+    [['a', 'b'], line, ['it takes no more than 1 argument']],
+    [[], bare, ['an argument is missing: TOPIC']],
+    [['-thunter2'], line, ['-t is not an option']],
+    [['--a\x1b[2J=hunter2'], line, ['--a\\u001b[2J is not an option']],
     [['t', '--hub-path=/x'], bare, ['--hub-path is not an option']],
   ] as const)('%j', (argv, of, problems) => {
     expect(parseArguments(argv, of).problems).toEqual([...problems])

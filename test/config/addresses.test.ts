@@ -6,6 +6,7 @@ import {
   isOriginPattern,
   jwksUri,
   listenAddress,
+  loopbacks,
   network,
   publicUrl,
   redisUrl,
@@ -54,6 +55,12 @@ describe('addresses to listen on', () => {
   ])('%s is loopback: %p', (written, expected) => {
     expect(isLoopback(listenAddress.read(written))).toBe(expected)
   })
+})
+
+test('localhost stands for both loopback addresses', () => {
+  const addresses = (written: string) => loopbacks(listenAddress.read(written)).map(formatAddress)
+  expect(addresses('localhost:80')).toEqual(['127.0.0.1:80', '[::1]:80'])
+  for (const one of ['127.0.0.1:80', 'unix:/s', '[::]:1']) expect(addresses(one)).toEqual([one])
 })
 
 describe('SUB-102 origin patterns', () => {

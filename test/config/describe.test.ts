@@ -50,7 +50,7 @@ test('what is in effect is shown with its origin, and secrets are masked', () =>
   if (!loaded.ok) return expect.unreachable()
   const lines = settingsInEffect(loaded.settings, loaded.origins)
   for (const line of [
-    'listen = ["127.0.0.1:3000"]  # --dev',
+    'listen = ["localhost:3000"]  # --dev',
     'admin.listen = 127.0.0.1:3001  # default',
     'hub.anonymous = true  # --dev',
     'hub.retry = 3s  # file (hub.retry (hub.toml:2))',
@@ -66,4 +66,19 @@ test('what is in effect is shown with its origin, and secrets are masked', () =>
   for (const secret of [devKeys.publisher, devKeys.subscriber, 'hunter2']) {
     expect(lines.join('\n')).not.toContain(secret)
   }
+})
+
+test('S15 passwords in URLs are masked wherever they are', () => {
+  const subscriber = { jwks_uri: 'https://me:hunter2@id.example/keys?a=b@c' }
+  const argv = [
+    '--issuers',
+    JSON.stringify([{ id: 'urn:x', subscriber }]),
+    '--hub-cors-origins=https://a.example',
+  ]
+  const loaded = load({ argv, env: {}, readFile: () => '', devKeys, isTerminal: false })
+  if (!loaded.ok) return expect.unreachable()
+  const lines = settingsInEffect(loaded.settings, loaded.origins)
+  expect(lines.find((line) => line.includes('jwks_uri'))).toContain(' = https://***@id.example/keys?a=b@c ')
+  expect(lines).toContain('hub.cors_origins = ["https://a.example"]  # flag (--hub-cors-origins)')
+  expect(lines.join()).not.toContain('hunter2')
 })

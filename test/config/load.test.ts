@@ -93,6 +93,28 @@ describe('precedence', () => {
     expect(settings.history.maxCount).toBe(1)
   })
 
+  test('the file in the working folder is read when none is named, else that of the system', () => {
+    const files = { 'cinnabar.toml': 'http3 = 1\n', '/etc/cinnabar/cinnabar.toml': 'http2 = false\n' }
+    const exists = (path: string) => Object.hasOwn(files, path)
+    expect(problemsOf({ files, exists })).toEqual(['http3 (cinnabar.toml:1): 1 is neither true nor false'])
+    const system = accepted({ files, exists: (path) => path.startsWith('/etc/') })
+    expect([system.settings.http2, system.file]).toEqual([false, '/etc/cinnabar/cinnabar.toml'])
+    expect(accepted({ ...file, exists }).file).toBe('hub.toml')
+    expect(problemsOf({ files: {}, exists })).toEqual(['cinnabar.toml: cannot be read: ENOENT'])
+  })
+
+  test('an empty name stands for no file at all', () => {
+    const files = { 'cinnabar.toml': 'http2 = false\n' }
+    for (const parts of [
+      { argv: ['--config', ''] },
+      { argv: ['--config='] },
+      { env: { CINNABAR_CONFIG: '' } },
+    ]) {
+      const { settings, file: read } = accepted({ ...parts, files, exists: () => true })
+      expect([settings.http2, read]).toEqual([true, null])
+    }
+  })
+
   test('the last of a repeated flag counts, and a repeated list grows', () => {
     const argv = ['--hub-path=/a', '--hub-path=/b', '--listen', ':1', '--listen', ':2,:3']
     const { settings } = accepted({ argv })
@@ -149,6 +171,36 @@ describe('SEC-18 what is unknown is refused', () => {
   test('a file that is missing or no TOML is refused', () => {
     expect(problemsOf({ argv: ['--config=none.toml'] })).toEqual(['none.toml: cannot be read: ENOENT'])
     expect(problemsOf(toml('a = = b'))[0]).toStartWith('hub.toml: is not TOML')
+  })
+
+  test.each([
+    ['[[issuers]]\nid = "a"\nkey = hunter2\n', 'line 3: a text stands without quotes'],
+    ['[redis]\r\nurl = redis://:hunter2@host\r\n', 'line 2: a text stands without quotes'],
+    ['publisher = {\n  key = hunter2,\n}\n[hub]\n', 'line 2: a text stands without quotes'],
+    ['listen = [\n  "a:1",\n  hunter2,\n]\n[hub]\npath = "/x"\n', 'line 3: a text stands without quotes'],
+    ['[hub]\npath = "hunter2\n[log]\n', 'line 2: a quote at the end of a text is missing'],
+    ["a = '''\nb\n'''\n[hub]\npath = '''hunter2\n[log]\n", 'line 5: a quote at the end of a text is missing'],
+    ['[hub]\npath = "hunter2\\q"\n', 'line 2: a text holds a backslash that begins no escape sequence'],
+    ['"hunter2" = 1\n\n"hunter2" = 2\n', 'line 3: a key or a table is there twice'],
+    ['hunter2\n', 'line 1: a key has no = after it'],
+    ["a = '''\nb\n'''\n\nlisten = [\n  'a:1',\n", 'line 5: an array is not closed'],
+    ['[hub]\n\na = {b = "hunter2", ', 'line 3: an inline table is not closed'],
+    ['a = 12hunter2', 'line 1'],
+  ])('S15 %j is refused by line and kind, without a word of it', (text, message) => {
+    expect(problemsOf(toml(text))).toEqual([`hub.toml: is not TOML in ${message}`])
+  })
+
+  test('S15 the line of a mistake is found in a long file as well', () => {
+    const long = `[hub]\n${'# and so on\n'.repeat(20_000)}`
+    expect(problemsOf(toml(`${long}retry = hunter2\n`))[0]).toContain('in line 20002: ')
+    expect(problemsOf(toml(`${long}retry = '''\n${'x\n'.repeat(1000)}`))).toEqual([
+      'hub.toml: is not TOML: a quote at the end of a text is missing',
+    ])
+  })
+
+  test('S15 a refused value is shown without the password in it', () => {
+    const [problem] = problemsOf({ argv: ['--listen', 'redis://me:hunter2@host/0'] })
+    expect(problem).toStartWith('--listen: ["redis://***@host/0"] is not host:port')
   })
 })
 
@@ -243,6 +295,8 @@ describe('settings that go together', () => {
     [['--limits-idle=256s'], '--limits-idle: is longer than 255s'],
     [['--transport=redis'], 'redis.url: is needed with --transport redis'],
     [['--admin-listen=0.0.0.0:3000'], '--admin-listen: 0.0.0.0:3000 is given twice'],
+    [['--listen=localhost:3001'], 'admin.listen: 127.0.0.1:3001 is given twice'],
+    [['--listen=[::1]:1,localhost:1'], '--listen: localhost:1 is given twice'],
     [['--listen='], '--listen: is empty: the hub would listen nowhere'],
     [
       ['--history-rules=[{"match":"a"}]'],
@@ -352,12 +406,17 @@ describe('issuers', () => {
       '--issuers-0-authorization-server=https://id.example',
       '--issuers-0-subscriber-jwks-uri=https://id.example/jwks',
       '--issuers-0-subscriber-algorithms=ES256,RS256',
+      '--issuers-0-subscriber-jwks-insecure',
     ]
     expect<unknown>(accepted({ argv }).settings.issuers).toEqual([
       {
         id: 'a',
         authorizationServer: 'https://id.example',
-        subscriber: { jwksUri: 'https://id.example/jwks', algorithms: ['ES256', 'RS256'] },
+        subscriber: {
+          jwksUri: 'https://id.example/jwks',
+          jwksInsecure: true,
+          algorithms: ['ES256', 'RS256'],
+        },
       },
     ])
   })
@@ -397,6 +456,16 @@ describe('issuers', () => {
       'HMAC with a key set',
       [{ id: 'a', subscriber: { jwks_uri: 'https://x/y', algorithms: ['HS256'] } }],
       /is not one of/,
+    ],
+    [
+      'leave for a key set beside a key',
+      [{ id: 'a', publisher: { ...key, jwks_insecure: false } }],
+      /publisher\.jwks_insecure: goes with jwks_uri$/,
+    ],
+    [
+      'leave for a key set alone',
+      [{ id: 'a', publisher: { jwks_insecure: true } }],
+      /publisher\.jwks_insecure: has no key or jwks_uri beside/,
     ],
     ['an unknown member', [{ ...issuer, secret: 'x' }], /^CINNABAR_ISSUERS\[0\]\.secret: is not a setting/],
     ['an entry that is no table', ['a'], /is a section/],
@@ -440,19 +509,19 @@ describe('--dev', () => {
   test('is a hub for one developer on one machine', () => {
     const { settings, isDev, warnings } = accepted({ argv: ['--dev'] })
     expect(settings).toMatchObject({
-      listen: [{ kind: 'tcp', host: '127.0.0.1', port: 3000 }],
+      listen: [{ kind: 'tcp', host: 'localhost', port: 3000 }],
       admin: { console: true },
       hub: {
         anonymous: true,
         subscriptions: true,
         cookieName: 'mercure_access_token',
-        corsOrigins: ['http://localhost:*', 'http://127.0.0.1:*'],
-        publishOrigins: ['http://localhost:*', 'http://127.0.0.1:*'],
-        resourceIdentifier: 'http://127.0.0.1:3000/.well-known/mercure',
+        corsOrigins: ['http://localhost:*', 'http://127.0.0.1:*', 'http://[::1]:*'],
+        publishOrigins: ['http://localhost:*', 'http://127.0.0.1:*', 'http://[::1]:*'],
+        resourceIdentifier: 'http://localhost:3000/.well-known/mercure',
       },
       issuers: [
         {
-          id: 'http://127.0.0.1:3000',
+          id: 'http://localhost:3000',
           publisher: { key: devKeys.publisher, algorithm: 'HS256' },
           subscriber: { key: devKeys.subscriber, algorithm: 'HS256' },
         },
@@ -466,6 +535,28 @@ describe('--dev', () => {
     const { settings } = accepted({ argv: ['--dev', '--hub-path=/hub', ...issuerFlags], env })
     expect(settings.hub).toMatchObject({ anonymous: false, resourceIdentifier: 'http://localhost:8080/hub' })
     expect<unknown>(settings.issuers).toEqual([issuer])
+  })
+
+  test('M14 asks for keys only when it makes an issuer of them, and says why there are none', () => {
+    const none = () => {
+      throw new Error('there are none')
+    }
+    expect(problemsOf({ argv: ['--dev'], devKeys: none })).toEqual(['--dev: there are none'])
+    expect(problemsOf({ argv: ['--dev', ...issuerFlags], devKeys: none })).toEqual([])
+    expect(problemsOf({ devKeys: none })).toEqual([])
+  })
+
+  test('M14 a command speaks of the hub that has the keys, unless it is told where the hub is', () => {
+    const hub = { url: 'http://localhost:8080/hub', issuer: 'http://localhost:0', audience: 'urn:x' }
+    const keys = () => ({ ...devKeys, hub })
+    for (const argv of [['--dev'], ['--dev', '--listen=localhost:0']]) {
+      const { settings } = accepted({ argv, devKeys: keys })
+      expect(settings.hub).toMatchObject({ path: '/hub', resourceIdentifier: 'urn:x' })
+      expect(settings.issuers[0]?.id).toBe('http://localhost:0')
+    }
+    const { settings } = accepted({ argv: ['--dev', '--listen=[::1]:9'], devKeys: keys })
+    expect(settings.hub.resourceIdentifier).toBe('http://[::1]:9/.well-known/mercure')
+    expect(settings.issuers[0]?.id).toBe('http://[::1]:9')
   })
 
   test('follows a public URL', () => {

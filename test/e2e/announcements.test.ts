@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'bun:test'
 import { metric, residentBytes, startHub, until } from '../support/binary.ts'
+import { publish } from '../support/publisher.ts'
 import { RawConnection, requestBytes } from '../support/raw-request.ts'
+import { StreamClient } from '../support/stream-client.ts'
 import { tokenFor } from '../support/tokens.ts'
 
 const target = '/.well-known/mercure'
@@ -23,6 +25,28 @@ describe('S2 subscription events of a crowd with long matchers', () => {
     connection.close()
     expect([status, text]).toEqual([400, 'the matchers are too long to be announced\n'])
     expect(await metric(hub, 'cinnabar_history_rows')).toBe(0)
+  })
+
+  test('H4 whoever comes and goes pushes no update out of the past, and takes a tenth of it', async () => {
+    await using hub = await startHub({
+      flags: ['--hub-anonymous', '--hub-subscriptions', '--history-max-count', '1000'],
+    })
+    const published: string[] = []
+    for (let n = 0; n < 950; n++) published.push(await publish(hub.url, { topic: 'a', id: `e${n}` }))
+    for (let round = 0; round < 20; round++) {
+      const connection = await RawConnection.open(hub.origin)
+      const request = { method: 'QUERY', target, fields: [form], body: matchers(100, 10, `${round}-`) }
+      connection.send(requestBytes(hub.origin, request))
+      expect((await connection.answer()).status).toBe(200)
+      connection.close()
+    }
+    await until('all told', async () => (await metric(hub, 'mercure_subscribers_connected')) === 0)
+    await until('all stored', async () => (await metric(hub, 'cinnabar_announcing_bytes')) === 0)
+    expect(await metric(hub, 'cinnabar_history_rows')).toBe(1000)
+    const reader = await StreamClient.open(`${hub.url}?match=a&last_event_id=earliest`)
+    await until('the past', () => reader.ids.at(-1) === 'e949')
+    expect(reader.ids).toEqual(published.slice(-900))
+    reader.close()
   })
 
   test('connections that come and go leave memory within its limit, and all of them are told', async () => {

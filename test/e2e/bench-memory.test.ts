@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { binaryPath, until } from '../support/binary.ts'
+import { bareEnv } from '../support/run-command.ts'
 
 /** `cinnabar bench memory` of the compiled executable, with hubs that it starts itself. */
 
@@ -25,7 +26,7 @@ const three = ['--only', 'sqlite-count,memory,local']
 /** `hasGroup`: in a group of processes of its own, as at a terminal. */
 function start(argv: readonly string[], hasGroup = false) {
   const child = Bun.spawn([binaryPath(), 'bench', 'memory', ...argv], {
-    env: { PATH: process.env['PATH'] ?? '', TMPDIR: folder },
+    env: { ...bareEnv, TMPDIR: folder },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: hasGroup,
   })

@@ -9,6 +9,9 @@ import {
 } from '../../scripts/bench/past-run.ts'
 import { type RunningHub, startHub, until } from '../support/binary.ts'
 import { catchUp } from '../support/catch-up.ts'
+import { publisherToken } from '../support/publisher.ts'
+
+const token = await publisherToken()
 
 describe('the past is bounded, and so are the file and the memory', () => {
   let hub: RunningHub
@@ -24,7 +27,7 @@ describe('the past is bounded, and so are the file and the memory', () => {
       // Fifty publishers: what was accepted last has at most so many numbers that overtook it.
       expect(Math.min(...numbers)).toBeGreaterThan(published - 10_000 - 100)
     }
-    const samples = await runPast({ hub, count: 300_000, every: 2500, pauseEvery: 25_000, onPause })
+    const samples = await runPast({ hub, token, count: 300_000, every: 2500, pauseEvery: 25_000, onPause })
     expectFileFollows(samples)
     expect(samples.filter(({ rows }) => rows > 10_000)).toEqual([])
     await expectFlatMemory(hub, samples)
@@ -41,7 +44,7 @@ describe('the past is bounded, and so are the file and the memory', () => {
       expect(numbers.length * 1300).toBeGreaterThan(kept)
       expect(Math.max(...numbers)).toBe(published - 1)
     }
-    const samples = await runPast({ hub, count: 300_000, every: 2500, pauseEvery: 25_000, onPause })
+    const samples = await runPast({ hub, token, count: 300_000, every: 2500, pauseEvery: 25_000, onPause })
     expectFileFollows(samples)
     expect(samples.filter((sample) => sample.fileBytes > fileBytesMax(kept))).toEqual([])
     await expectFlatMemory(hub, samples)
@@ -64,6 +67,7 @@ describe('the past is bounded, and so are the file and the memory', () => {
     }
     const samples = await runPast({
       hub,
+      token,
       count: 300_000,
       every: 2500,
       pauseEvery: 25_000,
@@ -109,7 +113,7 @@ async function expectFlatMemory(hub: RunningHub, samples: readonly Sample[]): Pr
   const last = meanBytes(samples.slice(-30))
   expect(last).toBeGreaterThan(0)
   if (last / warm < 1.1) return
-  const later = await runPast({ hub, count: 300_000, every: 2500, pauseEvery: 300_000 })
+  const later = await runPast({ hub, token, count: 300_000, every: 2500, pauseEvery: 300_000 })
   expect(meanBytes(later.slice(-30)) / warm).toBeLessThan(1.1)
 }
 

@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'bun:test'
 import { binaryPath, metric, startHub, until } from '../support/binary.ts'
 import { publish } from '../support/publisher.ts'
+import { bareEnv } from '../support/run-command.ts'
 
 /** Runs a line of the shell with `$C` as the executable. */
 async function shell(line: string) {
   const child = Bun.spawn(['sh', '-c', line], {
-    env: { C: binaryPath(), PATH: process.env['PATH'] ?? '' },
+    env: { ...bareEnv, C: binaryPath() },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const [stdout, stderr] = await Promise.all([
@@ -53,6 +54,58 @@ describe('the executable on a command line', () => {
     expect([await child.exited, child.signalCode]).toEqual([0, null])
     expect(new TextDecoder().decode(value)).toContain(id)
     await hub.dispose()
+  })
+
+  test.each([
+    ['histroy', 'did you mean history?'],
+    ['history stast', '"stast" is not a subcommand; did you mean stats?'],
+    ['bench fanuot', 'not "fanuot"; did you mean fanout?'],
+    ['bench toString', 'not "toString"'],
+    ['token expalin x', 'did you mean cinnabar token explain?'],
+    ['--versoin', 'did you mean --version?'],
+    ['help histroy', 'did you mean history?'],
+    ['publish', 'an argument is missing: TOPIC…'],
+    ['token explain', 'an argument is missing: TOKEN|-'],
+    ['bench', 'an argument is missing: fanout|publish'],
+    ['publish t --retyr 5', '--retyr is not an option; did you mean --retry?'],
+    ['publish t --retry soon', '--retry is not a duration such as 250ms, 20s, 10m, 24h or 7d: "soon"'],
+    ['subscribe --limit x', '--limit is not a number from 1: "x"'],
+    ['subscribe --hub ftp://me:hunter2@x', 'not an http or https URL: "ftp://***@x"'],
+    ['token --publish a --ttl 5', '--ttl is not a duration such as 250ms, 20s, 10m, 24h or 7d: "5"'],
+    ['health --url x', '--url is not an absolute URL: "x"'],
+    ['history stats --top x', '--top is not a whole number: "x"'],
+    ['history prune --urlpattern {a', '--urlpattern "{a" is refused by the hub: '],
+    ['bench publish --rate x', '--rate is not a number from 1: "x"'],
+  ])('%s ends with 2 and says which word is wrong', async (words, message) => {
+    const { code, stdout, stderr } = await shell(`cd /tmp; "$C" ${words}`)
+    expect([code, stdout]).toEqual([2, ''])
+    expect(stderr).toContain(message)
+    expect(stderr).toMatch(/\nTry: cinnabar [a-z ]*(--help|help)\n$/)
+    expect(stderr).not.toContain('hunter2')
+  })
+
+  test.each([
+    ['-h', 'Usage: cinnabar COMMAND'],
+    ['--help', 'Usage: cinnabar COMMAND'],
+    ['help', 'Usage: cinnabar COMMAND'],
+    ['help help', 'Usage: cinnabar COMMAND'],
+    ['-v', 'cinnabar '],
+    ['-V', 'cinnabar '],
+    ['--version', 'cinnabar '],
+    ['serve -h', 'Usage: cinnabar serve'],
+    ['help serve', 'Usage: cinnabar serve'],
+    ['help token', 'Usage: cinnabar token '],
+    ['help token explain', 'Usage: cinnabar token explain'],
+    ['help history', 'Usage: cinnabar history'],
+    ['help history prune', 'Usage: cinnabar history prune'],
+    ['history -h', 'Usage: cinnabar history'],
+    ['help bench', 'Usage: cinnabar bench fanout'],
+    ['bench memory -h', 'Usage: cinnabar bench memory'],
+    ['config -h', 'Usage: cinnabar config'],
+  ])('%s answers on the standard output', async (words, start) => {
+    const { code, stdout, stderr } = await shell(`"$C" ${words}`)
+    expect([code, stderr]).toEqual([0, ''])
+    expect(stdout).toStartWith(start)
   })
 
   test('a command that does not exist ends with 2 and says where to look', async () => {

@@ -2,11 +2,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Load, openPublisher } from '../../scripts/bench/load.ts'
+import { Load, openPublisher } from '../../src/bench/client/load.ts'
 import { binaryPath, type RunningHub, startHub, until } from '../support/binary.ts'
 import { catchUp } from '../support/catch-up.ts'
 import type { ReceivedEvent } from '../support/event-stream.ts'
 import { publish, publisherToken } from '../support/publisher.ts'
+import { bareEnv } from '../support/run-command.ts'
 import { StreamClient } from '../support/stream-client.ts'
 
 const topic = 'https://example.com/accounts/1'
@@ -140,7 +141,7 @@ describe('a history that cannot be trusted', () => {
     expect(await isReady()).toBe(true)
     const load = await Load.open(hub.url, await publisherToken(), 1)
     // Sooner or later an update needs one of the damaged pages.
-    await expect(load.publish(3000, (number) => `topic=a&data=${number}`)).rejects.toThrow('answered 500')
+    await expect(load.publish(3000, (number) => `topic=a&data=${number}`)).rejects.toThrow('answers 500')
     load.close()
     expect(await isReady()).toBe(false)
     await hub.stop('SIGTERM')
@@ -152,6 +153,7 @@ async function serve(directory: string): Promise<{ code: number; errors: string 
   const listen = ['--listen', '127.0.0.1:0', '--admin-listen', '127.0.0.1:0']
   const child = Bun.spawn([binaryPath(), 'serve', ...listen, '--hub-anonymous'], {
     cwd: directory,
+    env: bareEnv,
     stdio: ['ignore', 'ignore', 'pipe'],
     timeout: 10_000,
   })

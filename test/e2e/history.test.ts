@@ -2,11 +2,11 @@ import { afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Load } from '../../scripts/bench/load.ts'
+import { Load } from '../../src/bench/client/load.ts'
 import { binaryPath, metric, type RunningHub, startHub, until } from '../support/binary.ts'
 import { catchUp } from '../support/catch-up.ts'
 import { publish, publisherToken } from '../support/publisher.ts'
-import { type CommandEnd, runCommand } from '../support/run-command.ts'
+import { bareEnv, type CommandEnd, runCommand } from '../support/run-command.ts'
 import { StreamClient } from '../support/stream-client.ts'
 
 setDefaultTimeout(20_000)
@@ -167,6 +167,7 @@ describe('from one hub to another', () => {
       ['sh', '-c', '"$0" history export --salvage | { sleep 0.3; cat; }', binaryPath()],
       {
         cwd: hub.directory,
+        env: bareEnv,
         stdio: ['ignore', 'pipe', 'pipe'],
       },
     )

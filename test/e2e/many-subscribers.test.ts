@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { readdirSync } from 'node:fs'
-import { Load } from '../../scripts/bench/load.ts'
+import { Load } from '../../src/bench/client/load.ts'
 import { metric, type RunningHub, residentBytes, startHub, until } from '../support/binary.ts'
 import { Crowd } from '../support/crowd.ts'
 import { publisherToken } from '../support/publisher.ts'

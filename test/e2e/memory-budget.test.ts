@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'bun:test'
-import { CrowdReader, openCrowd } from '../../scripts/bench/crowd.ts'
-import { Load } from '../../scripts/bench/load.ts'
+import { CrowdReader, openCrowd } from '../../src/bench/client/crowd.ts'
+import { Load } from '../../src/bench/client/load.ts'
 import { metric, type RunningHub, residentBytes, startHub, until } from '../support/binary.ts'
 import { post, publisherToken } from '../support/publisher.ts'
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { createServer } from 'node:net'
 import { binaryPath, startHub, until } from '../support/binary.ts'
 import { publish } from '../support/publisher.ts'
+import { bareEnv } from '../support/run-command.ts'
 import { StreamClient } from '../support/stream-client.ts'
 
 /** The process: its ports and its signals. */
@@ -14,7 +15,7 @@ describe('ports', () => {
     const { host, port } = new URL(hub.origin)
     const second = Bun.spawn([binaryPath(), 'serve', '--listen', host, '--admin-listen', '', ...flags], {
       stdio: ['ignore', 'ignore', 'pipe'],
-      env: { CINNABAR_HUB_ANONYMOUS: 'true' },
+      env: { ...bareEnv, CINNABAR_HUB_ANONYMOUS: 'true' },
     })
     expect(await second.exited).toBe(1)
     const message = await new Response(second.stderr).text()
@@ -35,6 +36,7 @@ describe('ports', () => {
       [binaryPath(), 'serve', '--listen', `127.0.0.1:${port}`, '--admin-listen', '', ...flags],
       {
         stdio: ['ignore', 'ignore', 'pipe'],
+        env: bareEnv,
       },
     )
     expect(await hub.exited).toBe(1)

@@ -5,6 +5,7 @@ import { binaryPath, metric, type RunningHub, startHub, until } from '../support
 import { temporaryFolder } from '../support/certificates.ts'
 import { post, publish } from '../support/publisher.ts'
 import { rawRequest } from '../support/raw-request.ts'
+import { bareEnv } from '../support/run-command.ts'
 import { StreamClient } from '../support/stream-client.ts'
 import { secretOf, tokenFor } from '../support/tokens.ts'
 
@@ -246,7 +247,7 @@ test('the keys of --dev stay the same', async () => {
       '--transport',
       'memory',
     ],
-    { stdio: ['ignore', 'pipe', 'pipe'], cwd: folder.path, env: {} },
+    { stdio: ['ignore', 'pipe', 'pipe'], cwd: folder.path, env: bareEnv },
   )
   let output = ''
   let log = ''
@@ -257,7 +258,7 @@ test('the keys of --dev stay the same', async () => {
   void read(child.stderr, (text) => (log += text))
   await until('the paste lines', () => output.includes('data=hello'))
   const url = /Hub: +(\S+)/.exec(output)?.[1] ?? ''
-  const token = /Publisher token: +(\S+)/.exec(output)?.[1] ?? ''
+  const token = /Token: +(\S+)/.exec(output)?.[1] ?? ''
   await publish(url, { topic: 'a' }, token)
   child.kill('SIGHUP')
   await until('the reload', () => log.includes('configuration reloaded'))

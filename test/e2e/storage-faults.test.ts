@@ -3,7 +3,7 @@ import { closeSync, fsyncSync, mkdtempSync, openSync, rmSync, writeSync } from '
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Load } from '../../scripts/bench/load.ts'
+import { Load } from '../../src/bench/client/load.ts'
 import { metric, type RunningHub, startHub, until } from '../support/binary.ts'
 import { catchUp } from '../support/catch-up.ts'
 import { post, publish, publisherToken } from '../support/publisher.ts'
@@ -139,7 +139,7 @@ describe('a full disk (skipped where no file system may be mounted)', () => {
     const hub = await start(directory)
     const load = await Load.open(hub.url, await publisherToken(), 10)
     const refusal = await load.publish(20_000, () => `topic=a&data=${data}`).catch((error) => error)
-    expect(refusal).toMatchObject({ message: expect.stringContaining('answered 503') })
+    expect(refusal).toMatchObject({ message: expect.stringContaining('answers 503') })
     load.close()
     takeRoom(directory)
     const history = (...words: string[]) => runCommand(['history', ...words], directory)

@@ -139,7 +139,7 @@ describe('certificates that cannot be used', () => {
     const missing = join(folder.path, 'missing.crt')
     const { code, message } = await refusals(missing, other.keyFile)
     expect(code).toBe(1)
-    expect(message).toBe(`cinnabar: tls.cert_file: ${missing} cannot be read (ENOENT)\n`)
+    expect(message).toBe(`tls.cert_file: ${missing} cannot be read (ENOENT)\n`)
   })
 
   test('a key of another certificate is refused', async () => {
@@ -147,7 +147,7 @@ describe('certificates that cannot be used', () => {
     const { code, message } = await refusals(files.certFile, other.keyFile)
     expect(code).toBe(1)
     expect(message).toBe(
-      `cinnabar: tls.key_file: ${other.keyFile} is not the key of the certificate in ${files.certFile}\n`,
+      `tls.key_file: ${other.keyFile} is not the key of the certificate in ${files.certFile}\n`,
     )
   })
 

@@ -110,7 +110,7 @@ test('the socket of a hub that was killed is replaced', async () => {
 test('a socket that is in use is refused and left alone', async () => {
   await start()
   const { code, message } = await refusedHub(['--listen', `unix:${path}`])
-  expect([code, message]).toEqual([1, `cinnabar: unix:${path} is in use by another process\n`])
+  expect([code, message]).toEqual([1, `listen: unix:${path} is in use by another process\n`])
   const reader = subscribe()
   await until('the head', () => reader.head.startsWith('HTTP/1.1 200'))
   reader.close()
@@ -119,7 +119,7 @@ test('a socket that is in use is refused and left alone', async () => {
 test('a file that is no socket is refused and left alone', async () => {
   await writeFile(path, 'kept')
   const { code, message } = await refusedHub(['--listen', `unix:${path}`])
-  expect([code, message]).toEqual([1, `cinnabar: unix:${path} is a file that is no socket\n`])
+  expect([code, message]).toEqual([1, `listen: unix:${path} is a file that is no socket\n`])
   expect(await Bun.file(path).text()).toBe('kept')
 })
 

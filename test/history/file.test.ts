@@ -16,6 +16,7 @@ import { type Envelope, seal } from '../../src/protocol/update.ts'
 import type { Retention } from '../../src/transport/retention.ts'
 import { PAGE_BYTES, storedBytes } from '../../src/transport/sqlite/size.ts'
 import { update } from '../support/hub.ts'
+import { Machine } from '../support/machine.ts'
 import { envelope, ids, readAll, refusal, unlimited, wholeLog } from '../transport/contract.ts'
 import { type SqliteLog, sqliteLogAt, temporaryFolder } from '../transport/sqlite/log.ts'
 
@@ -69,6 +70,63 @@ async function exported(path: string, afterId: string | null = null): Promise<St
   await exportHistory(path, afterId, async (page) => void all.push(...page))
   return all
 }
+
+function placeSizes(path: string): readonly number[] {
+  const database = new Database(path, { readonly: true })
+  const rows = database.query<{ bytes: number }, []>('SELECT bytes FROM place').all()
+  database.close()
+  return rows.map(({ bytes }) => bytes)
+}
+
+describe('M4 a log whose time is not that of the wall clock, which was set while the hub ran', () => {
+  const [in2020, in2026] = [Date.UTC(2020, 0, 1), Date.UTC(2026, 0, 1)]
+
+  /** With an entry of a minute ago and one of now. */
+  async function setRight(path: string): Promise<Machine> {
+    const machine = new Machine(in2020)
+    const { transport } = sqliteLogAt(path, { clocks: machine })
+    await transport.open(() => {})
+    await transport.append(on('a', 'before'))
+    machine.pass(60_000)
+    machine.set(in2026)
+    await transport.append(on('a', 'after'))
+    await transport.close()
+    return machine
+  }
+
+  test('is shown and exported with the times when its entries really came', async () => {
+    const path = historyPath()
+    await setRight(path)
+    expect(await historyStats(path, 1)).toMatchObject({
+      oldest: { id: 'before', at: in2026 - 60_000 },
+      newest: { id: 'after', at: in2026 },
+    })
+    expect((await exported(path)).map(({ at }) => at)).toEqual([in2026 - 60_000, in2026])
+  })
+
+  test('is pruned by the age that the clock of the tool says', async () => {
+    const path = historyPath()
+    await setRight(path)
+    const options = { ...everything, keep: { ...unlimited, maxAgeMs: 30_000 }, now: in2026 + 1000 }
+    expect(await pruneHistory(path, options)).toMatchObject({ count: 1 })
+    expect((await exported(path)).map(({ id }) => id)).toEqual(['after'])
+  })
+
+  test('takes what is imported with its times, and refuses what is older than its newest entry', async () => {
+    const path = historyPath()
+    const machine = await setRight(path)
+    await importHistory(path, foundIn([{ ...on('a', 'imported'), at: in2026 + 5000 }]))
+    expect((await exported(path)).map(({ at }) => at)).toEqual([in2026 - 60_000, in2026, in2026 + 5000])
+    const older = importHistory(path, foundIn([{ ...on('a', 'older'), at: in2026 + 4999 }]))
+    expect(await refusal(older)).toMatchObject({ message: expect.stringContaining('older than the entry') })
+    machine.reboot('second', in2026 + 20_000)
+    const retention = { ...unlimited, maxAgeMs: 30_000 }
+    const { transport } = sqliteLogAt(path, { clocks: machine, retention })
+    await transport.open(() => {})
+    cleanup.push(() => transport.close())
+    expect(ids(await readAll(transport, 3))).toEqual(['after', 'imported'])
+  })
+})
 
 describe('stats', () => {
   test('are those of the running hub, with the topics that take most', async () => {
@@ -259,6 +317,8 @@ describe('prune beside a running hub', () => {
     expect(left).toHaveLength(200)
     // A reader in the middle of its replay goes on: what is gone was taken out on purpose.
     expect(ids(await readAll(transport, 300, 1))[0]).toBe('2')
+    // So does one whose last event it was.
+    expect(await transport.find('298')).toBe(299 as Position)
     expect(
       await pruneHistory(path, { ...options, matches: isTopic('a'), keep: { ...unlimited, maxCount: 1 } }),
     ).toMatchObject({ count: 99 })
@@ -310,10 +370,11 @@ describe('prune beside a running hub', () => {
         expect(count).toBe(maxCount === null ? 0 : Math.max(0, held - maxCount))
         await transport.append(on('c', 'last'))
         const left = await readAll(transport, Number.MAX_SAFE_INTEGER)
-        expect((await transport.stats()).rows).toBe(left.length)
-        expect((await transport.stats()).bytes).toBe(
-          left.reduce((sum, entry) => sum + storedBytes(entry, false), 0),
-        )
+        const places = topic === null ? [] : placeSizes(path)
+        const stored = [...left.map((entry) => storedBytes(entry, false)), ...places]
+        const bytes = stored.reduce((sum, one) => sum + one, 0)
+        expect(await transport.stats()).toMatchObject({ rows: left.length, bytes, places: places.length })
+        expect(places).toHaveLength(topic === null ? 0 : count)
         expect(left.length).toBe(next + 1 - count)
         await transport.close()
       },

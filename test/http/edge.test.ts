@@ -4,6 +4,8 @@ import type { Dialect } from '../../src/http/dialect.ts'
 import { Edge, type EdgeOptions } from '../../src/http/edge.ts'
 import { SubscriberCount } from '../../src/http/subscriber-count.ts'
 import { Uploads } from '../../src/http/uploads.ts'
+import { MatcherPool } from '../../src/hub/matcher-pool.ts'
+import { finish } from '../../src/protocol/work.ts'
 import {
   type EdgeParts,
   edgeOptions,
@@ -11,7 +13,8 @@ import {
   subscriberLimits,
   uploadLimits,
 } from '../../src/serve/edge-options.ts'
-import { after, inLaterTurn, processLoop } from '../../src/serve/loop.ts'
+import { processLoop } from '../../src/serve/loop.ts'
+import { EventStream } from '../../src/stream/event-stream.ts'
 import { OpenStreams } from '../../src/stream/open-streams.ts'
 import { MemoryTransport } from '../../src/transport/memory/transport.ts'
 import { HubFixture, location } from '../support/hub.ts'
@@ -27,12 +30,14 @@ async function arrange(flags: readonly string[] = []) {
   await hub.open()
   const answers: Parameters<EdgeOptions['onAnswer']>[] = []
   const problems: unknown[] = []
-  const clock = () => 0
+  const still = { ...processLoop, now: () => 0 }
   const parts: EdgeParts = {
     location,
     hub,
-    streams: new OpenStreams({ clock, heartbeatMs: 0, schedule: inLaterTurn, after }),
+    streams: new OpenStreams({ loop: still, wall: () => 0, heartbeatMs: 0 }),
     counts: new SubscriberCount(subscriberLimits(settings)),
+    matchers: new MatcherPool(location, settings.limits.patternWeightTotal),
+    drive: finish,
     rate: publishRate(settings),
     uploads: new Uploads(uploadLimits(settings), processLoop),
     authenticator: await openAuthenticator({
@@ -41,6 +46,7 @@ async function arrange(flags: readonly string[] = []) {
       limits: settings.limits,
       clock: Date.now,
       cacheEntries: 10,
+      cacheBytes: 1_000_000,
     }),
     health: { alive: () => new Response('ok'), ready: async () => new Response(null, { status: 503 }) },
     version: null,
@@ -52,10 +58,11 @@ async function arrange(flags: readonly string[] = []) {
   /** With further flags, as after a reload. */
   const made = (...more: readonly string[]): EdgeOptions => ({
     ...edgeOptions(settingsOf([...common, ...more]), parts),
-    clock: () => now++,
+    loop: { ...processLoop, now: () => now++ },
   })
   const current = { options: made() }
-  return { edge: new Edge(() => current.options), answers, problems, current, made }
+  const { counts, matchers } = parts
+  return { edge: new Edge(() => current.options), answers, problems, current, made, counts, matchers, hub }
 }
 
 const get = () => new Request(`${location.url}?match=a`)
@@ -163,5 +170,53 @@ describe('the dialect of a request', () => {
     await fields('match=a')
     await fields('match=earlier')
     expect([askedTimes(), answers.length]).toEqual([2, 2])
+  })
+})
+
+describe('SUB-33 a stream is counted from the moment that it may be had', () => {
+  const heavy = () => new Request(`${location.url}?match=a&match_urlpattern=/(a{100})`)
+
+  test('and not any more when its connection is gone before the answer', async () => {
+    const { edge, counts, matchers, hub } = await arrange(['--limits-subscribers', '1'])
+    const stream = await edge.subscribe(heavy(), null)
+    expect([counts.total, matchers.weight]).toEqual([1, 104])
+    expect(await edge.subscribe(heavy(), null)).toMatchObject({ status: 429 })
+    if (!(stream instanceof EventStream)) throw new Error('no stream')
+    stream.cancel()
+    stream.cancel()
+    expect([counts.total, matchers.weight, hub.subscriberCount]).toEqual([0, 0, 0])
+    expect(await edge.subscribe(heavy(), null)).toBeInstanceOf(EventStream)
+  })
+
+  test('and not any more when the hub ends it as it begins', async () => {
+    const { edge, counts, matchers, hub } = await arrange()
+    const stream = await edge.subscribe(heavy(), null)
+    if (!(stream instanceof EventStream)) throw new Error('no stream')
+    hub.stop()
+    stream.pull({ write: (chunk: Uint8Array) => chunk.length, flush: () => 0, end: () => 0, close: () => {} })
+    expect([counts.total, matchers.weight, hub.subscriberCount]).toEqual([0, 0, 0])
+    stream.cancel()
+    expect(counts.total).toBe(0)
+  })
+
+  test('HEAD and refusals leave nothing behind', async () => {
+    const { edge, counts, matchers, hub } = await arrange()
+    expect(await edge.subscribeHead(heavy(), null)).toMatchObject({ status: 200 })
+    const bad = new Request(`${location.url}?match_urlpattern=/:a/:a`)
+    expect(await edge.subscribe(bad, null)).toMatchObject({ status: 400 })
+    hub.stop()
+    expect(await edge.subscribe(heavy(), null)).toMatchObject({ status: 503 })
+    expect([counts.total, matchers.weight]).toEqual([0, 0])
+  })
+
+  test('a limit of connections comes before anything is compiled, and after what costs nothing', async () => {
+    const { edge } = await arrange(['--limits-subscribers', '1'])
+    await edge.subscribe(heavy(), null)
+    const status = async (query: string) => {
+      const answer = await edge.subscribe(new Request(`${location.url}?${query}`), null)
+      return answer instanceof Response ? answer.status : 0
+    }
+    expect(await status('match_urlpattern=/:a/:a')).toBe(429)
+    expect([await status('match='), await status('matches=a'), await status('')]).toEqual([400, 400, 400])
   })
 })

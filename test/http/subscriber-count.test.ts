@@ -6,7 +6,7 @@ const none = { subscribers: 0, perAddress: 0, perHolder: 0 }
 const refusal = expect.objectContaining({ code: 'too-many-subscribers' })
 const refused = (count: SubscriberCount, address: string | null, holder: string | null) => {
   try {
-    count.check(address, holder)
+    count.remove(count.add(address, holder))
     return false
   } catch (error) {
     expect(error).toEqual(refusal)
@@ -58,6 +58,17 @@ describe('limits of open streams', () => {
     ])
   })
 
+  test('SUB-33 whoever comes while another is let in finds it counted', () => {
+    const count = new SubscriberCount({ subscribers: 2, perAddress: 1, perHolder: 1 })
+    count.add('192.0.2.1', 'x')
+    expect(refused(count, '192.0.2.1', 'y')).toBe(true)
+    expect(refused(count, '192.0.2.2', 'x')).toBe(true)
+    count.add('192.0.2.2', 'y')
+    expect(refused(count, '192.0.2.3', 'z')).toBe(true)
+    // Who was refused was never counted.
+    expect(count.total).toBe(2)
+  })
+
   test('a stream that was counted before there was a limit is not counted off under it', () => {
     const count = new SubscriberCount(none)
     expect(count.needsAddress).toBe(false)
@@ -78,12 +89,19 @@ describe('limits of open streams', () => {
     fc.assert(
       fc.property(fc.array(clients), fc.infiniteStream(fc.boolean()), (all, stays) => {
         const count = new SubscriberCount({ subscribers: 1000, perAddress: 1, perHolder: 1 })
-        const kept = all.filter(({ address, holder }) => {
+        const kept: typeof all = []
+        for (const client of all) {
+          const { address, holder } = client
+          const isOver = kept.some(
+            (other) =>
+              (address !== null && other.address === address) || (holder !== null && other.holder === holder),
+          )
+          expect(refused(count, address, holder)).toBe(isOver)
+          if (isOver) continue
           const counted = count.add(address, holder)
-          const isKept = stays.next().value
-          if (!isKept) count.remove(counted)
-          return isKept
-        })
+          if (stays.next().value) kept.push(client)
+          else count.remove(counted)
+        }
         expect(count.total).toBe(kept.length)
         const isKnown = (address: string) => kept.some((client) => client.address === address)
         for (const address of ['192.0.2.1', '192.0.2.2'])
@@ -106,4 +124,25 @@ test('the network of an address is the same however the address is written', () 
   expect(network('192.0.2.1')).toBe('192.0.2.1')
   expect(network('::ffff:192.0.2.1')).toBe('192.0.2.1')
   expect(network('fe80::1')).not.toBe(network('2001:db8::1'))
+})
+
+test('H3 no more are let in than the process has room for, which is looked at when it is reached', () => {
+  let room = 2
+  let looks = 0
+  const count = new SubscriberCount({ subscribers: 10, perAddress: 0, perHolder: 0 }, (total) => {
+    looks++
+    return total + room
+  })
+  const open = () => count.add(null, null)
+  open()
+  open()
+  expect([count.total, looks]).toEqual([2, 1])
+  room = 0
+  expect(open).toThrow()
+  room = 1
+  open()
+  expect([count.total, looks]).toEqual([3, 3])
+  count.refit()
+  room = 0
+  expect(open).toThrow()
 })

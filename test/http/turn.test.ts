@@ -3,7 +3,7 @@ import { Turn } from '../../src/http/turn.ts'
 
 test('whoever waits for the end of one turn goes on together, in the order in which they asked', async () => {
   const scheduled: (() => void)[] = []
-  const turn = new Turn((run) => scheduled.push(run))
+  const turn = new Turn({ later: (run) => scheduled.push(run) })
   const order: string[] = []
   const waiting = ['a', 'b'].map((name) => turn.end().then(() => order.push(name)))
   expect(scheduled).toHaveLength(1)

@@ -114,5 +114,5 @@ function pattern(text: string, onTest: () => void): Matcher {
     onTest()
     return true
   }
-  return { type: 'urlpattern', pattern: text, kind: 'pattern', test }
+  return { type: 'urlpattern', pattern: text, kind: 'pattern', weight: 1, test }
 }

@@ -4,15 +4,21 @@ import { ProtocolError } from '../../src/protocol/error.ts'
 import {
   anonymous,
   DETAIL_TYPE,
+  grantsWeight,
   type Identity,
   type JsonObject,
   mayPublish,
+  mayPublishInSteps,
   mayRead,
+  mayReadInSteps,
   parseAuthorizationDetails,
   payloadFor,
+  payloadsInSteps,
 } from '../../src/protocol/grant.ts'
+import { isLight, stepsOf } from '../../src/protocol/matcher.ts'
 import { hubLocation } from '../../src/protocol/topic.ts'
 import { parseTopicUrl } from '../../src/protocol/url-pattern/pattern.ts'
+import { finish } from '../../src/protocol/work.ts'
 import { readVectors, type VectorBase, vectorHubUrl } from '../support/vectors.ts'
 
 interface DetailsVector extends VectorBase {
@@ -23,10 +29,12 @@ interface DetailsVector extends VectorBase {
 }
 
 const hub = hubLocation(vectorHubUrl)
-const limits = { details: 100, pattern: 4096 }
+const asPattern = (match: string) => ({ match, match_type: 'urlpattern' })
+const limits = { details: 100, pattern: 4096, patternWeight: 5000 }
 
 function identityOf(claim: unknown, some = limits): Identity {
-  return { ...anonymous, grants: parseAuthorizationDetails(claim, hub, some) }
+  const grants = finish(parseAuthorizationDetails(claim, hub, some))
+  return { ...anonymous, grants, weight: grantsWeight(grants) }
 }
 
 function detail(actions: readonly string[], topics: readonly string[], payload?: unknown): JsonObject {
@@ -99,7 +107,21 @@ describe('the claim', () => {
     expect(identityOf(split(50, 50)).grants).toHaveLength(2)
     expect(codeOf(() => identityOf(split(50, 51)))).toBe('invalid-token')
     expect(codeOf(() => identityOf([detail(['publish'], many(101))]))).toBe('invalid-token')
-    expect(identityOf(split(500, 501), { details: 0, pattern: 0 }).grants).toHaveLength(2)
+    expect(identityOf(split(500, 501), { ...limits, details: 0, pattern: 0 }).grants).toHaveLength(2)
+  })
+
+  test('AUT-60 MAT-34 patterns that weigh too much in sum are refused, however they are split', () => {
+    const split = (...counts: readonly number[]) =>
+      counts.map((count, at) => ({
+        type: DETAIL_TYPE,
+        actions: ['publish'],
+        topics: Array.from({ length: count }, (_, n) => asPattern(`/(a{96}${at}${n})`)),
+      }))
+    const weight = identityOf(split(3)).weight
+    const some = { ...limits, patternWeight: 10 * weight }
+    expect(identityOf(split(9), some).grants).toHaveLength(1)
+    for (const over of [split(31), split(16, 15), split(...Array.from({ length: 31 }, () => 1))])
+      expect(codeOf(() => identityOf(over, some))).toBe('invalid-token')
   })
 
   test('AUT-60 details of other types do not count', () => {
@@ -110,9 +132,9 @@ describe('the claim', () => {
   test('a limit of zero for patterns is none', () => {
     const long = 'a'.repeat(5000)
     expect(codeOf(() => identityOf([detail(['publish'], [long])]))).toBe('invalid-token')
-    expect(mayPublish(identityOf([detail(['publish'], [long])], { details: 0, pattern: 0 }), [long])).toBe(
-      true,
-    )
+    expect(
+      mayPublish(identityOf([detail(['publish'], [long])], { ...limits, details: 0, pattern: 0 }), [long]),
+    ).toBe(true)
   })
 
   test('AUT-59 whatever JSON the claim is, it is read or refused as a token, never anything else', () => {
@@ -164,6 +186,49 @@ describe('decisions', () => {
         expect([mayRead(identity, topics), mayRead(identity, topics, urls)]).toEqual([some, some])
       }),
     )
+  })
+
+  test('AUT-61 AUT-70 AUT-71 AUT-80 in steps the answers are the same', () => {
+    const written = fc.array(
+      fc.record({
+        actions: fc.subarray(['publish', 'subscribe', 'other'], { minLength: 1 }),
+        topics: fc.array(fc.constantFrom('a', 'b', '*', '/:x', './:x', './(a|c)'), {
+          minLength: 1,
+          maxLength: 3,
+        }),
+        payload: fc.option(fc.record({ k: fc.nat(3) }), { nil: null }),
+      }),
+      { maxLength: 4 },
+    )
+    fc.assert(
+      fc.property(written, fc.uniqueArray(topic, { minLength: 1 }), (details, topics) => {
+        const identity = identityOf(
+          details.map(({ actions, topics: all, payload }) => ({
+            type: DETAIL_TYPE,
+            actions,
+            payload,
+            topics: all.map((match) => ({ match, match_type: 'urlpattern' })),
+          })),
+        )
+        const urls = topics.map((one) => parseTopicUrl(one, hub))
+        expect(finish(mayPublishInSteps(identity, topics, hub))).toBe(mayPublish(identity, topics))
+        expect(finish(mayReadInSteps(identity, topics, urls))).toBe(mayRead(identity, topics, urls))
+        expect(finish(payloadsInSteps(identity, topics, hub))).toEqual(
+          topics.map((one) => payloadFor(identity, one)),
+        )
+      }),
+    )
+  })
+
+  test('SEC-14 MAT-34 no step tests more than is light on a topic, and one pattern', () => {
+    const patterns = Array.from({ length: 40 }, (_, n) => `/(x{100}${n})`)
+    const claim = [{ type: DETAIL_TYPE, actions: ['publish'], topics: patterns.map(asPattern) }]
+    const identity = identityOf(claim, { ...limits, patternWeight: 10_000 })
+    const topics = Array.from({ length: 10 }, () => `/${'x'.repeat(1000)}`)
+    expect(isLight(identity.weight, topics)).toBe(false)
+    let steps = 0
+    for (const _ of mayPublishInSteps(identity, topics.slice(0, 1), hub)) steps++
+    expect(steps).toBeGreaterThanOrEqual(stepsOf(identity.weight, topics.slice(0, 1)) / 2)
   })
 
   test('AUT-74 nobody in particular may do nothing in private', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { matcherTypes, parseMatcher } from '../../src/protocol/matcher.ts'
+import { checkMatcher, matcherTypes, parseMatcher } from '../../src/protocol/matcher.ts'
 import { hubLocation, parseTopic } from '../../src/protocol/topic.ts'
 import { parseTopicUrl } from '../../src/protocol/url-pattern/pattern.ts'
 import { readVectors, type VectorBase, vectorHubUrl } from '../support/vectors.ts'
@@ -231,3 +231,46 @@ describe('urlpattern', () => {
     expect(matches('urlpattern', '/*', 'chat-room-1')).toBe(true)
   })
 })
+
+describe('the weight of a matcher', () => {
+  const weights: readonly (readonly [what: string, type: string, pattern: string, weight: number])[] = [
+    ['a wildcard', 'urlpattern', '*', 0],
+    ['an exact topic', 'exact', 'https://example.com/books/1', 0],
+    ['a long exact topic', 'exact', 'x'.repeat(4096), 32],
+    ['a pattern of comparisons', 'urlpattern', 'https://example.com/books/1', 4],
+    ['a star', 'urlpattern', 'https://example.com/books/*', 4],
+    ['a group', 'urlpattern', '/books/:id', 6],
+    ['an optional group', 'urlpattern', '/books{/:id}?', 8],
+    ['a group of digits', 'urlpattern', '/books/:id(\\d+)', 6],
+    ['a UUID', 'urlpattern', `/books/:id(${uuid})`, 40],
+    ['a text of up to 64 characters', 'urlpattern', '/books/:id([a-z]{1,64})', 131],
+    ['stars', 'urlpattern', `/${'*a'.repeat(1000)}`, 4 + 999 + 15],
+    ['optional characters', 'urlpattern', `*://*/((?:.?){795}Q)`, 4 + 1591],
+    ['a long text', 'urlpattern', `/${'x'.repeat(4000)}`, 4 + 31],
+  ]
+  for (const [what, type, pattern, weight] of weights) {
+    test(`SEC-03 ${what} weighs ${weight}`, () => {
+      expect(parseMatcher(type, pattern, hub).weight).toBe(weight)
+    })
+  }
+
+  test('SEC-03 what is heavier than it may be is refused, and what is as heavy is not', () => {
+    const pattern = `/((?:a.){200}).((?:b.){200})`
+    const { weight } = parseMatcher('urlpattern', pattern, hub)
+    expect(parseMatcher('urlpattern', pattern, hub, weight).weight).toBe(weight)
+    expect(codeOf(() => parseMatcher('urlpattern', pattern, hub, weight - 1))).toBe('invalid-matcher')
+    expect(codeOf(() => parseMatcher('urlpattern', `/${'*a'.repeat(200)}`, hub, 100))).toBe('invalid-matcher')
+  })
+
+  test('SEC-06 what is refused without compiling is refused by the check alone', () => {
+    const check = (type: string, pattern: string) => codeOf(() => checkMatcher({ type, pattern }))
+    expect([
+      check('regexp', 'a'),
+      check('exact', ''),
+      check('exact', 'a\n'),
+      check('urlpattern', '/:a/:a'),
+    ]).toEqual(['unknown-matcher', 'invalid-matcher', 'invalid-matcher', null])
+  })
+})
+
+const uuid = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}'

@@ -199,6 +199,18 @@ const probes: Readonly<Record<string, Probe>> = {
     was: 200,
     is: 400,
   },
+  'limits.pattern_weight': {
+    after: ['--limits-pattern-weight', '60'],
+    ask: (hub) => hub.status('GET', [], 'match_urlpattern=/(a{60})'),
+    was: 200,
+    is: 400,
+  },
+  'limits.pattern_weight_total': {
+    after: ['--limits-pattern-weight-total', '1'],
+    ask: (hub) => hub.status('GET', [], 'match_urlpattern=/(a{60})'),
+    was: 200,
+    is: 429,
+  },
   'limits.announcement': {
     before: ['--hub-subscriptions'],
     after: ['--limits-announcement', '10'],
@@ -256,7 +268,7 @@ const probes: Readonly<Record<string, Probe>> = {
   },
 }
 
-const withTestsOfTheirOwn = ['tls.cert_file', 'tls.key_file']
+const withTestsOfTheirOwn = ['tls.cert_file', 'tls.key_file', 'hub.vanished_after']
 
 describe('a reload takes', () => {
   test('every setting that does not need a restart: each has a probe here', () => {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from 'bun:test'
-import { after } from '../../src/serve/loop.ts'
+import { processLoop } from '../../src/serve/loop.ts'
 
 const DAY = 86_400_000
 
@@ -19,7 +19,7 @@ describe('timers', () => {
   /** Whether it has run once so much time has passed. */
   function runs(ms: number, passed: number): boolean {
     let isRun = false
-    after(ms, () => {
+    processLoop.delay(ms, () => {
       isRun = true
     })
     pass(passed)
@@ -28,7 +28,7 @@ describe('timers', () => {
 
   test('a time in the past runs in the next turn, not at once', () => {
     let isRun = false
-    after(-5, () => {
+    processLoop.delay(-5, () => {
       isRun = true
     })
     expect(isRun).toBe(false)
@@ -49,7 +49,7 @@ describe('timers', () => {
 
   test('it is called off, also in its second stretch', () => {
     let count = 0
-    const cancel = after(60 * DAY, () => count++)
+    const cancel = processLoop.delay(60 * DAY, () => count++)
     pass(30 * DAY)
     cancel()
     pass(60 * DAY)

@@ -123,6 +123,7 @@ function another({ key, flag, takes, meaning }: Name): readonly string[] {
 }
 
 const examples = [
+  ['percentage', '20%'],
   ['address', '127.0.0.1:7'],
   ['duration', '7s'],
   ['number', '7'],

@@ -35,6 +35,22 @@ test('rules select as matchers do: exactly, by URL pattern, and everything by th
   expect(ruleOf(['https://example.com/books/1/2'], rules)).toBe(2)
 })
 
+test('H4 subscription events have a share of the limits to themselves, and updates have the rest', () => {
+  const on = ['--hub-subscriptions', '--history-max-count=1000', '--history-max-bytes=10MiB']
+  const { rules = [], ...whole } = read([{ match: '*', max_count: 1 }], on)
+  expect(whole).toEqual({ maxCount: 900, maxAgeMs: 86_400_000, maxBytes: 9 << 20 })
+  expect(rules[0]).toMatchObject({ isApart: true, maxCount: 100, maxBytes: 1 << 20, maxAgeMs: null })
+  expect(ruleOf(['/.well-known/mercure/subscriptions/exact/a/urn%3Ax'], rules)).toBe(0)
+  expect(ruleOf(['https://example.com/subscriptions/a'], rules)).toBe(1)
+  expect(read([], [...on, '--history-own-events=0%'])).toMatchObject({
+    maxCount: 1000,
+    rules: [{ maxCount: 0, maxBytes: 0 }],
+  })
+  const endless = ['--hub-subscriptions', '--history-max-count=unlimited', '--history-max-bytes=unlimited']
+  expect(read([], endless)).toMatchObject({ maxCount: null, maxBytes: null, rules: [{ maxCount: null }] })
+  expect(read([], ['--hub-subscriptions', '--history-max-count=0'])).toMatchObject({ maxCount: 0, rules: [] })
+})
+
 test('a pattern that does not compile is refused with the name of the setting', () => {
   const rule = { match: 'https://example.com/(', match_type: 'urlpattern', max_count: 1 }
   expect(() => read([{ match: 'a', max_count: 1 }, rule])).toThrow('history.rules[1].match cannot be used')

@@ -10,14 +10,14 @@ class Fixture {
   readonly #timers = new Set<{ readonly at: number; readonly run: () => void }>()
 
   constructor() {
-    this.queue = new Deadlines(
-      () => this.now,
-      (ms, run) => {
+    this.queue = new Deadlines({
+      now: () => this.now,
+      delay: (ms, run) => {
         const timer = { at: this.now + Math.max(0, ms), run }
         this.#timers.add(timer)
         return () => void this.#timers.delete(timer)
       },
-    )
+    })
   }
 
   /** Timers that the platform holds. */

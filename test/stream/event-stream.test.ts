@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import type { CloseReason } from '../../src/hub/subscriber.ts'
 import { encode } from '../../src/protocol/event-stream.ts'
-import { after } from '../../src/serve/loop.ts'
+import { processLoop } from '../../src/serve/loop.ts'
 import { EventStream, type EventStreamOptions, type StreamOwner } from '../../src/stream/event-stream.ts'
 import { OpenStreams } from '../../src/stream/open-streams.ts'
 import { until } from '../support/binary.ts'
@@ -38,16 +38,19 @@ class Fixture {
   constructor(options: Partial<EventStreamOptions> = {}, heartbeatMs = 0) {
     this.#options = options
     this.streams = new OpenStreams({
-      clock: () => {
-        this.now += this.lookMs
-        return this.now
+      loop: {
+        ...processLoop,
+        now: () => {
+          this.now += this.lookMs
+          return this.now
+        },
+        later: (run) => {
+          this.putOff++
+          processLoop.later(run)
+        },
       },
+      wall: () => this.now,
       heartbeatMs,
-      schedule: (run) => {
-        this.putOff++
-        setImmediate(run)
-      },
-      after,
     })
     this.#server = Bun.serve({
       port: 0,

@@ -4,6 +4,8 @@ import { type Beating, OpenStreams } from '../../src/stream/open-streams.ts'
 /** Open streams with a clock, a timer and turns of the loop that the test owns. */
 class Fixture {
   now = 0
+  /** By how much the wall clock was set, in milliseconds. */
+  setBy = 0
   /** Milliseconds that a look at the clock takes. */
   lookMs = 0
   /** Since when each beaten stream must have been silent, in the order of the beats. */
@@ -14,17 +16,20 @@ class Fixture {
 
   constructor(heartbeatMs: number) {
     this.streams = new OpenStreams({
-      clock: () => {
-        this.now += this.lookMs
-        return this.now
+      loop: {
+        now: () => {
+          this.now += this.lookMs
+          return this.now
+        },
+        later: (run) => this.#later.push(run),
+        delay: (ms, run) => {
+          const timer = { at: this.now + ms, run }
+          this.#timers.add(timer)
+          return () => void this.#timers.delete(timer)
+        },
       },
+      wall: () => this.now + this.setBy,
       heartbeatMs,
-      schedule: (run) => this.#later.push(run),
-      after: (ms, run) => {
-        const timer = { at: this.now + ms, run }
-        this.#timers.add(timer)
-        return () => void this.#timers.delete(timer)
-      },
     })
   }
 

@@ -12,11 +12,18 @@ export interface ClientPage {
   opened: number
   /** What became of `fetchEventSource`. */
   ended: 'resolved' | 'rejected' | null
-  polyfill(url: string, token: string, options: { parameter?: string; heartbeatTimeout?: number }): void
+  polyfill(url: string, token: string, options: PolyfillOptions): void
   /** With `comesBack` the handler of a clean end throws, as its documentation says. */
   fetchEventSource(url: string, token: string, options: { comesBack: boolean }): void
   /** With `renames` the class of the inner EventSource spells the cursor as this protocol does. */
   reconnecting(url: string, options: { renames: boolean }): void
+}
+
+/** What a page tells the polyfill. */
+export interface PolyfillOptions {
+  /** How it is to spell the cursor. */
+  readonly parameter?: string
+  readonly heartbeatTimeout?: number
 }
 
 declare global {

@@ -17,6 +17,7 @@ export function commandIo(parts: Partial<CommandIo> = {}): Recorded {
   const io: CommandIo = {
     env: {},
     stdin: async () => '',
+    isInputTerminal: () => true,
     stdout: (text) => {
       out += text
     },
@@ -34,9 +35,14 @@ export function commandIo(parts: Partial<CommandIo> = {}): Recorded {
     readFile: (path) => {
       throw new Error(`no file ${path} in this test`)
     },
+    exists: () => false,
+    devKeys: () => {
+      throw new Error('no keys in this test')
+    },
     random: (bytes) => new Uint8Array(bytes).fill(7),
     isTerminal: false,
-    legacyTokens: () => null,
+    isErrorTerminal: false,
+    legacyTokens: () => [],
     ...parts,
   }
   return { io, out: () => out, err: () => err, slept }

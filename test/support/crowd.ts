@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from 'node:http2'
-import { CrowdReader, openCrowd } from '../../scripts/bench/crowd.ts'
+import { CrowdReader, openCrowd } from '../../src/bench/client/crowd.ts'
 import { type RunningHub, until } from './binary.ts'
 
 /**

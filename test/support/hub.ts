@@ -4,7 +4,7 @@ import type { Presence } from '../../src/hub/presence.ts'
 import type { CloseReason, Sink } from '../../src/hub/subscriber.ts'
 import type { Transport } from '../../src/hub/transport.ts'
 import { decodeForm } from '../../src/protocol/form.ts'
-import type { Grant, Identity } from '../../src/protocol/grant.ts'
+import { anonymous, type Grant, grantsWeight, type Identity } from '../../src/protocol/grant.ts'
 import { parseMatcher } from '../../src/protocol/matcher.ts'
 import { hubLocation } from '../../src/protocol/topic.ts'
 import { parseUpdate, type Update } from '../../src/protocol/update.ts'
@@ -168,5 +168,5 @@ export function identity(topics: readonly string[]): Identity {
     topics: topics.map((topic) => parseMatcher('exact', topic, location)),
     payload: null,
   }
-  return { grants: [grant], expiresAt: null, notBefore: null, holder: null }
+  return { ...anonymous, grants: [grant], weight: grantsWeight([grant]) }
 }

@@ -1,3 +1,5 @@
+import { fetchMetric } from '../../src/bench/client/metrics.ts'
+
 /**
  * A process of its own, since one that reads for 20,000 subscribers is busy with that: publishes to all of them,
  * and counts what the hub answers before the last of them is written to. Prints one count per publication.
@@ -32,9 +34,6 @@ async function publish(fields: Record<string, string>): Promise<void> {
 }
 
 /** Counted when the last subscriber of a turn was written to. */
-async function deliveries(): Promise<number> {
-  const text = await (await fetch(`${adminUrl}/metrics`)).text()
-  return Number(/^cinnabar_deliveries_total (\d+)/m.exec(text)?.[1])
+function deliveries(): Promise<number> {
+  return fetchMetric(adminUrl, 'cinnabar_deliveries_total')
 }
-
-export {}

@@ -1,3 +1,4 @@
+import { ChunkedBody } from '../../src/bench/client/chunked.ts'
 import { type ReceivedEvent, readEvents } from './event-stream.ts'
 
 /** Requests with exact bytes, which no HTTP client sends: repeated fields, odd targets, broken framing. */
@@ -112,7 +113,8 @@ export class RawConnection {
   /** The events of the stream that it answered with. */
   get events(): readonly ReceivedEvent[] {
     const head = this.#received.indexOf('\r\n\r\n')
-    return head === -1 ? [] : readEvents(unchunked(this.#received.subarray(head + 4)).toString('utf8'))
+    const content = new ChunkedBody().content(this.#received.subarray(head + 4))
+    return head === -1 ? [] : readEvents(content.toString('utf8'))
   }
 
   /** Resolves when a chunked body has ended, or the connection. */
@@ -166,16 +168,4 @@ function readAnswer(bytes: Buffer, isHead: boolean): RawAnswer | null {
   const length = isHead || isStream ? 0 : Number(headers.get('content-length') ?? 0)
   if (bytes.length < end + 4 + length) return null
   return { status, headers, text: bytes.subarray(end + 4, end + 4 + length).toString('utf8') }
-}
-
-/** The content of a chunked body, as far as whole chunks have come. */
-function unchunked(body: Buffer): Buffer {
-  const parts: Buffer[] = []
-  for (let at = 0; ; ) {
-    const line = body.indexOf('\r\n', at)
-    const size = Number.parseInt(body.subarray(at, line).toString('latin1'), 16)
-    if (line === -1 || !(size > 0) || body.length < line + 2 + size + 2) return Buffer.concat(parts)
-    parts.push(body.subarray(line + 2, line + 2 + size))
-    at = line + 2 + size + 2
-  }
 }

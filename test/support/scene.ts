@@ -95,13 +95,14 @@ export class Scene {
     })
   }
 
-  /** Publishes a last update and resolves when the reader has it. */
-  async settle(reader: Reader): Promise<void> {
+  /** Publishes a last update and resolves when the readers have it. */
+  async settle(...readers: readonly Reader[]): Promise<void> {
     this.#isStopped = true
     await this.#publishing
     await this.publish()
     const last = this.acknowledged.at(-1)?.id
-    await until('the last update', async () => (await reader.latest())?.id === last)
+    for (const reader of readers)
+      await until('the last update', async () => (await reader.latest())?.id === last)
   }
 
   /** What the reader has of the updates that were acknowledged. */

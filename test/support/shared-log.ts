@@ -129,7 +129,14 @@ export class SharedLogNode implements Transport {
 
   async stats(): Promise<TransportStats> {
     const { entries, horizon } = this.#log
-    return { rows: entries.length - horizon, dropped: horizon, bytes: 0, oldestAt: null, fileBytes: 0 }
+    return {
+      rows: entries.length - horizon,
+      dropped: horizon,
+      bytes: 0,
+      oldestAt: null,
+      now: 0,
+      fileBytes: 0,
+    }
   }
 
   async check(): Promise<void> {}

@@ -1,4 +1,5 @@
 import type { Socket } from 'bun'
+import { ChunkedBody } from '../../src/bench/client/chunked.ts'
 import { EventReader, type ReceivedEvent } from './event-stream.ts'
 
 /**
@@ -11,11 +12,14 @@ export class StreamClient {
   readonly #opened = Promise.withResolvers<void>()
   readonly #closed = Promise.withResolvers<void>()
   #socket: Socket | null = null
-  #buffer = Buffer.alloc(0)
+  readonly #body = new ChunkedBody()
+  #head = Buffer.alloc(0)
   #isPaused = false
   status = 0
   headers = new Headers()
   isClosed = false
+  /** Whether the answer is over: its last chunk has come, or the connection has ended. */
+  hasEnded = false
 
   /** Resolves when the headers are there. Rejects when the connection ends before. */
   static async open(
@@ -80,40 +84,31 @@ export class StreamClient {
   }
 
   #receive(chunk: Buffer): void {
-    this.#buffer = this.#buffer.length === 0 ? Buffer.from(chunk) : Buffer.concat([this.#buffer, chunk])
-    if (this.status === 0 && !this.#readHead()) return
-    this.#readChunks()
+    const bytes = this.status === 0 ? this.#readHead(chunk) : chunk
+    if (bytes === null || this.headers.get('transfer-encoding') !== 'chunked') return
+    // Nothing but the last chunk is of size zero, and it comes in one piece.
+    if (bytes.subarray(-5).toString('latin1') === '0\r\n\r\n') this.hasEnded = true
+    this.#reader.push(this.#decoder.decode(this.#body.content(bytes), { stream: true }))
   }
 
-  #readHead(): boolean {
-    const end = this.#buffer.indexOf('\r\n\r\n')
-    if (end === -1) return false
-    const [first = '', ...lines] = this.#buffer.subarray(0, end).toString('latin1').split('\r\n')
-    this.#buffer = this.#buffer.subarray(end + 4)
+  /** Answers what follows the head, or null while it is not whole. */
+  #readHead(chunk: Buffer): Buffer | null {
+    this.#head = Buffer.concat([this.#head, chunk])
+    const end = this.#head.indexOf('\r\n\r\n')
+    if (end === -1) return null
+    const [first = '', ...lines] = this.#head.subarray(0, end).toString('latin1').split('\r\n')
     this.status = Number(first.split(' ')[1])
     for (const line of lines) {
       const colon = line.indexOf(':')
       this.headers.append(line.slice(0, colon), line.slice(colon + 1).trim())
     }
     this.#opened.resolve()
-    return true
-  }
-
-  #readChunks(): void {
-    if (this.headers.get('transfer-encoding') !== 'chunked') return
-    for (;;) {
-      const line = this.#buffer.indexOf('\r\n')
-      if (line === -1) return
-      const size = Number.parseInt(this.#buffer.subarray(0, line).toString('latin1'), 16)
-      const end = line + 2 + size
-      if (this.#buffer.length < end + 2) return
-      this.#reader.push(this.#decoder.decode(this.#buffer.subarray(line + 2, end), { stream: true }))
-      this.#buffer = this.#buffer.subarray(end + 2)
-    }
+    return this.#head.subarray(end + 4)
   }
 
   #end(): void {
     this.isClosed = true
+    this.hasEnded = true
     this.#opened.reject(new Error('the connection ended before an answer'))
     this.#opened.promise.catch(() => {})
     this.#closed.resolve()

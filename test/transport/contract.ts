@@ -33,6 +33,8 @@ export interface Contract {
   readonly durable: boolean
   /** The stored bytes of an entry that belongs to a rule or to none, as retention counts them. */
   sizeOf(envelope: Envelope, isRuled: boolean): number
+  /** The stored bytes of the place of an entry with this id that its rule dropped. */
+  placeSizeOf(id: string): number
   /** Parts that do not apply, for example `history` to a log that is live only. */
   readonly skip?: readonly ('history' | 'clock')[]
 }

@@ -1,4 +1,11 @@
-import { messageOf, UsageError } from '../../command/command.ts'
+import { readFileSync } from 'node:fs'
+import { UsageError } from '../../command/command.ts'
+import { reasonOf } from '../../command/failure.ts'
+
+/** Processes of this machine. Throws a `UsageError` when one of them cannot be looked at. */
+export function localProcess(...pids: readonly (string | number)[]): LocalProcess {
+  return new LocalProcess(pids.map(String), (path) => readFileSync(path, 'utf8'))
+}
 
 /** The processes of a local hub, as the kernel sees them. */
 export class LocalProcess {
@@ -12,7 +19,7 @@ export class LocalProcess {
     try {
       this.cpuUs()
     } catch (error) {
-      throw new UsageError(`--pid cannot be looked at: ${messageOf(error)}`)
+      throw new UsageError(`--pid cannot be looked at: ${reasonOf(error)}`)
     }
   }
 
@@ -28,7 +35,7 @@ export class LocalProcess {
 
   /** Resident memory in bytes: `VmRSS`. */
   residentBytes(): number {
-    return this.#sum((pid) => kilobytes(this.#readFile(`/proc/${pid}/status`), 'VmRSS') * 1024)
+    return this.#sum((pid) => memoryOf(this.#readFile(`/proc/${pid}/status`)).residentBytes)
   }
 
   #sum(of: (pid: string) => number): number {
@@ -46,16 +53,17 @@ export interface ProcessMemory {
 /** Null where the kernel does not tell, or when the process is gone. */
 export function processMemory(pid: string, readFile: (path: string) => string): ProcessMemory | null {
   try {
-    const status = readFile(`/proc/${pid}/status`)
-    const residentBytes = kilobytes(status, 'VmRSS') * 1024
-    return residentBytes === 0 ? null : { residentBytes, anonymousBytes: kilobytes(status, 'RssAnon') * 1024 }
+    const memory = memoryOf(readFile(`/proc/${pid}/status`))
+    return memory.residentBytes === 0 ? null : memory
   } catch {
     return null
   }
 }
 
-function kilobytes(status: string, name: string): number {
-  return Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0)
+function memoryOf(status: string): ProcessMemory {
+  const bytes = (name: string) =>
+    Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0) * 1024
+  return { residentBytes: bytes('VmRSS'), anonymousBytes: bytes('RssAnon') }
 }
 
 /** Linux reports processor time in hundredths of a second, whatever the kernel counts in. */

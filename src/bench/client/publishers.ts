@@ -1,4 +1,5 @@
-import { CommandFailure, messageOf } from '../../command/command.ts'
+import { CommandFailure } from '../../command/command.ts'
+import { reasonOf } from '../../command/failure.ts'
 import { explainRefusal } from '../../command/hub-request.ts'
 import { Latency } from './latency.ts'
 import { Publisher } from './publisher.ts'
@@ -7,9 +8,11 @@ import type { Target } from './target.ts'
 
 /** What publishers do. */
 export interface PublishPlan {
-  /** The topic of the publication with this number, from 0. */
-  topic(number: number): string
-  readonly dataBytes: number
+  /**
+   * The request body of the publication with this number, from 0; ASCII only. `sentAt` is from when its time counts,
+   * in milliseconds of `performance.now`.
+   */
+  body(number: number, sentAt: number): string
   /** Asked before each publication. */
   isOver(number: number): boolean
   /** Publications per second in sum; 0: each as soon as the one before it was answered. */
@@ -20,15 +23,18 @@ export interface PublishPlan {
   pause?(accepted: number): Promise<void>
 }
 
+/** Bodies that say when they were sent, for readers that take the time. `topic` is that of the number. */
+export function stampedBody(target: Target, dataBytes: number, topic: (number: number) => string) {
+  return (number: number, sentAt: number) => target.publication(topic(number), stamped(sentAt, dataBytes))
+}
+
 /** Publishers that work side by side, each on its own connection. */
 export class Publishers {
-  readonly #target: Target
   readonly #publishers: readonly Publisher[]
   /** From sending a publication to its answer. */
   readonly answers = new Latency()
 
-  private constructor(target: Target, publishers: readonly Publisher[]) {
-    this.#target = target
+  private constructor(publishers: readonly Publisher[]) {
     this.#publishers = publishers
   }
 
@@ -36,9 +42,9 @@ export class Publishers {
   static async open(target: Target, count: number): Promise<Publishers> {
     const opening = Array.from({ length: count }, () => Publisher.open(target))
     const publishers = await Promise.all(opening).catch((error) => {
-      throw new CommandFailure(`${target.url.origin} does not answer: ${messageOf(error)}`)
+      throw new CommandFailure(`${target.url.origin} does not answer: ${reasonOf(error)}`)
     })
-    return new Publishers(target, publishers)
+    return new Publishers(publishers)
   }
 
   /** Resolves with the number of accepted publications. Throws a `CommandFailure` at the first refusal. */
@@ -67,9 +73,8 @@ export class Publishers {
   }
 
   async #publish(publisher: Publisher, plan: PublishPlan, number: number, sentAt: number): Promise<string> {
-    const body = this.#target.publication(plan.topic(number), stamped(sentAt, plan.dataBytes))
-    const { status, body: id } = await publisher.post(body).catch((error) => {
-      throw new CommandFailure(`publishing failed: ${messageOf(error)}`)
+    const { status, body: id } = await publisher.post(plan.body(number, sentAt)).catch((error) => {
+      throw new CommandFailure(`publishing failed: ${reasonOf(error)}`)
     })
     if (status < 200 || status > 202) {
       throw new CommandFailure(`publishing: ${explainRefusal(new Response(null, { status }))}`)

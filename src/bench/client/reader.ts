@@ -1,3 +1,4 @@
+import { ChunkedBody } from './chunked.ts'
 import { connect } from './connect.ts'
 import { EventCounter, type Tally } from './events.ts'
 import { STAMP_LENGTH, stampedMs } from './stamp.ts'
@@ -26,10 +27,8 @@ export class Reader {
   #socket: Bun.Socket | null = null
   /** The head of the answer until it is whole, then null. */
   #head: string | null = ''
-  /** Bytes of the current chunk that are still to come; 0: the line with its size is. */
-  #chunkLeft = 0
-  #chunkSize = -1
-  #isExtension = false
+  /** Null where the body has no framing. */
+  #body: ChunkedBody | null = new ChunkedBody()
 
   private constructor(options: ReaderOptions) {
     this.#options = options
@@ -78,43 +77,21 @@ export class Reader {
     this.#head = end === -1 ? head : null
     if (end === -1) return -1
     const fields = head.slice(0, end)
-    if (!/\r\ntransfer-encoding: *chunked/i.test(fields)) this.#chunkLeft = Number.POSITIVE_INFINITY
+    if (!/\r\ntransfer-encoding: *chunked/i.test(fields)) this.#body = null
     this.#opened.resolve(Number(fields.slice(9, 12)))
     return end + 4 - before.length
   }
 
   #readBody(chunk: Buffer, from: number, onMark: ((at: number) => void) | null): number {
-    let at = from
+    const body = this.#body
+    if (body === null) return this.#counter.count(chunk, from, chunk.length, onMark)
     let events = 0
-    while (at < chunk.length) {
-      if (this.#chunkLeft === 0) {
-        at = this.#readSize(chunk, at)
-        continue
-      }
-      const end = Math.min(chunk.length, at + this.#chunkLeft)
+    for (let at = body.start(chunk, from); at < chunk.length; ) {
+      const end = body.end(chunk, at)
       events += this.#counter.count(chunk, at, end, onMark)
-      this.#chunkLeft -= end - at
-      at = end
+      at = body.start(chunk, end)
     }
     return events
-  }
-
-  /** Reads on in the line with the size of a chunk. The line break after a chunk is a line without one. */
-  #readSize(chunk: Buffer, from: number): number {
-    for (let at = from; at < chunk.length; at++) {
-      const byte = chunk[at] ?? 0
-      if (byte === NEWLINE) {
-        this.#isExtension = false
-        if (this.#chunkSize === -1) continue
-        this.#chunkLeft = this.#chunkSize
-        this.#chunkSize = -1
-        return at + 1
-      }
-      const digit = this.#isExtension ? -1 : hexDigit(byte)
-      if (digit === -1) this.#isExtension ||= byte === SEMICOLON
-      else this.#chunkSize = Math.max(0, this.#chunkSize) * 16 + digit
-    }
-    return chunk.length
   }
 
   #time(chunk: Buffer, at: number, now: number): void {
@@ -131,12 +108,4 @@ export class Reader {
   }
 }
 
-const NEWLINE = 0x0a
-const SEMICOLON = 0x3b
 const SPACE = 0x20
-
-function hexDigit(byte: number): number {
-  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30
-  const letter = byte | 0x20
-  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1
-}

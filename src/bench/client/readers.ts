@@ -1,10 +1,11 @@
-import { CommandFailure, messageOf } from '../../command/command.ts'
+import { CommandFailure } from '../../command/command.ts'
+import { reasonOf } from '../../command/failure.ts'
 import { explainRefusal } from '../../command/hub-request.ts'
 import type { Tally } from './events.ts'
 import { Reader } from './reader.ts'
 import type { Target } from './target.ts'
 
-export interface CrowdOptions {
+export interface ReadersOptions {
   readonly target: Target
   readonly count: number
   /** The topic that the subscriber with this number asks for. */
@@ -19,7 +20,7 @@ export interface CrowdOptions {
  * Opens so many subscribers and resolves when each has its answer. Throws a `CommandFailure` when the hub
  * refuses one; whoever calls closes those that are open by then, through `readers`.
  */
-export async function openReaders(options: CrowdOptions, readers: Reader[]): Promise<void> {
+export async function openReaders(options: ReadersOptions, readers: Reader[]): Promise<void> {
   let next = 0
   const work = async () => {
     while (next < options.count && !options.signal.aborted) {
@@ -31,14 +32,14 @@ export async function openReaders(options: CrowdOptions, readers: Reader[]): Pro
   await Promise.all(Array.from({ length: OPENING }, work))
 }
 
-async function openReader({ target, ...options }: CrowdOptions, number: number): Promise<Reader> {
+async function openReader({ target, ...options }: ReadersOptions, number: number): Promise<Reader> {
   const request = target.subscription(options.topic(number), null)
   // Every delivery to a few dozen of them says as much about the time as every one to all.
   const isTimed = number % Math.ceil(options.count / TIMED_MAX) === 0
   const { dataBytes, tally } = options
   const { reader, status } = await Reader.open({ target, request, dataBytes, tally, isTimed }).catch(
     (error) => {
-      throw new CommandFailure(`${target.url.origin} does not answer: ${messageOf(error)}`)
+      throw new CommandFailure(`${target.url.origin} does not answer: ${reasonOf(error)}`)
     },
   )
   if (status === 200) return reader

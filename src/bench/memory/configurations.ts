@@ -1,5 +1,6 @@
 import type { Arguments } from '../../command/arguments.ts'
 import { type CommandIo, randomText, UsageError } from '../../command/command.ts'
+import { findConfigFile } from '../../config/file.ts'
 import { describeProblem, load, type Settings } from '../../config/load.ts'
 import { numbered } from '../../config/names.ts'
 import { readFlags } from '../../config/sources.ts'
@@ -18,10 +19,12 @@ export interface HubConfiguration {
  * Those of the standard set, those of `--configuration`, and `yours` when there are settings on the command line,
  * in a file or in the environment; `--only` picks some. Throws a `UsageError`.
  */
-export function configurationsOf(args: Arguments, { env }: CommandIo): readonly HubConfiguration[] {
+export function configurationsOf(args: Arguments, io: CommandIo): readonly HubConfiguration[] {
   const named = args.values('configuration').map(parseConfiguration)
   const yours = { name: YOURS, flags: args.settings, readsEnvironment: true }
-  const hasYours = args.settings.length > 0 || Object.keys(env).some(isSetting)
+  const { CINNABAR_CONFIG: file, ...env } = io.env
+  const hasFile = findConfigFile(file, io.exists) !== null
+  const hasYours = args.settings.length > 0 || hasFile || Object.keys(env).some(isSetting)
   const all = [...standard.map(parseConfiguration), ...named, ...(hasYours ? [yours] : [])]
   for (const { name, flags } of all) {
     if (all.filter((other) => other.name === name).length > 1) {
@@ -77,10 +80,10 @@ export function problemsOf(
   io: CommandIo,
   startProblems: StartProblems,
 ): readonly string[] {
-  const { readFile, isTerminal } = io
+  const { readFile, exists, isTerminal } = io
   const env = environmentOf(configuration, io)
   const devKeys = { publisher: randomText(32, io), subscriber: randomText(32, io) }
-  const loaded = load({ argv, env, readFile, isTerminal, devKeys })
+  const loaded = load({ argv, env, readFile, exists, isTerminal, devKeys })
   const problems = loaded.ok
     ? startProblems(loaded.settings, loaded.isDev)
     : loaded.problems.map(describeProblem)

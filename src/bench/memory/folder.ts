@@ -1,17 +1,17 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { HistoryProblem } from '../../history/file.ts'
+import { CommandFailure } from '../../command/command.ts'
 
 /** A new folder for histories that nobody keeps. Only its owner may look into it. */
 export class HistoryFolder {
   readonly #path: string
 
-  /** Throws HistoryProblem when nothing can be made in `parent`. */
+  /** Throws a `CommandFailure` when nothing can be made in `parent`. */
   constructor(parent: string) {
     try {
       this.#path = mkdtempSync(join(parent, 'cinnabar-bench-'))
     } catch (cause) {
-      throw new HistoryProblem(`nothing can be written in ${parent}`, { cause })
+      throw new CommandFailure(`nothing can be written in ${parent}`, { cause })
     }
   }
 

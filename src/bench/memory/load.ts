@@ -1,7 +1,7 @@
 import { CommandFailure } from '../../command/command.ts'
 import type { SizeRange } from '../../command/numbers.ts'
 import { Tally } from '../client/events.ts'
-import { Publishers } from '../client/publishers.ts'
+import { Publishers, stampedBody } from '../client/publishers.ts'
 import type { Reader } from '../client/reader.ts'
 import { openReaders } from '../client/readers.ts'
 import type { Target } from '../client/target.ts'
@@ -39,13 +39,14 @@ export async function runLoad({ target, load, prefix, signal, onAccepted }: Load
     const tally = new Tally()
     const { subscribers: count } = load
     await openReaders({ target, count, topic, dataBytes, tally, signal }, readers)
-    const publishers = await Publishers.open(mixedSizes(target, load.sizes), publishersOf(load))
+    const publishers = await Publishers.open(target, publishersOf(load))
+    const body = stampedBody(mixedSizes(target, load.sizes), dataBytes, topic)
     const isOver = ending(load, signal)
     const accepted = () => {
       watch.note()
       onAccepted()
     }
-    const plan = { topic, dataBytes, rate: load.rate, isOver, onAccepted: accepted }
+    const plan = { body, rate: load.rate, isOver, onAccepted: accepted }
     await publishers.run(plan).finally(() => publishers.close())
   }
   try {

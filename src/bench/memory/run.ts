@@ -1,12 +1,14 @@
-import { mint } from '../../auth/mint.ts'
-import { CommandFailure, type CommandIo, messageOf, randomText } from '../../command/command.ts'
-import { HistoryProblem } from '../../history/file.ts'
+import { CommandFailure, type CommandIo, randomText } from '../../command/command.ts'
+import { messageOf } from '../../command/failure.ts'
+import { type Addresses, HubProcess } from '../client/hub-process.ts'
+import { type RunIssuer, runToken } from '../client/issuer.ts'
+import { metricOf } from '../client/metrics.ts'
 import { processMemory } from '../client/process.ts'
 import { mercureTarget } from '../client/target.ts'
 import { environmentOf, type HubConfiguration, problemsOf, type StartProblems } from './configurations.ts'
-import { Course, type MemorySample, metricOf } from './course.ts'
+import { Course, type MemorySample } from './course.ts'
 import { HistoryFolder } from './folder.ts'
-import { type Addresses, BenchHub, HUB_PATH, type RunIssuer, serveFlags } from './hub.ts'
+import { HUB_PATH, KEY_FILE, serveFlags } from './hub.ts'
 import { aborted, type MemoryLoad, runLoad, shareOf } from './load.ts'
 import type { MemoryOutcome, MemoryReport } from './report.ts'
 
@@ -52,12 +54,7 @@ export class MemoryRun {
   /** Throws a `CommandFailure` when there is no place for the histories. */
   constructor(options: MemoryRunOptions) {
     this.#options = options
-    try {
-      this.#folder = new HistoryFolder(options.parent)
-    } catch (error) {
-      if (error instanceof HistoryProblem) throw new CommandFailure(error.message)
-      throw error
-    }
+    this.#folder = new HistoryFolder(options.parent)
   }
 
   /** Rejects with `WrongConfigurations` before anything is started. Leaves no process and no file. */
@@ -70,7 +67,7 @@ export class MemoryRun {
       await sampling.stop()
       seconds = this.#seconds()
     } finally {
-      await Promise.all(this.#measured.map(({ hub }) => hub.close()))
+      await Promise.all(this.#measured.map(({ hub }) => hub.stop()))
       this.#folder.remove()
     }
     return {
@@ -98,14 +95,12 @@ export class MemoryRun {
       problemsOf(configuration, flags, io, startProblems),
     )
     if (problems.length > 0) throw new WrongConfigurations(problems)
-    const authorization = `Bearer ${await tokenOf(issuer, io)}`
+    const authorization = `Bearer ${await runToken(issuer, randomText(16, io), io.clock())}`
     this.#measured = planned.map(({ configuration, flags }) => {
       const command = [...program, 'serve', ...flags]
-      return new Measured(
-        configuration,
-        new BenchHub(command, environmentOf(configuration, io)),
-        authorization,
-      )
+      // An interruption at the terminal would go to it as well, and what it does then is no part of the run.
+      const hub = new HubProcess({ command, env: environmentOf(configuration, io), isDetached: true })
+      return new Measured(configuration, hub, authorization)
     })
     const { signal } = this.#options
     await Promise.race([Promise.all(this.#measured.map((one) => one.start(signal))), aborted(signal)])
@@ -114,8 +109,9 @@ export class MemoryRun {
 
   #issuer(): RunIssuer {
     const { io } = this.#options
-    const keyFile = this.#folder.add('key', randomText(32, io))
-    return { id: 'https://bench.example', audience: `https://bench.example${HUB_PATH}`, keyFile }
+    const key = randomText(32, io)
+    this.#folder.add(KEY_FILE, key)
+    return { id: 'https://bench.example', audience: `https://bench.example${HUB_PATH}`, key }
   }
 
   async #publish(one: Measured): Promise<void> {
@@ -166,7 +162,7 @@ export class MemoryRun {
     const text = await this.#metrics(one)
     // Its load may have ended while the answer was on its way.
     if (one.isOver || text === null) return
-    const memory = processMemory(one.hub.pid, this.#options.io.readFile)
+    const memory = processMemory(String(one.hub.pid), this.#options.io.readFile)
     const sample: MemorySample = {
       seconds: this.#seconds(),
       sent: one.sent,
@@ -201,7 +197,7 @@ const METRICS_MS = 5000
 
 class Measured {
   readonly configuration: HubConfiguration
-  readonly hub: BenchHub
+  readonly hub: HubProcess
   readonly course = new Course()
   addresses: Addresses | null = null
   sent = 0
@@ -210,7 +206,7 @@ class Measured {
   isOver = false
   readonly #authorization: string
 
-  constructor(configuration: HubConfiguration, hub: BenchHub, authorization: string) {
+  constructor(configuration: HubConfiguration, hub: HubProcess, authorization: string) {
     this.configuration = configuration
     this.hub = hub
     this.#authorization = authorization
@@ -246,21 +242,3 @@ class Measured {
 
 /** Between the end of the connections of a process and its own. */
 const ENDING_MS = 5000
-
-async function tokenOf(issuer: RunIssuer, io: CommandIo): Promise<string> {
-  return await mint({
-    key: io.readFile(issuer.keyFile),
-    algorithm: 'HS256',
-    issuer: issuer.id,
-    audience: issuer.audience,
-    subject: 'cinnabar',
-    clientId: 'cinnabar',
-    id: randomText(16, io),
-    issuedAt: io.clock(),
-    expiresAt: io.clock() + TOKEN_MS,
-    rights: { publish: ['*'], subscribe: ['*'] },
-  })
-}
-
-/** Longer than anybody watches. */
-const TOKEN_MS = 30 * 24 * 3_600_000

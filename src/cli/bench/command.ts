@@ -7,7 +7,7 @@ import { benchPublish } from '../../bench/publish.ts'
 import { benchReplay } from '../../bench/replay.ts'
 import { asJson, asPlot, asTable } from '../../bench/report.ts'
 import { benchMemory } from '../../bench/resident.ts'
-import { type Bench, type BenchOptions, type Measure, Progress } from '../../bench/run.ts'
+import type { Bench, BenchOptions, Measure } from '../../bench/run.ts'
 import type { Arguments, CommandLine } from '../../command/arguments.ts'
 import {
   type CommandIo,
@@ -19,7 +19,10 @@ import {
 } from '../../command/command.ts'
 import { authorization, hubOptions, hubUrl } from '../../command/hub-request.ts'
 import { countOf, durationOf } from '../../command/numbers.ts'
+import { quotedName } from '../../command/printable.ts'
+import { suggestion } from '../../config/names.ts'
 import { runBenchMemory, startsItsHubs } from './memory.ts'
+import { progressOf } from './progress.ts'
 
 /** A kind of run with the defaults that make sense for it. */
 interface Kind {
@@ -97,8 +100,13 @@ export function runBench(argv: readonly string[], io: CommandIo): Promise<ExitCo
   if (startsItsHubs(argv)) return runBenchMemory(argv.slice(1), io)
   return runCommand(line, argv, io, async (args) => {
     const [name = ''] = args.positionals
-    const kind = kinds[name]
-    if (kind === undefined) throw new UsageError(`it measures ${Object.keys(kinds).join(', ')}`)
+    const kind = Object.hasOwn(kinds, name) ? kinds[name] : undefined
+    if (kind === undefined) {
+      const known = Object.keys(kinds)
+      throw new UsageError(
+        `it measures ${known.join(', ')}, not ${quotedName(name, 'that')}${suggestion(name, known)}`,
+      )
+    }
     const bench = benchOf(args, kind, io)
     const report = await kind.measure(bench)
     bench.progress.clear()
@@ -112,7 +120,6 @@ export function runBench(argv: readonly string[], io: CommandIo): Promise<ExitCo
 function benchOf(args: Arguments, { defaults }: Kind, io: CommandIo): Bench {
   const publishFields = authorization(args, io)
   const pids = args.values('pid')
-  const isWatched = process.stderr.isTTY
   return {
     target: mercureTarget({
       url: hubUrl(args),
@@ -124,7 +131,7 @@ function benchOf(args: Arguments, { defaults }: Kind, io: CommandIo): Bench {
     local: pids.length === 0 ? null : new LocalProcess(pids, io.readFile),
     signal: io.interrupted,
     prefix: `https://bench.example/${randomText(9, io)}/`,
-    progress: new Progress(isWatched ? io.stderr : null),
+    progress: progressOf(io),
   }
 }
 

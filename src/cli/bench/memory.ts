@@ -4,12 +4,12 @@ import { LiveChart } from '../../bench/memory/live.ts'
 import type { MemoryLoad } from '../../bench/memory/load.ts'
 import { type MemoryReport, memoryJson, memoryPlot, memoryTable } from '../../bench/memory/report.ts'
 import { MemoryRun, type MemoryRunOptions, WrongConfigurations } from '../../bench/memory/run.ts'
-import { Progress } from '../../bench/run.ts'
 import type { Arguments, CommandLine } from '../../command/arguments.ts'
 import { type CommandIo, type ExitCode, runCommand, UsageError, writeResult } from '../../command/command.ts'
 import { countOf, durationOf, sizeRangeOf } from '../../command/numbers.ts'
 import { startProblems } from '../../serve/problems.ts'
 import { version } from '../version.ts'
+import { progressOf } from './progress.ts'
 
 const line: CommandLine = {
   name: 'bench memory',
@@ -18,7 +18,7 @@ const line: CommandLine = {
 resident memory, heap and disk of each over time. Configurations:
   sqlite-count, sqlite-age, sqlite-bytes   the history on disk with one small limit
   memory, local, unbounded                 in memory with a limit; none; on disk without any limit
-  yours                                    the settings given as flags, by --config or in the environment
+  yours                                    the settings given as flags, in the file or in the environment
 With --hub or --pid it watches one hub that runs already: see cinnabar bench --help.
 A verdict compares the median of the first third of a run with that of its last; it takes 20 s at least.`,
   options: [
@@ -127,7 +127,7 @@ interface Display {
 function displayOf(args: Arguments, io: CommandIo): Display {
   const { TERM, NO_COLOR } = io.env
   if (!io.isTerminal || args.has('json') || TERM === 'dumb') {
-    const progress = new Progress(process.stderr.isTTY ? io.stderr : null)
+    const progress = progressOf(io)
     return { show: (_, share) => progress.show('measuring', share), clear: () => progress.clear() }
   }
   const chart = new LiveChart(io.stdout, () => ({

@@ -1,4 +1,5 @@
 import type { CommandIo, ExitCode } from '../../command/command.ts'
+import { quotedName } from '../../command/printable.ts'
 import { nearest } from '../../config/names.ts'
 import { runHistoryCompact } from './compact.ts'
 import { runHistoryExport } from './export.ts'
@@ -42,7 +43,8 @@ export async function runHistory(argv: readonly string[], io: CommandIo): Promis
 
 function refuse(name: string | undefined, io: CommandIo): ExitCode {
   const near = name === undefined ? null : nearest(name, [...subcommands.keys()])
-  const problem = name === undefined ? 'a subcommand is missing' : 'there is no such subcommand'
+  const problem =
+    name === undefined ? 'a subcommand is missing' : `${quotedName(name, 'that')} is not a subcommand`
   io.stderr(`cinnabar history: ${problem}${near === null ? '' : `; did you mean ${near}?`}\n`)
   io.stderr('Try: cinnabar history --help\n')
   return 2

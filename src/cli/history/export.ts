@@ -1,5 +1,6 @@
 import type { CommandLine } from '../../command/arguments.ts'
 import { type CommandIo, type ExitCode, UsageError } from '../../command/command.ts'
+import { printable } from '../../command/printable.ts'
 import { countText } from '../../command/quantity.ts'
 import { exportHistory, type Take } from '../../history/export.ts'
 import { formatLine, isSound } from '../../history/line.ts'
@@ -34,7 +35,7 @@ export function runHistoryExport(argv: readonly string[], io: CommandIo): Promis
     const file = new TextFile(output)
     let written = 0
     const take: Take = async (page) => {
-      await file.write(page.map(formatLine).join(''), pause)
+      await file.write(printable(page.map(formatLine).join('')), pause)
       written += page.length
     }
     try {

@@ -1,5 +1,5 @@
 import type { CommandLine } from '../../command/arguments.ts'
-import type { CommandIo, ExitCode } from '../../command/command.ts'
+import { type CommandIo, type ExitCode, readInput } from '../../command/command.ts'
 import { countText } from '../../command/quantity.ts'
 import { type Found, importHistory } from '../../history/import.ts'
 import { parseLine, WrongLine } from '../../history/line.ts'
@@ -21,7 +21,7 @@ next hub that starts drops what is over its limits.`,
 export function runHistoryImport(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
   return runOnHistory(line, argv, io, async ({ args, path }) => {
     const [source = ''] = args.positionals
-    const lines = source === '-' ? (await io.stdin()).split('\n') : linesOf(source)
+    const lines = source === '-' ? (await readInput(io)).split('\n') : linesOf(source)
     const { stored } = await importHistory(path, entriesOf(lines))
     io.stdout(`imported ${countText(stored, 'entry', 'entries')}\n`)
     return 0

@@ -5,9 +5,9 @@ import type { Settings } from '../../config/load.ts'
 import { hubUrl } from '../../config/location.ts'
 import { count, parseDuration, parseSize } from '../../config/values.ts'
 import { type PruneOptions, pruneHistory } from '../../history/prune.ts'
-import { ProtocolError } from '../../protocol/error.ts'
-import { type Matcher, parseMatcher } from '../../protocol/matcher.ts'
+import type { Matcher } from '../../protocol/matcher.ts'
 import { hubLocation } from '../../protocol/topic.ts'
+import { matchersIn } from '../matchers.ts'
 import { readOption, runOnHistory, settingsUsage } from './tool.ts'
 
 const line: CommandLine = {
@@ -72,13 +72,5 @@ function isMeant(topic: string, matchers: readonly Matcher[]): boolean {
 /** Relative patterns are relative to the hub, as those of subscribers are. */
 function matchersOf(args: Arguments, settings: Settings): readonly Matcher[] {
   const hub = hubLocation(hubUrl(settings))
-  try {
-    return [
-      ...args.values('topic').map((topic) => parseMatcher('exact', topic, hub)),
-      ...args.values('urlpattern').map((pattern) => parseMatcher('urlpattern', pattern, hub)),
-    ]
-  } catch (error) {
-    if (error instanceof ProtocolError) throw new UsageError(error.message)
-    throw error
-  }
+  return [...matchersIn(args, 'topic', 'exact', hub), ...matchersIn(args, 'urlpattern', 'urlpattern', hub)]
 }

@@ -5,10 +5,9 @@ import {
   configure,
   type ExitCode,
   runCommand,
-  UsageError,
 } from '../../command/command.ts'
+import { readValue } from '../../command/numbers.ts'
 import type { Settings } from '../../config/load.ts'
-import { WrongValue } from '../../config/values.ts'
 import { HistoryProblem, type Pause } from '../../history/file.ts'
 
 /** What a subcommand of `history` works on. */
@@ -50,11 +49,5 @@ const PAUSE_MS = 5
 /** The value of an option as `read` understands it, or null when the option is not there. */
 export function readOption<T>(args: Arguments, option: string, read: (raw: string) => T): T | null {
   const written = args.value(option)
-  if (written === null) return null
-  try {
-    return read(written)
-  } catch (error) {
-    if (error instanceof WrongValue) throw new UsageError(`--${option} ${error.message}`)
-    throw error
-  }
+  return written === null ? null : readValue(option, written, read)
 }

@@ -1,29 +1,41 @@
-import { translateGroup } from './group.ts'
+import { compileAutomaton, type PartTest } from './automaton.ts'
+import {
+  alphabet,
+  type CharacterSet,
+  characterSet,
+  type Expression,
+  one,
+  repeat,
+  sequence,
+  text,
+} from './expression.ts'
+import { readGroup } from './group.ts'
 import { type ComponentRules, type Part, parseParts } from './part.ts'
-import { compileLinear, type LinearSource, quote } from './regexp.ts'
 
 /** The test of one component of a URL. `cost` orders tests, the cheapest first. */
 export interface ComponentTest {
   readonly cost: 'free' | 'comparison' | 'walk' | 'regexp'
+  /** What it holds and costs, as `Matcher.weight` counts it. */
+  readonly weight: number
   test(text: string): boolean
 }
 
 /**
  * Compiles the pattern of one component. Most patterns are fixed text with a few groups, and plain string
- * operations test them in linear time, several times faster than the engine. Throws `invalid-matcher`.
+ * operations test them in linear time, several times faster than an automaton. Throws `invalid-matcher`, also when
+ * it would be heavier than `weightMax`.
  */
-export function compileComponent(pattern: string, rules: ComponentRules): ComponentTest {
+export function compileComponent(pattern: string, rules: ComponentRules, weightMax: number): ComponentTest {
   const parts = parseParts(pattern, rules)
   const steps = stepsOf(parts)
   if (steps !== null) {
-    const [first] = steps
-    if (steps.length === 1 && first === ANY) return { cost: 'free', test: () => true }
-    if (steps.length === 0) return comparison('')
-    if (steps.length === 1 && typeof first === 'string') return comparison(first)
-    if (!steps.includes(SEGMENT)) return glob(steps)
-    if (isWalkable(steps, rules.delimiter)) return walk(steps, rules.delimiter)
+    const [first = ''] = steps
+    if (steps.length === 1 && first === ANY) return anything
+    if (steps.length <= 1 && typeof first === 'string') return new Comparison(first)
+    if (!steps.includes(SEGMENT)) return new Glob(steps)
+    if (isWalkable(steps, rules.delimiter)) return new Walk(steps, rules.delimiter)
   }
-  return { cost: 'regexp', test: compileLinear(regexpOf(parts, rules.delimiter)) }
+  return new Regexp(parts, rules.delimiter, weightMax)
 }
 
 const SEGMENT = Symbol('one or more characters that are not the delimiter')
@@ -52,31 +64,70 @@ function addText(steps: Step[], text: string): void {
   else steps.push(text)
 }
 
-function comparison(expected: string): ComponentTest {
-  return { cost: 'comparison', test: (text) => text === expected }
+const anything: ComponentTest = { cost: 'free', weight: 0, test: () => true }
+
+// Classes, because there are four of them to a pattern and tens of thousands of patterns: a closure takes five times
+// as much.
+class Comparison implements ComponentTest {
+  readonly #expected: string
+
+  constructor(expected: string) {
+    this.#expected = expected
+  }
+
+  get cost() {
+    return 'comparison' as const
+  }
+
+  get weight(): number {
+    return 0
+  }
+
+  test(text: string): boolean {
+    return text === this.#expected
+  }
 }
 
 /** Texts with stars between. The earliest place of each text is always good enough, so nothing is retried. */
-function glob(steps: readonly Step[]): ComponentTest {
-  const [first] = steps
-  const last = steps.at(-1)
-  const head = typeof first === 'string' ? first : ''
-  const tail = typeof last === 'string' ? last : ''
-  const inner = steps.slice(head === '' ? 0 : 1, tail === '' ? undefined : -1)
-  const middle = inner.filter((step) => typeof step === 'string')
-  const test = (text: string): boolean => {
+class Glob implements ComponentTest {
+  readonly #head: string
+  readonly #middle: readonly string[]
+  readonly #tail: string
+
+  constructor(steps: readonly Step[]) {
+    const [first] = steps
+    const last = steps.at(-1)
+    this.#head = typeof first === 'string' ? first : ''
+    this.#tail = typeof last === 'string' ? last : ''
+    const inner = steps.slice(this.#head === '' ? 0 : 1, this.#tail === '' ? undefined : -1)
+    const middle = inner.filter((step) => typeof step === 'string')
+    this.#middle = middle.length === 0 ? none : middle
+  }
+
+  get cost() {
+    return 'walk' as const
+  }
+
+  get weight(): number {
+    return this.#middle.length
+  }
+
+  test(text: string): boolean {
+    const head = this.#head
+    const tail = this.#tail
     const end = text.length - tail.length
     if (end < head.length || !text.startsWith(head) || !text.endsWith(tail)) return false
     let at = head.length
-    for (const part of middle) {
+    for (const part of this.#middle) {
       const found = text.indexOf(part, at)
       if (found === -1) return false
       at = found + part.length
     }
     return at <= end
   }
-  return { cost: 'walk', test }
 }
+
+const none: readonly string[] = []
 
 /** Whether each segment can only end at the next delimiter, and a star only stands at the end. */
 function isWalkable(steps: readonly Step[], delimiter: string): boolean {
@@ -87,18 +138,33 @@ function isWalkable(steps: readonly Step[], delimiter: string): boolean {
   })
 }
 
-function walk(steps: readonly Step[], delimiter: string): ComponentTest {
-  const test = (text: string): boolean => {
+class Walk implements ComponentTest {
+  readonly #steps: readonly Step[]
+  readonly #delimiter: Delimiter
+
+  constructor(steps: readonly Step[], delimiter: Delimiter) {
+    this.#steps = steps
+    this.#delimiter = delimiter
+  }
+
+  get cost() {
+    return 'walk' as const
+  }
+
+  get weight(): number {
+    return this.#steps.length
+  }
+
+  test(text: string): boolean {
     let at = 0
-    for (const step of steps) {
+    for (const step of this.#steps) {
       if (step === ANY) return true
-      const end = step === SEGMENT ? segmentEnd(text, at, delimiter) : at + step.length
+      const end = step === SEGMENT ? segmentEnd(text, at, this.#delimiter) : at + step.length
       if (step === SEGMENT ? end === at : !text.startsWith(step, at)) return false
       at = end
     }
     return at === text.length
   }
-  return { cost: 'walk', test }
 }
 
 function segmentEnd(text: string, start: number, delimiter: string): number {
@@ -106,43 +172,100 @@ function segmentEnd(text: string, start: number, delimiter: string): number {
   return end === -1 ? text.length : end
 }
 
-/** URL Pattern standard, "generate a regular expression and name list". Captures are of no interest. */
-function regexpOf(parts: readonly Part[], delimiter: string): LinearSource {
-  let text = ''
-  let weight = 0
-  for (const part of parts) {
-    const source = partRegexp(part, delimiter)
-    text += source.text
-    weight += source.weight
+/**
+ * What needs an automaton (URL Pattern standard, "generate a regular expression and name list"; captures are of no
+ * interest). Fixed text at its ends is compared, which most topics do not get past.
+ */
+class Regexp implements ComponentTest {
+  readonly weight: number
+  readonly #head: string
+  readonly #tail: string
+  readonly #matches: PartTest
+
+  constructor(parts: readonly Part[], delimiter: Delimiter, weightMax: number) {
+    const pieces = parts.flatMap(withTextsApart)
+    const start = pieces.findIndex((part) => !isFixed(part))
+    const end = pieces.findLastIndex((part) => !isFixed(part)) + 1
+    this.#head = textOf(pieces.slice(0, start))
+    this.#tail = textOf(pieces.slice(end))
+    const between = pieces.slice(start, end)
+    const expression = sequence(between.map((part) => partExpression(part, delimiter)))
+    this.#matches = compileAutomaton(expression, weightMax)
+    this.weight = expression.weight
   }
-  return { text, weight }
+
+  get cost() {
+    return 'regexp' as const
+  }
+
+  test(text: string): boolean {
+    const head = this.#head
+    const tail = this.#tail
+    const end = text.length - tail.length
+    return (
+      end >= head.length &&
+      text.startsWith(head) &&
+      text.endsWith(tail) &&
+      this.#matches(text, head.length, end)
+    )
+  }
 }
 
-function partRegexp(part: Part, delimiter: string): LinearSource {
-  const { modifier } = part
-  const { text, weight } = bodyOf(part, delimiter)
-  const prefix = quote(part.prefix)
-  const suffix = quote(part.suffix)
-  const once = prefix.weight + weight + suffix.weight
-  if (modifier === '' || modifier === '?' || part.prefix + part.suffix === '') {
-    return { text: `(?:${prefix.text}${text}${suffix.text})${modifier}`, weight: once }
-  }
-  const more = `(?:${suffix.text}${prefix.text}${text})*`
-  const optional = modifier === '*' ? '?' : ''
-  return { text: `(?:${prefix.text}${text}${more}${suffix.text})${optional}`, weight: 2 * once }
+/** The prefix and the suffix of what must be there once are fixed text. */
+function withTextsApart(part: Part): readonly Part[] {
+  if (part.modifier !== '') return [part]
+  const { prefix, suffix } = part
+  const fixed = { ...part, kind: 'fixed', prefix: '', suffix: '' } as const
+  return [
+    { ...fixed, value: prefix },
+    { ...part, prefix: '', suffix: '' },
+    { ...fixed, value: suffix },
+  ]
 }
 
-function bodyOf(part: Part, delimiter: string): LinearSource {
+function isFixed({ kind, modifier }: Part): boolean {
+  return kind === 'fixed' && modifier === ''
+}
+
+function textOf(parts: readonly Part[]): string {
+  return parts.map(({ value }) => value).join('')
+}
+
+function partExpression(part: Part, delimiter: Delimiter): Expression {
+  const once = sequence([text(part.prefix), bodyOf(part, delimiter), text(part.suffix)])
+  switch (part.modifier) {
+    case '':
+      return once
+    case '?':
+      return repeat(once, 0, 1)
+    case '*':
+      return repeat(once, 0, Number.POSITIVE_INFINITY)
+    case '+':
+      return repeat(once, 1, Number.POSITIVE_INFINITY)
+    default:
+      return part.modifier satisfies never
+  }
+}
+
+function bodyOf(part: Part, delimiter: Delimiter): Expression {
   switch (part.kind) {
     case 'fixed':
-      return quote(part.value)
+      return text(part.value)
     case 'regexp':
-      return translateGroup(part.value)
+      return readGroup(part.value)
     case 'any':
-      return { text: '(?:.*)', weight: 1 }
+      return repeat(one(allBut['']), 0, Number.POSITIVE_INFINITY)
     case 'segment':
-      return { text: delimiter === '' ? '(?:.+)' : `(?:[^${delimiter}]+)`, weight: 1 }
+      return repeat(one(allBut[delimiter]), 1, Number.POSITIVE_INFINITY)
     default:
       return part.kind satisfies never
   }
+}
+
+type Delimiter = ComponentRules['delimiter']
+
+const allBut: Readonly<Record<Delimiter, CharacterSet>> = {
+  '': characterSet(alphabet),
+  '.': characterSet(alphabet.replace('.', '')),
+  '/': characterSet(alphabet.replace('/', '')),
 }

@@ -1,135 +1,149 @@
-import { type LinearSource, quote, regexpRefusal } from './regexp.ts'
+import { regexpRefusal } from './automaton.ts'
+import {
+  alphabet,
+  type CharacterSet,
+  characterSet,
+  choice,
+  type Expression,
+  one,
+  place,
+  repeat,
+  sequence,
+  text,
+} from './expression.ts'
 
 /**
- * Translates a regexp group from the syntax of ECMAScript, with the `v` flag, to that of RE2. The native
- * implementation has checked the syntax before. Throws `invalid-matcher` for what no linear engine can do:
- * look-around and back-references (MAT-35).
+ * Reads a regexp group, in the syntax of ECMAScript with the `v` flag. The native implementation has checked the
+ * syntax before. Throws `invalid-matcher` for what no linear engine can do: look-around and back-references
+ * (MAT-35).
  */
-export function translateGroup(source: string): LinearSource {
-  return new GroupTranslator(source).translate()
+export function readGroup(source: string): Expression {
+  return new GroupReader(source).read()
 }
 
-/** Something that a repeat can follow: how it is written here and there. */
-interface Atom extends LinearSource {
-  readonly source: string
-}
-
-/** What is between two parentheses: the weight so far, without and of the last atom. */
+/** What is between two parentheses: the choices that are complete, and the one that is being read. */
 interface Level {
-  weight: number
-  last: number
+  readonly choices: Expression[]
+  items: Expression[]
   readonly ignoreCase: boolean
 }
 
 const opening = /\((?:\?(?:([ims]*)(?:-([ims]*))?:|<[^=!>][^>]*>))?/y
-const counted = /[*+?]|\{(\d+)(?:,(\d*))?\}/y
+// How greedy a repeat is makes no difference to whether the whole text matches.
+const repeats = /(?:([*+?])|\{(\d+)(?:(,)(\d*))?\})\??/y
 const surrogates = /\\u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}/.source
 const escaped = new RegExp(`${surrogates}|\\\\(?:u\\{[^}]*\\}|u.{4}|x..|c.|[pP]\\{[^}]*\\}|.)`, 'y')
 
-class GroupTranslator {
+class GroupReader {
   readonly #source: string
-  readonly #classes = new Map<string, string>()
+  readonly #sets = new Map<string, CharacterSet>()
   readonly #outer: Level[] = []
-  #level: Level = { weight: 0, last: 0, ignoreCase: false }
+  #level: Level = { choices: [], items: [], ignoreCase: false }
   #at = 0
-  #text = ''
 
   constructor(source: string) {
     this.#source = source
   }
 
-  translate(): LinearSource {
+  read(): Expression {
     while (this.#at < this.#source.length) this.#step(this.#source.charAt(this.#at))
-    return { text: `(?:${this.#text})`, weight: this.#level.weight + this.#level.last }
+    return endOf(this.#level)
   }
 
   #step(char: string): void {
     if (char === '(') this.#open()
     else if (char === ')') this.#close()
+    else if (char === '|') this.#choose()
     else if ('*+?{'.includes(char)) this.#repeat()
-    else this.#append(this.#atom(char))
+    else if (char === '^') this.#append(char, place('start'))
+    else if (char === '$') this.#append(char, place('end'))
+    else if (char === '[') this.#appendSet(this.#source.slice(this.#at, classEnd(this.#source, this.#at)))
+    else if (char === '\\') this.#escape(this.#take(escaped)?.[0] ?? char)
+    else this.#appendSet(char)
   }
 
-  #append({ source, text, weight }: Atom): void {
+  #append(source: string, expression: Expression): void {
     this.#at += source.length
-    this.#text += text
-    this.#level.weight += this.#level.last
-    this.#level.last = weight
+    this.#level.items.push(expression)
   }
 
   #open(): void {
-    const match = this.#match(opening)
+    const match = this.#take(opening)
     // The native implementation refuses groups that capture by number.
     if (match === null || match[0] === '(') throw regexpRefusal('looks around')
     const [source, on = '', off = ''] = match
-    this.#append({ source, text: '(?:', weight: 1 })
+    this.#at += source.length
     this.#outer.push(this.#level)
     const ignoreCase = (this.#level.ignoreCase || on.includes('i')) && !off.includes('i')
-    this.#level = { weight: 1, last: 0, ignoreCase }
+    this.#level = { choices: [], items: [], ignoreCase }
   }
 
   #close(): void {
-    const { weight, last } = this.#level
     const outer = this.#outer.pop()
     if (outer === undefined) throw new Error('a regexp group of a URL pattern is not balanced')
+    const group = endOf(this.#level)
     this.#level = outer
-    this.#level.last = weight + last
-    this.#text += ')'
+    this.#append(')', group)
+  }
+
+  #choose(): void {
+    this.#level.choices.push(sequence(this.#level.items))
+    this.#level.items = []
     this.#at++
   }
 
   #repeat(): void {
-    const match = this.#match(counted)
-    if (match === null) throw new Error('a regexp group of a URL pattern has a stray brace')
-    const [source, least, most] = match
-    this.#level.last *= timesWritten(least, most)
-    this.#text += source
-    this.#at += source.length
+    const match = this.#take(repeats)
+    const last = this.#level.items.pop()
+    if (match === null || last === undefined)
+      throw new Error('a regexp group of a URL pattern has a stray brace')
+    const [source, sign, least, comma, most] = match
+    this.#append(source, sign === undefined ? counted(last, Number(least), comma, most) : signed(last, sign))
   }
 
-  #atom(char: string): Atom {
-    switch (char) {
-      case '|':
-        return { source: char, text: char, weight: 1 }
-      case '^':
-        return { source: char, text: '\\A', weight: 1 }
-      case '$':
-        return { source: char, text: '\\z', weight: 1 }
-      case '[':
-        return this.#characters(this.#source.slice(this.#at, classEnd(this.#source, this.#at)))
-      case '\\':
-        return this.#escape(this.#match(escaped)?.[0] ?? char)
-      default:
-        return this.#characters(char)
-    }
-  }
-
-  #escape(source: string): Atom {
-    if (source === '\\b' || source === '\\B') return { source, text: source, weight: 1 }
-    if (/^\\[1-9k]/.test(source)) throw regexpRefusal('refers back')
-    return this.#characters(source)
+  #escape(source: string): void {
+    if (source === '\\b') this.#append(source, place('word-edge'))
+    else if (source === '\\B') this.#append(source, place('no-word-edge'))
+    else if (/^\\[1-9k]/.test(source)) throw regexpRefusal('refers back')
+    else this.#appendSet(source)
   }
 
   /** One character or a class of them. */
-  #characters(source: string): Atom {
+  #appendSet(source: string): void {
     const { ignoreCase } = this.#level
-    const key = `${ignoreCase}${source}`
-    const text = this.#classes.get(key) ?? characterClass(source, ignoreCase)
-    this.#classes.set(key, text)
-    return { source, text, weight: 1 }
+    const isText = source.length === 1 && source !== '.' && !ignoreCase
+    this.#append(source, isText ? text(source) : one(this.#set(source, ignoreCase)))
   }
 
-  #match(pattern: RegExp): RegExpExecArray | null {
+  #set(source: string, ignoreCase: boolean): CharacterSet {
+    const key = `${ignoreCase}${source}`
+    const set = this.#sets.get(key) ?? characterClass(source, ignoreCase)
+    this.#sets.set(key, set)
+    return set
+  }
+
+  #take(pattern: RegExp): RegExpExecArray | null {
     pattern.lastIndex = this.#at
     return pattern.exec(this.#source)
   }
 }
 
-/** `{2,}` is written out as two and a loop, `*` as a loop. */
-function timesWritten(least: string | undefined, most: string | undefined): number {
-  if (least === undefined) return 1
-  const times = most === undefined ? Number(least) : most === '' ? Number(least) + 1 : Number(most)
-  return Math.max(1, times)
+function endOf({ choices, items }: Level): Expression {
+  return choice([...choices, sequence(items)])
+}
+
+function signed(last: Expression, sign: string): Expression {
+  return repeat(last, sign === '+' ? 1 : 0, sign === '?' ? 1 : Number.POSITIVE_INFINITY)
+}
+
+function counted(
+  last: Expression,
+  least: number,
+  comma: string | undefined,
+  most: string | undefined,
+): Expression {
+  if (comma === undefined) return repeat(last, least, least)
+  return repeat(last, least, most === '' ? Number.POSITIVE_INFINITY : Number(most))
 }
 
 /** Where a class ends. With the `v` flag classes nest. */
@@ -144,21 +158,11 @@ function classEnd(source: string, start: number): number {
   return source.length
 }
 
-// Every component of a canonical URL consists of these alone: the rest is percent-encoded or Punycode.
-const alphabet = String.fromCharCode(...Array.from({ length: 0x7f - 0x20 }, (_, index) => 0x20 + index))
-
 /**
  * The native engine says which characters are in the class: one character cannot make it backtrack. So sets,
  * properties, case folding and escapes mean exactly what they mean there.
  */
-function characterClass(source: string, ignoreCase: boolean): string {
-  if (source.length === 1 && source !== '.' && !ignoreCase) return quote(source).text
+function characterClass(source: string, ignoreCase: boolean): CharacterSet {
   if (/^(?:[^\\]|\\[^q])*\\q/.test(source)) throw regexpRefusal('has a class of strings')
-  const inside = alphabet.match(new RegExp(source, ignoreCase ? 'giv' : 'gv')) ?? []
-  if (inside.length === alphabet.length) return '.'
-  return inside.length === 0 ? '[^\\x{0}-\\x{10ffff}]' : `[${inside.map(hex).join('')}]`
-}
-
-function hex(char: string): string {
-  return `\\x${char.charCodeAt(0).toString(16)}`
+  return characterSet((alphabet.match(new RegExp(source, ignoreCase ? 'giv' : 'gv')) ?? []).join(''))
 }

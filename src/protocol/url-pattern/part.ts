@@ -39,7 +39,7 @@ class PartReader {
   readonly #parts: Part[] = []
   #next = 0
   /** Fixed text that is not a part yet: what follows may add to it. */
-  #pending = ''
+  #pending: string[] = []
 
   constructor(tokens: readonly Token[], rules: ComponentRules) {
     this.#tokens = tokens
@@ -66,7 +66,7 @@ class PartReader {
       return false
     }
     const prefix = text === this.#rules.prefix ? text : ''
-    if (prefix === '') this.#pending += text
+    if (prefix === '') this.#pending.push(text)
     this.#add(prefix, group, '', this.#takeModifier())
     return true
   }
@@ -74,7 +74,7 @@ class PartReader {
   #readText(): boolean {
     const text = this.#take('char') ?? this.#take('escaped-char')
     if (text === null) return false
-    this.#pending += text
+    this.#pending.push(text)
     return true
   }
 
@@ -91,7 +91,7 @@ class PartReader {
 
   #add(prefix: string, group: Pick<Part, 'kind' | 'value'> | null, suffix: string, modifier: Modifier): void {
     if (group === null && modifier === '') {
-      this.#pending += prefix
+      this.#pending.push(prefix)
       return
     }
     this.#flush()
@@ -104,10 +104,12 @@ class PartReader {
   }
 
   #flush(): void {
-    if (this.#pending === '') return
-    const value = this.#rules.canonical(this.#pending)
+    // Joined, because a text that was added to piece by piece keeps all of the pieces.
+    const text = this.#pending.join('')
+    this.#pending = []
+    if (text === '') return
+    const value = this.#rules.canonical(text)
     this.#parts.push({ kind: 'fixed', value, prefix: '', suffix: '', modifier: '' })
-    this.#pending = ''
   }
 
   #takeGroup(): Pick<Part, 'kind' | 'value'> | null {

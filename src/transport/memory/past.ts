@@ -1,7 +1,20 @@
 import { type Entry, type Page, type PageLimit, type Position, START } from '../../hub/transport.ts'
 import type { Envelope } from '../../protocol/update.ts'
-import { endsByAge, exceeds, isExpired, type Retention, type RuleLimits } from '../retention.ts'
+import {
+  type Amount,
+  endsByAge,
+  exceeds,
+  isExpired,
+  type Kept,
+  type Limits,
+  minus,
+  placeLimits,
+  type Retention,
+  type RuleLimits,
+  sum,
+} from '../retention.ts'
 import { Line, type Place } from './line.ts'
+import { Places } from './places.ts'
 
 /** An envelope on its way into the past, with what retention asks about it. */
 export interface Arrival {
@@ -17,13 +30,20 @@ export class Past {
   readonly #retention: Retention
   readonly #all = new Line()
   readonly #rules: readonly RuledPast[]
-  /** The positions of each id, oldest first: the earliest of duplicates wins (REC-09). */
+  /** Of what rules dropped, while the log keeps what surrounds it. */
+  readonly #places = new Places()
+  readonly #placeLimits: Limits
+  readonly #placeBytes: (id: string) => number
+  /** The positions of each id, of places too, oldest first: the earliest of duplicates wins (REC-09). */
   readonly #positions = new Map<string, Position[]>()
   #head = START
   #horizon = START
 
-  constructor(retention: Retention) {
+  /** `placeBytes`: what it costs to remember the place of an entry with this id. */
+  constructor(retention: Retention, placeBytes: (id: string) => number) {
     this.#retention = retention
+    this.#placeLimits = placeLimits(retention)
+    this.#placeBytes = placeBytes
     this.#rules = (retention.rules ?? []).map((limits) => ({ limits, line: new Line(), topics: new Map() }))
   }
 
@@ -43,8 +63,18 @@ export class Past {
   }
 
   /** Everything that is kept. */
-  get all(): Pick<Line, 'count' | 'bytes' | 'oldest'> {
+  get all(): Pick<Line, 'count' | 'oldest'> {
     return this.#all
+  }
+
+  /** The places of entries that rules dropped. */
+  get places(): Amount {
+    return this.#places
+  }
+
+  /** Bytes of everything that is kept, and of the places. */
+  get bytes(): number {
+    return sum(this.#all, this.#places).bytes
   }
 
   /** What is kept of each rule. */
@@ -78,12 +108,12 @@ export class Past {
   expire(now: number): void {
     for (const { limits, line } of this.#rules) {
       if (!endsByAge(limits, this.#retention)) continue
-      this.#dropWhile(line, (oldest) => isExpired(oldest.at, now, limits))
+      this.#dropByRuleWhile(limits, line, (oldest) => isExpired(oldest.at, now, limits))
     }
     this.#forgetWhile((oldest) => isExpired(oldest.at, now, this.#retention))
   }
 
-  /** The earliest position kept under this id. */
+  /** The earliest position under this id, of an entry or a place. */
   find(id: string): Position | null {
     return this.#positions.get(id)?.[0] ?? null
   }
@@ -109,6 +139,7 @@ export class Past {
       topics.clear()
     }
     this.#all.clear()
+    this.#places.clear()
     this.#positions.clear()
   }
 
@@ -117,41 +148,74 @@ export class Past {
     return this.#retention.maxCount === 0 && this.#rules.length === 0
   }
 
+  /** Places count in the bytes of the whole; what has room of its own does not. */
+  get #counted(): Amount {
+    let counted: Amount = { count: this.#all.count, bytes: this.bytes }
+    for (const { limits, line } of this.#rules) if (limits.isApart === true) counted = minus(counted, line)
+    return counted
+  }
+
   #cut(ruled: RuledPast | null, topics: readonly string[]): void {
     if (ruled !== null) {
       const group = ruled.limits.perTopic ? topicLine(ruled, topics) : ruled.line
-      this.#dropWhile(group, () => exceeds(group, ruled.limits))
+      this.#dropByRuleWhile(ruled.limits, group, () => exceeds(group, ruled.limits))
     }
-    this.#forgetWhile(() => exceeds(this.#all, this.#retention))
+    this.#forgetWhile(() => exceeds(this.#counted, this.#retention))
   }
 
-  #dropWhile(line: Line, mustGo: (oldest: Place) => boolean): void {
-    for (let { oldest } = line; oldest !== null && mustGo(oldest); oldest = line.oldest) this.#drop(oldest)
+  /** Drops from the front of the line. Each entry leaves its place, while there is room for places. */
+  #dropByRuleWhile(limits: RuleLimits, line: Line, mustGo: (oldest: Place) => boolean): void {
+    for (let { oldest } = line; oldest !== null && mustGo(oldest); oldest = line.oldest) {
+      const { position, at } = oldest
+      const dropped = this.#drop(oldest)
+      const { id } = dropped
+      if (limits.isApart === true) {
+        this.#dropId(dropped)
+        continue
+      }
+      this.#places.add({ position, at, id, bytes: this.#placeBytes(id) })
+      while (exceeds(this.#places, this.#placeLimits)) this.#forgetPlace()
+    }
   }
 
-  #forgetWhile(mustGo: (oldest: Place) => boolean): void {
-    this.#dropWhile(this.#all, (oldest) => {
-      if (!mustGo(oldest)) return false
-      this.#horizon = oldest.position
-      return true
-    })
+  /** Drops from the front of the log, where entries and places stand in one order. */
+  #forgetWhile(mustGo: (oldest: Kept) => boolean): void {
+    for (;;) {
+      const { oldest } = this.#all
+      const place = this.#places.oldest
+      if (place !== null && (oldest === null || place.position < oldest.position)) {
+        if (!mustGo(place)) return
+        this.#forgetPlace()
+      } else {
+        if (oldest === null || !mustGo(oldest)) return
+        this.#horizon = oldest.position
+        this.#dropId(this.#drop(oldest))
+      }
+    }
   }
 
-  #drop(place: Place): void {
+  #forgetPlace(): void {
+    const { oldest } = this.#places
+    this.#places.forgetOldest()
+    if (oldest !== null) this.#dropId(oldest)
+  }
+
+  /** Takes the entry of the place out of the lines, and answers it. */
+  #drop(place: Place): Entry {
     const { entry } = place
-    if (entry === null) return
+    if (entry === null) throw new Error('an entry is dropped once')
     place.entry = null
     this.#all.drop(place)
-    this.#dropId(entry)
     const ruled = this.#ruledBy(place)
     ruled?.line.drop(place)
-    if (ruled?.limits.perTopic !== true) return
+    if (ruled?.limits.perTopic !== true) return entry
     const group = topicLine(ruled, entry.topics)
     group.drop(place)
     if (group.count === 0) ruled.topics.delete(entry.topics[0] ?? '')
+    return entry
   }
 
-  #dropId({ id, position }: Entry): void {
+  #dropId({ id, position }: Pick<Entry, 'id' | 'position'>): void {
     const positions = this.#positions.get(id) ?? []
     // Nearly always the first.
     positions.splice(positions.indexOf(position), 1)

@@ -18,14 +18,14 @@ import {
 } from '../../hub/transport.ts'
 import { ProtocolError } from '../../protocol/error.ts'
 import type { Envelope } from '../../protocol/update.ts'
-import { LogClock } from '../log-clock.ts'
+import { LogClock, steady } from '../log-clock.ts'
 import { type Retention, ruleOf } from '../retention.ts'
 import { Past } from './past.ts'
 
 /** What a log in memory needs. */
 export interface MemoryOptions {
   readonly retention: Retention
-  /** Milliseconds since the epoch; best a clock that never steps. */
+  /** Milliseconds since the epoch at the start; from then on a clock that is never set and counts sleep. */
   readonly clock: () => number
 }
 
@@ -36,6 +36,11 @@ export interface MemoryOptions {
 export function memoryBytes(envelope: Envelope, isRuled = false): number {
   const text = envelope.topics.reduce((sum, topic) => sum + topic.length, envelope.id.length)
   return envelope.frame.length + 2 * text + ENTRY_OVERHEAD + (isRuled ? RULED_OVERHEAD : 0)
+}
+
+/** What it costs to remember where an entry stood, in bytes: its id as UTF-16, and its place. */
+export function memoryPlaceBytes(id: string): number {
+  return 2 * id.length + PLACE_OVERHEAD
 }
 
 /** A log of this process, with a bounded past. */
@@ -51,8 +56,8 @@ export class MemoryTransport implements Transport {
 
   constructor({ retention, clock }: MemoryOptions) {
     this.#retention = retention
-    this.#past = new Past(retention)
-    this.#time = new LogClock(clock)
+    this.#past = new Past(retention, memoryPlaceBytes)
+    this.#time = new LogClock(steady(clock), () => {})
   }
 
   async open(onEntry: (entry: Entry) => void): Promise<Head> {
@@ -93,16 +98,12 @@ export class MemoryTransport implements Transport {
   async stats(): Promise<TransportStats> {
     this.#openTail()
     this.prune()
-    const { all, rules, dropped } = this.#past
-    const whole = {
-      rows: all.count,
-      dropped,
-      bytes: all.bytes,
-      oldestAt: all.oldest?.at ?? null,
-      fileBytes: 0,
-    }
+    const { all, bytes, rules, places, dropped } = this.#past
+    const oldestAt = all.oldest?.at ?? null
+    const whole = { rows: all.count, dropped, bytes, oldestAt, now: this.#time.now(), fileBytes: 0 }
     if (rules.length === 0) return whole
-    return { ...whole, rules: rules.map(({ count, bytes }) => ({ rows: count, bytes })) }
+    const ruled = rules.map(({ count, bytes }) => ({ rows: count, bytes }))
+    return { ...whole, rules: ruled, places: places.count }
   }
 
   async check(): Promise<void> {
@@ -166,6 +167,9 @@ const PRUNE_EVERY_MS = 1000
 
 // The entry, its slot, its key and its size, measured with a million entries.
 const ENTRY_OVERHEAD = 200
+
+// The place and its key. Less than what the entry was counted with, so that to drop one never takes room.
+const PLACE_OVERHEAD = 150
 
 // Two slots and, with a rule per topic, a line of its own and its key: at most, with one entry of each topic.
 const RULED_OVERHEAD = 300

@@ -3,7 +3,7 @@ import { type Entry, type Page, type PageLimit, type Position, START } from '../
 import { ProtocolError } from '../../protocol/error.ts'
 import type { Frame } from '../../protocol/event-stream.ts'
 import { endsByAge, isExpired, type Retention, type Rule } from '../retention.ts'
-import { codeOf, keyOf, SELECT_EARLIEST } from './schema.ts'
+import { codeOf, earliestOf } from './schema.ts'
 
 /** An entry without its frame. */
 interface Row {
@@ -24,10 +24,10 @@ export class SqliteReader {
   readonly #retention: Retention
   readonly #rows: Statement<Row, [number, number, number]>
   readonly #frames: Statement<{ frames: Uint8Array }, [number, number]>
-  readonly #earliest: Statement<{ found: number }, [number, number, string, number]>
+  readonly #earliest: ReturnType<typeof earliestOf>
   readonly #horizon: Statement<{ horizon: number; head: number }, []>
   readonly #next: Statement<{ seq: number; at: number }, [number]>
-  readonly #place: Statement<Place, [number]>
+  readonly #place: Statement<{ at: number }, [number]>
   readonly #previous: Statement<{ seq: number }, [number, number, string]>
   /** The rules that drop by age: what is left of the log then is not what is left of its front. */
   readonly #ages: ReadonlyMap<number, Rule>
@@ -53,23 +53,28 @@ export class SqliteReader {
       `SELECT CAST(group_concat(frame, '') AS BLOB) AS frames
        FROM (SELECT frame FROM entry WHERE seq >= ? AND seq <= ? ORDER BY seq)`,
     )
-    this.#place = database.prepare(`SELECT ${columns} FROM entry WHERE seq = ?`)
+    this.#place = database.prepare('SELECT at FROM place WHERE seq = ?')
     this.#previous = database.prepare(
       `SELECT seq FROM entry WHERE seq > ? AND seq <= ?
        AND NOT coalesce(${rule} IN (SELECT value FROM json_each(?)), 0) ORDER BY seq DESC LIMIT 1`,
     )
-    this.#earliest = database.prepare(SELECT_EARLIEST)
+    this.#earliest = earliestOf(database)
     this.#horizon = database.prepare('SELECT horizon, head FROM state')
     this.#next = database.prepare('SELECT seq, at FROM entry WHERE seq >= ? ORDER BY seq LIMIT 1')
   }
 
-  /** The earliest entry with this id, up to `head`, that is kept at `now`, or null. Throws `store-unavailable`. */
+  /**
+   * The place of the earliest entry with this id, up to `head`, that is kept at `now` or that its rule dropped; null
+   * when there is none. Throws `store-unavailable`.
+   */
   find(id: string, head: Position, now: number): Position | null {
     return this.#reading(() => {
       for (let after = this.#floor(now); ; ) {
-        const found = this.#earliest.get(after, head, id, keyOf(id))?.found ?? null
-        if (found === null || found > head) return null
-        if (!this.#isPast(this.#place.get(found), now)) return found as Position
+        const found = this.#earliest(id, after, head)
+        const place = found === null ? null : this.#place.get(found)
+        if (found === null || place === null || !isExpired(place.at, now, this.#retention)) {
+          return found as Position | null
+        }
         after = found
       }
     })
@@ -143,9 +148,9 @@ export class SqliteReader {
   }
 
   /** Whether a rule ended the life of the entry by age, while it waits for its deletion. */
-  #isPast(place: Place | null, now: number): boolean {
-    const rule = place === null || place.rule === null ? undefined : this.#ages.get(place.rule)
-    return place !== null && rule !== undefined && isExpired(place.at, now, rule)
+  #isPast({ at, rule: index }: Row, now: number): boolean {
+    const rule = index === null ? undefined : this.#ages.get(index)
+    return rule !== undefined && isExpired(at, now, rule)
   }
 
   #isGone(seq: number, now: number): boolean {
@@ -169,8 +174,6 @@ interface Run {
   /** Whether nothing is left after it. */
   readonly isLast: boolean
 }
-
-type Place = Pick<Row, 'seq' | 'at' | 'rule'>
 
 /** Entries whose frames are parts of the one piece. */
 function toEntries(rows: readonly Row[], frames: Uint8Array): readonly Entry[] {

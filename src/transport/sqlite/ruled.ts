@@ -8,8 +8,10 @@ import {
   minus,
   plus,
   type RuleLimits,
+  sum,
 } from '../retention.ts'
 import type { Gaps } from './gaps.ts'
+import type { PlaceTable } from './places.ts'
 import { INSERT_RULED } from './schema.ts'
 
 /**
@@ -31,6 +33,7 @@ export class RuledEntries {
   readonly #rules: readonly RuleLimits[]
   readonly #whole: Limits
   readonly #gaps: Gaps
+  readonly #places: PlaceTable
   /** What is held by each rule, and by each topic of one. */
   readonly #held = new Map<string, Amount>()
   readonly #insert: Statement
@@ -41,16 +44,18 @@ export class RuledEntries {
   readonly #oldestOfTopic: Statement<RuledRow, [number, string, number]>
   readonly #topics: Statement<{ topic: string }, [number, string]>
 
-  constructor(database: Database, rules: readonly RuleLimits[], whole: Limits, gaps: Gaps) {
+  constructor(database: Database, rules: readonly RuleLimits[], { whole, gaps, places }: RuledOptions) {
     this.#rules = rules
     this.#whole = whole
     this.#gaps = gaps
+    this.#places = places
     this.#insert = database.prepare(INSERT_RULED)
     this.#delete = database.prepare('DELETE FROM entry WHERE seq = ?')
-    const sum = 'SELECT count(*) AS count, coalesce(sum(bytes), 0) AS bytes FROM ruled WHERE rule = ?'
-    this.#sumOfRule = database.prepare(sum)
-    this.#sumOfTopic = database.prepare(`${sum} AND topic = ?`)
-    const oldest = 'SELECT ruled.seq, at, ruled.bytes, topic FROM ruled JOIN entry USING (seq) WHERE rule = ?'
+    const total = 'SELECT count(*) AS count, coalesce(sum(bytes), 0) AS bytes FROM ruled WHERE rule = ?'
+    this.#sumOfRule = database.prepare(total)
+    this.#sumOfTopic = database.prepare(`${total} AND topic = ?`)
+    const oldest =
+      'SELECT ruled.seq, at, ruled.bytes, topic, id FROM ruled JOIN entry USING (seq) WHERE rule = ?'
     this.#oldestOfRule = database.prepare(`${oldest} ORDER BY ruled.seq LIMIT ?`)
     this.#oldestOfTopic = database.prepare(`${oldest} AND topic = ? ORDER BY ruled.seq LIMIT ?`)
     this.#topics = database.prepare(
@@ -61,6 +66,20 @@ export class RuledEntries {
   /** Whether there are rules at all. */
   get isEmpty(): boolean {
     return this.#rules.length === 0
+  }
+
+  /** What is held of the rules whose entries have room of their own. */
+  get apart(): Amount {
+    let apart = nothing
+    for (const [rule, limits] of this.#rules.entries()) {
+      if (limits.isApart === true) apart = sum(apart, this.#amount({ rule, topic: null }))
+    }
+    return apart
+  }
+
+  /** Whether the entries of the rule have room of their own. */
+  isApart(rule: number): boolean {
+    return this.#rules[rule]?.isApart === true
   }
 
   /** What is held of each rule. */
@@ -169,7 +188,8 @@ export class RuledEntries {
     return dropped
   }
 
-  #drop(rule: number, { seq, topic, bytes }: RuledRow): void {
+  #drop(rule: number, { seq, topic, bytes, id }: RuledRow): void {
+    if (!this.isApart(rule)) this.#places.keep(seq, id)
     this.#delete.run(seq)
     this.#gaps.note(seq, bytes)
     this.remove({ rule, topic }, bytes)
@@ -200,11 +220,20 @@ const STEP_ROWS = 512
 
 const nothing: Amount = { count: 0, bytes: 0 }
 
+/** What the entries of rules stand in. */
+export interface RuledOptions {
+  /** The limits of all entries. */
+  readonly whole: Limits
+  readonly gaps: Gaps
+  readonly places: PlaceTable
+}
+
 interface RuledRow {
   readonly seq: number
   readonly at: number
   readonly bytes: number
   readonly topic: string | null
+  readonly id: string
 }
 
 // Short, whatever the topic is, and nobody can make another topic with the same key and push its entries out.

@@ -1,12 +1,13 @@
 import { Database, SQLiteError } from 'bun:sqlite'
 import { linkSync, lstatSync, rmSync, writeFileSync } from 'node:fs'
+import { type Anchor, NEW_ANCHOR } from '../log-clock.ts'
 import { PAGE_BYTES } from './size.ts'
 
 /** Marks a file as a history of this hub: "CNBR" in ASCII. */
 const APPLICATION_ID = 0x434e4252
 
-/** The version of the tables. A file with a greater one is refused, a smaller one is migrated. */
-const VERSION = 1
+/** The version of the tables. A file with a greater one is refused, a smaller one is migrated by the next hub. */
+const VERSION = 2
 
 /** The one row about the log as a whole, so that a restart knows its head without reading entries. */
 export interface State {
@@ -33,6 +34,15 @@ export function readState(database: Database): State {
   return state
 }
 
+/** Reads how the log's time stands to the clocks. In a file of an older version it is what the wall clock shows. */
+export function readAnchor(database: Database): Anchor {
+  if (isOlder(database)) return NEW_ANCHOR
+  return database.query<Anchor, []>('SELECT boot, bootOffset, wallOffset FROM state').get() ?? NEW_ANCHOR
+}
+
+/** Stores it. */
+export const SET_ANCHOR = 'UPDATE state SET boot = ?, bootOffset = ?, wallOffset = ?'
+
 /** Stores an entry. */
 export const INSERT_ENTRY =
   'INSERT INTO entry (seq, at, bytes, key, id, private, topics, frame) VALUES (?, ?, ?, ?, ?, ?, ?, ?)'
@@ -40,15 +50,38 @@ export const INSERT_ENTRY =
 /** Says of an entry which rule is for it and, when that holds per topic, which topic. */
 export const INSERT_RULED = 'INSERT INTO ruled (seq, rule, topic, bytes) VALUES (?, ?, ?, ?)'
 
-/** Looks for the first entry after ?1 and up to ?2 with the id ?3 and its key ?4, block by block: see `TABLES`. */
-export const SELECT_EARLIEST = `
+/** Remembers where the entry ?1 stands, which is about to be dropped, at the cost of ?2 bytes. */
+export const INSERT_PLACE =
+  'INSERT OR REPLACE INTO place (seq, at, bytes, key, id) SELECT seq, at, ?2, key, id FROM entry WHERE seq = ?1'
+
+/**
+ * The place of the earliest entry with this id in (after, until], whether the entry is there or a rule dropped it;
+ * null when there is none.
+ */
+export function earliestOf(database: Database): (id: string, after: number, until: number) => number | null {
+  const tables = isOlder(database) ? ['entry'] : ['entry', 'place']
+  const statements = tables.map((table) =>
+    database.prepare<{ found: number }, [number, number, string, number]>(selectEarliest(table)),
+  )
+  return (id, after, until) => {
+    const key = keyOf(id)
+    const found = statements.map((one) => one.get(after, until, id, key)?.found ?? Number.POSITIVE_INFINITY)
+    const earliest = Math.min(...found)
+    return earliest <= until ? earliest : null
+  }
+}
+
+/** Looks for the first row after ?1 and up to ?2 with the id ?3 and its key ?4, block by block: see `TABLES`. */
+function selectEarliest(table: string): string {
+  return `
   WITH RECURSIVE block (number) AS (
     SELECT ?1 >> 12 UNION ALL SELECT number + 1 FROM block WHERE number < ?2 >> 12
   )
   SELECT (
-    SELECT seq FROM entry
+    SELECT seq FROM ${table}
     WHERE seq >> 12 = number AND key = ?4 AND id = ?3 AND seq > ?1 ORDER BY seq LIMIT 1
   ) AS found FROM block WHERE found IS NOT NULL LIMIT 1`
+}
 
 /** FNV-1a of an id with its bits mixed, 32 of them, signed. It is in the files: never change it. */
 export function keyOf(id: string): number {
@@ -65,6 +98,25 @@ export function keyOf(id: string): number {
 // 10,000; a search takes 90 us against 40. An index ends with the rowid by itself, so that entries with the
 // same id are in log order.
 //
+// A place is what is left of an entry that its rule dropped, found in the same way.
+const PLACES = `
+  CREATE TABLE place (
+    seq INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    key INTEGER NOT NULL,
+    id TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX place_key ON place (seq >> 12, key);
+`
+
+// How the log's time stands to the clocks of the machine: see `Anchor`.
+const ANCHOR = `
+  ALTER TABLE state ADD COLUMN boot TEXT;
+  ALTER TABLE state ADD COLUMN bootOffset INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE state ADD COLUMN wallOffset INTEGER NOT NULL DEFAULT 0;
+`
+
 // What belongs to a rule is in a table of its own, which costs nothing without rules. Programs that delete
 // entries need not know of it: a trigger follows them, which could not be measured.
 const TABLES = `
@@ -103,9 +155,14 @@ const TABLES = `
     ruledUntil INTEGER NOT NULL
   ) STRICT;
   INSERT INTO state VALUES (1, 0, NULL, 0, 0, 0, 0, 0, '', 0);
+  ${PLACES}
+  ${ANCHOR}
   PRAGMA application_id = ${APPLICATION_ID};
   PRAGMA user_version = ${VERSION};
 `
+
+/** From each version to the next one, the first from 1. */
+const MIGRATIONS: readonly string[] = [PLACES + ANCHOR]
 
 /**
  * Opens the history at `path` and creates it when there is none. The hub holds `lockHistory` meanwhile.
@@ -125,6 +182,24 @@ export function openHistory(path: string): Database {
       throw error
     }
   })
+}
+
+/**
+ * Brings the tables of an older version up to this one, all at once. Only whoever holds `lockHistory` may: a hub of the
+ * older version that is running would not know them. Throws a plain Error as `openHistory` does.
+ */
+export function migrate(database: Database, path: string): void {
+  if (!isOlder(database)) return
+  const steps = () => {
+    for (const step of MIGRATIONS.slice(versionOf(database) - 1)) database.run(step)
+    database.run(`PRAGMA user_version = ${VERSION}`)
+  }
+  refusing(path, () => database.transaction(steps).immediate())
+}
+
+/** Whether the tables are of an older version. */
+export function isOlder(database: Database): boolean {
+  return versionOf(database) < VERSION
 }
 
 /** How long a connection waits for another program that writes, in milliseconds. */
@@ -219,8 +294,7 @@ function verify(database: Database, path: string): void {
   if (applicationId(database) !== APPLICATION_ID) {
     throw new Error(foreign(path))
   }
-  const version = count(database, 'SELECT user_version AS value FROM pragma_user_version')
-  if (version > VERSION) {
+  if (versionOf(database) > VERSION) {
     throw new Error(`${path} was written by a newer version of this hub: upgrade, or set sqlite.path`)
   }
   const state = readState(database)
@@ -233,6 +307,10 @@ function verify(database: Database, path: string): void {
 /** Whether the end is missing because a rule or a tool dropped it: then the entries that are left add up. */
 function isHole(database: Database, { head, count: kept }: State, newest: number): boolean {
   return newest < head && kept === count(database, 'SELECT count(*) AS value FROM entry')
+}
+
+function versionOf(database: Database): number {
+  return count(database, 'SELECT user_version AS value FROM pragma_user_version')
 }
 
 function applicationId(database: Database): number {

@@ -1,9 +1,11 @@
 import type { Database, Statement } from 'bun:sqlite'
-import { type Amount, exceeds, isExpired, type Limits, minus, plus, toDrop } from '../retention.ts'
+import type { Anchor } from '../log-clock.ts'
+import { type Amount, exceeds, isExpired, type Kept, type Limits, minus, plus, toDrop } from '../retention.ts'
 import { Gaps } from './gaps.ts'
+import { PlaceTable } from './places.ts'
 import { Room } from './room.ts'
 import { type Member, RuledEntries } from './ruled.ts'
-import { connect, INSERT_ENTRY, keyOf, SELECT_STATE, type State } from './schema.ts'
+import { connect, INSERT_ENTRY, keyOf, SELECT_STATE, SET_ANCHOR, type State } from './schema.ts'
 import { modelBytes, RULED_BYTES } from './size.ts'
 import type { Batch, Done, Request } from './thread.ts'
 
@@ -12,12 +14,14 @@ export class SqliteStore {
   readonly #limits: Limits
   readonly #room: Room
   readonly #gaps: Gaps
+  readonly #places: PlaceTable
   readonly #ruled: RuledEntries
   readonly #database: Database
   readonly #state: Statement<State, []>
   readonly #setState: Statement
   readonly #insert: Statement
-  readonly #oldest: Statement<OldEntry, [number]>
+  readonly #oldest: Statement<FrontRow, [number]>
+  readonly #oldestWithPlaces: Statement<FrontRow, [number]>
   readonly #delete: Statement
   readonly #version: Statement<{ data_version: number }, []>
   #seenVersion = 0
@@ -27,7 +31,8 @@ export class SqliteStore {
     this.#limits = limits
     this.#database = database
     this.#gaps = new Gaps(database)
-    this.#ruled = new RuledEntries(database, rules, limits, this.#gaps)
+    this.#places = new PlaceTable(database, limits)
+    this.#ruled = new RuledEntries(database, rules, { whole: limits, gaps: this.#gaps, places: this.#places })
     database.run(`PRAGMA synchronous = ${durability === 'full' ? 'FULL' : 'NORMAL'}`)
     // Only macOS has it: there fsync alone leaves the data in the cache of the disk.
     database.run(`PRAGMA fullfsync = ${durability === 'full' ? 1 : 0}`)
@@ -37,9 +42,11 @@ export class SqliteStore {
       'UPDATE state SET head = ?1, headId = ?, headAt = ?, horizon = ?, count = ?, bytes = ?, ruledUntil = ?1',
     )
     this.#insert = database.prepare(INSERT_ENTRY)
-    this.#oldest = database.prepare(
-      `SELECT entry.seq, at, entry.bytes, rule, topic FROM entry LEFT JOIN ruled ON ruled.seq = entry.seq
-       ORDER BY entry.seq LIMIT ?`,
+    const entries = `SELECT entry.seq AS seq, at, entry.bytes AS bytes, rule, topic, 0 AS isPlace
+      FROM entry LEFT JOIN ruled ON ruled.seq = entry.seq`
+    this.#oldest = database.prepare(`${entries} ORDER BY entry.seq LIMIT ?`)
+    this.#oldestWithPlaces = database.prepare(
+      `${entries} UNION ALL SELECT seq, at, bytes, NULL, NULL, 1 FROM place ORDER BY 1 LIMIT ?`,
     )
     this.#version = database.prepare('PRAGMA data_version')
     this.#delete = database.prepare('DELETE FROM entry WHERE seq <= ?')
@@ -47,8 +54,9 @@ export class SqliteStore {
 
   /** Cuts the past to limits that were lowered since the last time, in small transactions. */
   open(now: number): Done {
+    if (this.#places.isOver) this.#write((state) => this.#cutPlaces(state))
     if (!this.#ruled.isEmpty) this.#openRules(now)
-    while (exceeds(this.#read(), this.#limits)) {
+    while (this.#isOver(this.#read())) {
       this.#write((state) => this.#drop(state, now, DROP_ROUNDS_BY_AGE))
     }
     return this.#done()
@@ -69,7 +77,10 @@ export class SqliteStore {
    * made, so that the file follows what is kept, however much expires at once.
    */
   tidy(now: number, isIdle: boolean): Done {
+    this.#noticeOthers()
     if (this.#room.vacuum(false)) return this.#done(false)
+    // A tool has dropped entries beside the hub.
+    if (this.#places.isOver) this.#write((state) => this.#cutPlaces(state))
     if (this.#expire(now)) return this.#done(false)
     if (this.#gaps.isDue(this.#read().bytes)) {
       this.#write((state) => this.#closeGaps(state))
@@ -78,6 +89,12 @@ export class SqliteStore {
     if (isIdle && this.#room.vacuum(true)) return this.#done(false)
     this.#room.checkpoint(isIdle)
     return this.#done(true)
+  }
+
+  /** Stores how the log's time stands to the clocks. */
+  anchor({ boot, bootOffset, wallOffset }: Anchor): Done {
+    this.#database.query(SET_ANCHOR).run(boot, bootOffset, wallOffset)
+    return this.#done()
   }
 
   /** Proves that a publish can be stored, by storing something. */
@@ -106,24 +123,48 @@ export class SqliteStore {
     try {
       this.#database.transaction(() => this.#change(change)).immediate()
     } catch (error) {
-      this.#ruled.forget()
+      this.#forget()
       throw error
     }
   }
 
   #change(change: (state: State) => State): void {
-    // It is another one when another program has changed the file since.
-    const version = this.#version.get()?.data_version ?? 0
-    if (version !== this.#seenVersion) this.#ruled.forget()
-    this.#seenVersion = version
+    this.#noticeOthers()
     const { head, headId, headAt, horizon, count, bytes } = change(this.#read())
     this.#setState.run(head, headId, headAt, horizon, count, bytes)
   }
 
+  #noticeOthers(): void {
+    // It is another one when another program has changed the file since.
+    const version = this.#version.get()?.data_version ?? 0
+    if (version !== this.#seenVersion) this.#forget()
+    this.#seenVersion = version
+  }
+
+  #forget(): void {
+    this.#ruled.forget()
+    this.#places.recount()
+  }
+
+  /** Whether the entries with the places between them are over the limits by count and bytes. */
+  #isOver(state: State): boolean {
+    return exceeds(this.#counted(state), this.#limits)
+  }
+
+  /** Against the limits of the whole: without what has room of its own. */
+  #counted(state: State): Amount {
+    return minus(this.#held(state), this.#ruled.apart)
+  }
+
+  #held({ count, bytes }: State): Amount {
+    return { count, bytes: bytes + this.#places.held.bytes }
+  }
+
   /** Cuts every group once more: entries were sorted anew, or by new limits. */
   #openRules(now: number): void {
-    const { head, ruledUntil, bytes } = this.#read()
-    this.#gaps.estimate(bytes)
+    const state = this.#read()
+    const { head, ruledUntil } = state
+    this.#gaps.estimate(this.#held(state).bytes)
     this.#expireAll(now)
     if (ruledUntil === head) return
     for (const group of this.#ruled.groups()) {
@@ -141,12 +182,17 @@ export class SqliteStore {
     const head = this.#oldest.get(1)
     if (this.#ruled.mayExpire(now)) {
       this.#write((state) => without(state, this.#ruled.expire(now)))
-    } else if (head !== null && isExpired(head.at, now, this.#limits)) {
+    } else if ((head !== null && isExpired(head.at, now, this.#limits)) || this.#places.mayExpire(now)) {
       this.#write((state) => this.#drop(state, now, DROP_ROUNDS_BY_AGE))
     } else {
       return false
     }
     return true
+  }
+
+  #cutPlaces(state: State): State {
+    this.#places.cut()
+    return state
   }
 
   #closeGaps(state: State): State {
@@ -182,29 +228,48 @@ export class SqliteStore {
   /** Drops what one entry pushed over the limits: first those of its rule, then those of the whole. */
   #cut(member: Member | null, state: State, now: number): State {
     const left = member === null ? state : without(state, this.#ruled.cut(member))
-    return exceeds(left, this.#limits) ? this.#drop(left, now, Number.POSITIVE_INFINITY, 1) : left
+    return this.#isOver(left) ? this.#drop(left, now, Number.POSITIVE_INFINITY, 1) : left
   }
 
   /** Drops exactly what is over the limits by count and bytes; of what is too old, so many rounds. */
   #drop(state: State, now: number, rounds: number, rows = DROP_ROWS): State {
     let left = state
     for (let round = 1; ; round++) {
-      const oldest = this.#oldest.all(rows)
-      const dropped = toDrop(oldest, left, now, this.#limits)
-      const last = oldest[dropped.count - 1]
-      if (last === undefined) return left
-      this.#delete.run(last.seq)
-      this.#uncount(oldest.slice(0, dropped.count))
-      left = { ...without(left, dropped), horizon: last.seq }
+      // Nearly always there are no places.
+      const front = this.#places.held.count === 0 ? this.#oldest : this.#oldestWithPlaces
+      const oldest = front.all(rows)
+      const dropped = toDrop(
+        oldest.map((row) => this.#toKept(row)),
+        this.#counted(left),
+        now,
+        this.#limits,
+      )
+      if (dropped.count === 0) return left
+      left = this.#dropFront(oldest.slice(0, dropped.count), left)
       const isFinished = dropped.count < oldest.length || round >= rounds
-      if (isFinished || (round >= DROP_ROUNDS_BY_AGE && !exceeds(left, this.#limits))) return left
+      if (isFinished || (round >= DROP_ROUNDS_BY_AGE && !this.#isOver(left))) return left
     }
   }
 
-  #uncount(dropped: readonly OldEntry[]): void {
-    for (const { rule, topic, bytes } of dropped) {
+  /** Drops entries and places that are all that stands before the next one. */
+  #dropFront(gone: readonly FrontRow[], state: State): State {
+    const until = gone.at(-1)?.seq ?? 0
+    const entries = gone.filter(({ isPlace }) => isPlace === 0)
+    if (entries.length < gone.length) {
+      this.#places.forgetUntil(until, amountOf(gone.filter(({ isPlace }) => isPlace === 1)))
+    }
+    const last = entries.at(-1)
+    // That a place is forgotten loses no entry.
+    if (last === undefined) return state
+    this.#delete.run(until)
+    for (const { rule, topic, bytes } of entries) {
       if (rule !== null) this.#ruled.remove({ rule, topic }, bytes)
     }
+    return { ...without(state, amountOf(entries)), horizon: last.seq }
+  }
+
+  #toKept({ at, bytes, rule, isPlace }: FrontRow): Kept {
+    return { at, bytes, isPlace: isPlace === 1, isApart: rule !== null && this.#ruled.isApart(rule) }
   }
 
   #isTidy(bytes: number): boolean {
@@ -212,7 +277,9 @@ export class SqliteStore {
   }
 
   #done(isTidy: boolean | null = null): Done {
-    const { head, count, bytes } = this.#read()
+    const state = this.#read()
+    const { head, count } = state
+    const { bytes } = this.#held(state)
     const rules = this.#ruled.amounts
     return {
       kind: 'done',
@@ -221,6 +288,7 @@ export class SqliteStore {
       bytes,
       oldestAt: this.#oldest.get(1)?.at ?? null,
       rules,
+      places: this.#places.held.count,
       isTidy: isTidy ?? this.#isTidy(bytes),
     }
   }
@@ -231,12 +299,14 @@ export class SqliteStore {
 const DROP_ROWS = 128
 const DROP_ROUNDS_BY_AGE = 4
 
-interface OldEntry {
+/** An entry at the front of the log, or a place. */
+interface FrontRow {
   readonly seq: number
   readonly at: number
   readonly bytes: number
   readonly rule: number | null
   readonly topic: string | null
+  readonly isPlace: 0 | 1
 }
 
 interface NewEntry {
@@ -249,4 +319,8 @@ interface NewEntry {
 
 function without(state: State, dropped: Amount): State {
   return { ...state, ...minus(state, dropped) }
+}
+
+function amountOf(rows: readonly FrontRow[]): Amount {
+  return rows.reduce(plus, { count: 0, bytes: 0 })
 }

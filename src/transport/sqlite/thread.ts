@@ -1,4 +1,5 @@
 import { ProtocolError } from '../../protocol/error.ts'
+import type { Anchor } from '../log-clock.ts'
 import type { Amount, Limits, RuleLimits } from '../retention.ts'
 
 /** Whether an accepted update survives the loss of power, or only the end of the process. */
@@ -28,6 +29,8 @@ export type Request =
     }
   | { readonly kind: 'commit'; readonly batch: Batch; readonly now: number }
   | { readonly kind: 'tidy'; readonly now: number; readonly isIdle: boolean }
+  /** To be stored: the wall clock was set. */
+  | { readonly kind: 'anchor'; readonly anchor: Anchor }
   | { readonly kind: 'probe' }
   | { readonly kind: 'close' }
 
@@ -41,6 +44,8 @@ export interface Done {
   readonly oldestAt: number | null
   /** What each rule holds. */
   readonly rules: readonly Amount[]
+  /** Entries that rules dropped and whose places are remembered. */
+  readonly places: number
   /** False when another `tidy` has something to do. */
   readonly isTidy: boolean
 }

@@ -19,11 +19,12 @@ import {
 } from '../../hub/transport.ts'
 import { ProtocolError } from '../../protocol/error.ts'
 import type { Envelope } from '../../protocol/update.ts'
-import { LogClock } from '../log-clock.ts'
+import { type Anchor, type Clocks, LogClock, NEW_ANCHOR } from '../log-clock.ts'
+import type { Notice } from '../notice.ts'
 import { type Retention, type RuleLimits, ruleOf } from '../retention.ts'
 import { BATCH_ENTRIES, pack, takeBatch, type Waiting } from './batch.ts'
 import { SqliteReader } from './reader.ts'
-import { lockHistory, openHistory, readState } from './schema.ts'
+import { lockHistory, migrate, openHistory, readAnchor, readState } from './schema.ts'
 import { sortIntoRules } from './sort.ts'
 import { type Done, type Durability, WriterThread } from './thread.ts'
 
@@ -32,8 +33,8 @@ export interface SqliteOptions {
   readonly path: string
   readonly durability: Durability
   readonly retention: Retention
-  /** Milliseconds since the epoch; best a clock that never steps. */
-  readonly clock: () => number
+  readonly clocks: Clocks
+  readonly notify: (notice: Notice) => void
   /**
    * Starts `writer.ts`. The caller spells its URL relative to itself, because in the executable
    * `import.meta.url` is that of `main.ts` in every file.
@@ -44,12 +45,23 @@ export interface SqliteOptions {
 export class SqliteTransport implements Transport {
   readonly #options: SqliteOptions
   readonly #time: LogClock
+  /** As it is in the file. */
+  #anchor: Anchor = NEW_ANCHOR
   #isOpened = false
   #running: Running | null = null
   readonly #waiting: Waiting[] = []
   #draining: Promise<void> | null = null
   #delivered = START
-  #latest: Done = { kind: 'done', head: 0, count: 0, bytes: 0, oldestAt: null, rules: [], isTidy: true }
+  #latest: Done = {
+    kind: 'done',
+    head: 0,
+    count: 0,
+    bytes: 0,
+    oldestAt: null,
+    rules: [],
+    places: 0,
+    isTidy: true,
+  }
   #commits = 0
   #commitsAtTick = 0
   #tidying: Promise<void> | null = null
@@ -58,7 +70,7 @@ export class SqliteTransport implements Transport {
 
   constructor(options: SqliteOptions) {
     this.#options = options
-    this.#time = new LogClock(options.clock)
+    this.#time = new LogClock(options.clocks, options.notify)
   }
 
   async open(onEntry: (entry: Entry) => void): Promise<Head> {
@@ -73,9 +85,11 @@ export class SqliteTransport implements Transport {
       // The thread starts on another core while the file is opened here.
       thread = new WriterThread(startWriter())
       database = openHistory(path)
+      migrate(database, path)
       sortIntoRules(database, rules)
       const { head, headId, headAt } = readState(database)
-      this.#time.resume(headAt)
+      this.#anchor = readAnchor(database)
+      this.#time.resume(this.#anchor, headAt)
       this.#latest = await thread.request({
         kind: 'open',
         path,
@@ -84,10 +98,11 @@ export class SqliteTransport implements Transport {
         rules: rules.map(limitsOf),
         now: this.#time.now(),
       })
-      const timer = setInterval(() => this.#startTidying(), TICK_MS)
+      const timer = setInterval(() => this.#tick(), TICK_MS)
       timer.unref()
       this.#running = { lock, thread, timer, tail: onEntry, reader: new SqliteReader(database, retention) }
       this.#delivered = head as Position
+      this.#storeAnchor()
       return { position: this.#delivered, id: headId }
     } catch (error) {
       thread?.terminate()
@@ -118,11 +133,12 @@ export class SqliteTransport implements Transport {
 
   async stats(): Promise<TransportStats> {
     this.#open()
-    const { head, count, bytes, oldestAt, rules } = this.#latest
+    const { head, count, bytes, oldestAt, rules, places } = this.#latest
     const { path } = this.#options
     const fileBytes = Bun.file(path).size + Bun.file(`${path}-wal`).size
     // Every entry that ever was had the next sequence number.
-    const whole = { rows: count, dropped: head - count, bytes, oldestAt, fileBytes }
+    const now = this.#time.now()
+    const whole = { rows: count, dropped: head - count, bytes, oldestAt, now, fileBytes, places }
     return rules.length === 0
       ? whole
       : { ...whole, rules: rules.map((held) => ({ rows: held.count, bytes: held.bytes })) }
@@ -140,6 +156,8 @@ export class SqliteTransport implements Transport {
   async close(): Promise<void> {
     const running = this.#running
     if (running === null) return
+    this.#time.look()
+    this.#storeAnchor()
     this.#running = null
     clearInterval(running.timer)
     await this.#draining
@@ -172,6 +190,25 @@ export class SqliteTransport implements Transport {
     }
   }
 
+  #tick(): void {
+    this.#time.look()
+    this.#storeAnchor()
+    this.#startTidying()
+  }
+
+  /** When it is not the one that is stored. A full disk keeps it from being stored, until there is room. */
+  #storeAnchor(): void {
+    const { anchor } = this.#time
+    if (this.#running === null || isSameAnchor(anchor, this.#anchor)) return
+    const stored = this.#running.thread.request({ kind: 'anchor', anchor })
+    stored.then(
+      () => {
+        this.#anchor = anchor
+      },
+      () => {},
+    )
+  }
+
   #startTidying(): void {
     // Not lost: whatever stops it also stops the next append or check, which report it.
     this.prune().catch(() => {})
@@ -196,10 +233,10 @@ export class SqliteTransport implements Transport {
   }
 
   #timeTurn(): void {
-    const { clock } = this.#options
-    const start = clock()
+    const { clocks } = this.#options
+    const start = clocks.monotonic()
     setImmediate(() => {
-      this.#turnMs = clock() - start
+      this.#turnMs = clocks.monotonic() - start
     })
   }
 
@@ -209,10 +246,14 @@ export class SqliteTransport implements Transport {
    * time a publication instead of 42.
    */
   async #gather(together: number): Promise<void> {
-    const { clock } = this.#options
-    const until = clock() + TURN_MS
+    const { clocks } = this.#options
+    const until = clocks.monotonic() + TURN_MS
     const wanted = together === 1 ? 0 : Math.min(together, BATCH_ENTRIES)
-    for (let turn = 0; turn < GATHER_TURNS && this.#waiting.length < wanted && clock() < until; turn++) {
+    for (
+      let turn = 0;
+      turn < GATHER_TURNS && this.#waiting.length < wanted && clocks.monotonic() < until;
+      turn++
+    ) {
       await new Promise<void>((resolve) => setImmediate(resolve))
     }
   }
@@ -221,6 +262,7 @@ export class SqliteTransport implements Transport {
     const batch = takeBatch(this.#waiting)
     if (batch.length === 0) return null
     const request = { kind: 'commit', batch: pack(batch), now: this.#time.now() } as const
+    this.#storeAnchor()
     return { batch, committed: running.thread.request(request) }
   }
 
@@ -254,9 +296,20 @@ export class SqliteTransport implements Transport {
 }
 
 /** What may go to another thread: functions may not. */
-function limitsOf({ name, perTopic, maxCount, maxAgeMs, maxBytes }: RuleLimits): RuleLimits {
-  return { name, perTopic, maxCount, maxAgeMs, maxBytes }
+function limitsOf({ name, perTopic, isApart = false, maxCount, maxAgeMs, maxBytes }: RuleLimits): RuleLimits {
+  return { name, perTopic, isApart, maxCount, maxAgeMs, maxBytes }
 }
+
+/** The uptime may come in whole seconds, so that a part of it is never twice the same. */
+function isSameAnchor(one: Anchor, other: Anchor): boolean {
+  return (
+    one.boot === other.boot &&
+    one.wallOffset === other.wallOffset &&
+    Math.abs(one.bootOffset - other.bootOffset) < BOOT_TOLERANCE_MS
+  )
+}
+
+const BOOT_TOLERANCE_MS = 2000
 
 interface Running {
   readonly lock: Database

@@ -50,6 +50,8 @@ function perform(store: SqliteStore, request: Exclude<Request, { kind: 'open' }>
       return store.commit(request.batch, request.now)
     case 'tidy':
       return store.tidy(request.now, request.isIdle)
+    case 'anchor':
+      return store.anchor(request.anchor)
     case 'probe':
       return store.probe()
     case 'close':

@@ -7,7 +7,7 @@ const hub = hubLocation('https://hub.example.com/.well-known/mercure')
 
 function matches(pattern: string, topic: string): boolean {
   const url = parseTopicUrl(topic, hub)
-  return url !== null && compileUrlPattern(pattern, hub)(url)
+  return url !== null && compileUrlPattern(pattern, hub).test(url)
 }
 
 function isRefused(pattern: string): boolean {
@@ -208,7 +208,7 @@ describe('regexp groups mean what they mean in ECMAScript', () => {
         fc.property(texts, (text) => {
           const topic = `https://e.com/${text}`
           const url = parseTopicUrl(topic, hub)
-          expect(url !== null && compiled(url)).toBe(native.test(topic))
+          expect(url !== null && compiled.test(url)).toBe(native.test(topic))
         }),
         { examples },
       )
@@ -307,7 +307,7 @@ describe('differential', () => {
             const url = parseTopicUrl(topic, hub)
             const expected = native.test(topic, hub.url)
             if (expected) positive++
-            expect({ pattern, topic, match: url !== null && compiled(url) }).toEqual({
+            expect({ pattern, topic, match: url !== null && compiled.test(url) }).toEqual({
               pattern,
               topic,
               match: expected,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { type Position, START } from '../../../src/hub/transport.ts'
-import { MemoryTransport, memoryBytes } from '../../../src/transport/memory/transport.ts'
+import { MemoryTransport, memoryBytes, memoryPlaceBytes } from '../../../src/transport/memory/transport.ts'
 import {
   envelope,
   type Log,
@@ -21,12 +21,18 @@ function memory(options: LogOptions): Log {
   }
 }
 
-transportContract('memory', { create: memory, durable: false, sizeOf: memoryBytes })
+transportContract('memory', {
+  create: memory,
+  durable: false,
+  sizeOf: memoryBytes,
+  placeSizeOf: memoryPlaceBytes,
+})
 
 transportContract('local', {
   create: ({ retention, clock }) => memory({ retention: { ...retention, maxCount: 0 }, clock }),
   durable: false,
   sizeOf: memoryBytes,
+  placeSizeOf: memoryPlaceBytes,
   skip: ['history'],
 })
 
@@ -45,7 +51,14 @@ describe('local', () => {
     expect(await transport.read(START, head, wholeLog)).toEqual({ entries: [], next: head })
     expect(await transport.read(head, head, wholeLog)).toEqual({ entries: [], next: head })
     expect(await transport.read(first ?? START, head, wholeLog)).toBe('lost')
-    expect(await transport.stats()).toEqual({ rows: 0, dropped: 2, bytes: 0, oldestAt: null, fileBytes: 0 })
+    expect(await transport.stats()).toEqual({
+      rows: 0,
+      dropped: 2,
+      bytes: 0,
+      oldestAt: null,
+      now: 0,
+      fileBytes: 0,
+    })
     await transport.close()
   })
 })

@@ -1,12 +1,20 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { type Clocks, steady } from '../../../src/transport/log-clock.ts'
+import type { Notice } from '../../../src/transport/notice.ts'
 import { SqliteTransport } from '../../../src/transport/sqlite/transport.ts'
 import { type Log, type LogOptions, unlimited } from '../contract.ts'
 
 /** A log in a file, for tests. */
 export interface SqliteLog extends Log {
   readonly transport: SqliteTransport
+}
+
+/** With more than one clock, and with ears. */
+export interface SqliteLogOptions extends LogOptions {
+  readonly clocks: Clocks
+  readonly notify: (notice: Notice) => void
 }
 
 /** Starts the writer's thread from its source. */
@@ -27,9 +35,16 @@ export function sqliteLog(options: LogOptions): SqliteLog {
 }
 
 /** A log in this file. */
-export function sqliteLogAt(path: string, options: Partial<LogOptions> = {}): SqliteLog {
+export function sqliteLogAt(path: string, options: Partial<SqliteLogOptions> = {}): SqliteLog {
   const { retention = unlimited, clock = () => 0 } = options
-  const transport = new SqliteTransport({ path, durability: 'full', retention, clock, startWriter })
+  const transport = new SqliteTransport({
+    path,
+    durability: 'full',
+    retention,
+    clocks: options.clocks ?? steady(clock),
+    notify: options.notify ?? (() => {}),
+    startWriter,
+  })
   return {
     transport,
     prune: () => transport.prune(),

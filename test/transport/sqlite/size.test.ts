@@ -108,6 +108,45 @@ test('what rules drop from the middle leaves its room too, and the rest stays as
   }
 }, 30_000)
 
+test('M9 places take no more room than they are counted with, in whatever order they come', () => {
+  const folder = temporaryFolder()
+  const path = join(folder.path, 'history.db')
+  const reader = openHistory(path)
+  const maxBytes = 8 * KIB * KIB
+  const { test: _, ...rule } = ruleFor(['state'], { maxCount: 1, perTopic: true })
+  const store = new SqliteStore({
+    ...{ kind: 'open', path, durability: 'normal', now: 0 },
+    limits: { ...unlimited, maxBytes },
+    rules: [rule],
+  })
+  store.open(0)
+  let random = 7
+  const next = () => {
+    random = (Math.imul(random, 1103515245) + 12345) & 0x7fffffff
+    return random / 0x7fffffff
+  }
+  try {
+    for (let round = 0; round < 150; round++) {
+      // Some topics change a thousand times as often as others, so that old entries go late.
+      const batch = Array.from({ length: 200 }, () =>
+        envelope(crypto.randomUUID(), 10, `${Math.floor(1000 * next() ** 4)}`),
+      )
+      commitAll(store, batch, () => 0)
+      while (!store.tidy(0, false).isTidy);
+      const { bytes } = store.probe()
+      expect(bytes).toBeLessThanOrEqual(maxBytes)
+      expect(usedBytes(reader)).toBeLessThanOrEqual(1.25 * bytes + 512 * KIB)
+    }
+    const { places, bytes, rules } = store.probe()
+    expect(places).toBeGreaterThan(5000)
+    expect(bytes - (rules[0]?.bytes ?? 0)).toBeLessThanOrEqual(maxBytes / 8)
+  } finally {
+    reader.close()
+    store.close()
+    folder.remove()
+  }
+}, 30_000)
+
 /** Runs three times the limit of each mix through a store, and checks the bounds after every batch. */
 function fill(path: string, phases: readonly Size[][], maxBytes: number): void {
   const reader = openHistory(path)

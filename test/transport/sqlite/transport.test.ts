@@ -2,10 +2,14 @@ import { Database } from 'bun:sqlite'
 import { afterEach, describe, expect, test } from 'bun:test'
 import { existsSync, mkdirSync, rmSync, symlinkSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Entry, START } from '../../../src/hub/transport.ts'
+import { exportHistory } from '../../../src/history/export.ts'
+import { pruneHistory } from '../../../src/history/prune.ts'
+import { historyStats } from '../../../src/history/stats.ts'
+import { type Entry, type Position, START } from '../../../src/hub/transport.ts'
 import type { Frame } from '../../../src/protocol/event-stream.ts'
+import { steady } from '../../../src/transport/log-clock.ts'
 import { openHistory } from '../../../src/transport/sqlite/schema.ts'
-import { storedBytes } from '../../../src/transport/sqlite/size.ts'
+import { placeBytes, storedBytes } from '../../../src/transport/sqlite/size.ts'
 import { SqliteTransport } from '../../../src/transport/sqlite/transport.ts'
 import {
   envelope,
@@ -18,8 +22,14 @@ import {
   unlimited,
 } from '../contract.ts'
 import { type SqliteLog, sqliteLog, sqliteLogAt, startWriter, temporaryFolder } from './log.ts'
+import { writeVersion1 } from './version-1.ts'
 
-transportContract('sqlite', { create: sqliteLog, durable: true, sizeOf: storedBytes })
+transportContract('sqlite', {
+  create: sqliteLog,
+  durable: true,
+  sizeOf: storedBytes,
+  placeSizeOf: (id) => placeBytes(Buffer.byteLength(id)),
+})
 
 const cleanup: (() => void | Promise<void>)[] = []
 
@@ -65,7 +75,7 @@ describe('opening refuses', () => {
 
   test('a file of a newer version', async () => {
     const path = await filledHistory()
-    change(path, 'PRAGMA user_version = 2')
+    change(path, 'PRAGMA user_version = 99')
     expect(await refusal(open(path))).toMatchObject({ message: expect.stringContaining('newer version') })
   })
 
@@ -116,7 +126,8 @@ describe('opening refuses', () => {
       path,
       durability: 'full',
       retention: unlimited,
-      clock: () => 0,
+      clocks: steady(() => 0),
+      notify: () => {},
       startWriter: () => new Worker('data:text/javascript,throw new Error("no")'),
     })
     expect(await refusal(transport.open(() => {}))).toMatchObject({
@@ -220,7 +231,8 @@ describe('a running log', () => {
       path: historyPath(),
       durability: 'normal',
       retention: unlimited,
-      clock: () => 0,
+      clocks: steady(() => 0),
+      notify: () => {},
       startWriter: () => {
         const worker = startWriter()
         workers.push(worker)
@@ -302,6 +314,55 @@ describe('a new history', () => {
     const state = database.query('SELECT * FROM state').all()
     database.close()
     return { mode, page, vacuum, tables, state }
+  }
+})
+
+describe('a history of version 1', () => {
+  const entries = Array.from({ length: 30 }, (_, at) => envelope(`${at}`, 100, at % 2 === 0 ? 'a' : 'b'))
+
+  test('is brought up to date by the hub that opens it, and nothing in it changes', async () => {
+    const path = historyPath()
+    writeVersion1(path, entries)
+    const { transport, seen } = await open(path)
+    const kept = await readAll(transport, 30)
+    expect(kept).toEqual(entries.map((one, at) => ({ ...one, position: (at + 1) as Position })))
+    expect(await transport.find('7')).toBe(8 as Position)
+    await transport.append(envelope('next'))
+    expect(seen.map(({ position }) => position)).toEqual([31 as Position])
+    await transport.close()
+    expect(versionOf(path)).toBeGreaterThan(1)
+    expect(await readAll((await open(path)).transport, 31)).toEqual([...kept, ...seen])
+  })
+
+  test('takes rules, which drop from it as from any other', async () => {
+    const path = historyPath()
+    writeVersion1(path, entries)
+    const rules = [ruleFor(['a'], { maxCount: 1, perTopic: true })]
+    const { transport } = await open(path, { retention: { ...unlimited, rules } })
+    expect(await transport.stats()).toMatchObject({ rows: 16, places: 14, rules: [{ rows: 1 }] })
+    expect(await transport.find('4')).toBe(5 as Position)
+  })
+
+  test('is read and pruned by tools as it is, for the hub that may be running on it', async () => {
+    const path = historyPath()
+    writeVersion1(path, entries)
+    expect(await historyStats(path, 1)).toMatchObject({ rows: 30, isRunning: false })
+    const exported: string[] = []
+    await exportHistory(path, '27', async (page) => void exported.push(...page.map(({ id }) => id)))
+    expect(exported).toEqual(['28', '29'])
+    const topic = (topics: readonly string[]) => topics.includes('b')
+    const options = { keep: { ...unlimited, maxCount: 0 }, matches: topic, now: 0, isDryRun: false }
+    expect(await pruneHistory(path, { ...options, pause: async () => {} })).toMatchObject({ count: 15 })
+    expect(versionOf(path)).toBe(1)
+    const { transport } = await open(path)
+    expect(await transport.stats()).toMatchObject({ rows: 15 })
+  })
+
+  function versionOf(path: string): number {
+    const database = new Database(path, { readwrite: true, create: false })
+    const version = database.query<{ user_version: number }, []>('PRAGMA user_version').get()?.user_version
+    database.close(true)
+    return version ?? 0
   }
 })
 

@@ -1,0 +1,57 @@
+import type { Position } from '../../hub/transport.ts'
+import type { Kept } from '../retention.ts'
+
+/** Where an entry stood that its rule dropped. */
+export interface DroppedPlace extends Kept {
+  readonly position: Position
+  readonly id: string
+}
+
+/** The places of dropped entries in log order. They are forgotten from the front alone. */
+export class Places {
+  #places: DroppedPlace[] = []
+  /** Everything before this index is forgotten. */
+  #first = 0
+  #bytes = 0
+
+  get count(): number {
+    return this.#places.length - this.#first
+  }
+
+  /** Their bytes in sum. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  get oldest(): DroppedPlace | null {
+    return this.#places[this.#first] ?? null
+  }
+
+  /** Rules drop entries in any order; mostly the place is one of the newest. */
+  add(place: DroppedPlace): void {
+    let low = this.#first
+    let high = this.#places.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((this.#places[middle]?.position ?? 0) < place.position) low = middle + 1
+      else high = middle
+    }
+    this.#places.splice(low, 0, place)
+    this.#bytes += place.bytes
+  }
+
+  /** Forgets the oldest place. */
+  forgetOldest(): void {
+    this.#bytes -= this.oldest?.bytes ?? 0
+    this.#first = Math.min(this.#first + 1, this.#places.length)
+    if (this.#first < this.#places.length / 2) return
+    this.#places = this.#places.slice(this.#first)
+    this.#first = 0
+  }
+
+  clear(): void {
+    this.#places = []
+    this.#first = 0
+    this.#bytes = 0
+  }
+}
