@@ -14,6 +14,7 @@ import {
   type Refusal,
 } from './config/load.ts'
 import { DevFile } from './serve/dev-file.ts'
+import { endNow } from './serve/end.ts'
 import type { Server } from './serve/server.ts'
 import { Log } from './telemetry/log.ts'
 
@@ -92,7 +93,7 @@ async function serveUntilSignal(
   log.info('draining', { signal, subscribers: server.subscriberCount })
   await server.close()
   log.info('stopped')
-  return 0
+  return server.isLeftOpen ? endNow(1) : 0
 }
 
 // The compiler follows this spelling, relative to this file: the worker is a file of the executable.
@@ -199,7 +200,7 @@ class Signals {
     let isSecond = false
     for (const name of ['SIGTERM', 'SIGINT'] as const) {
       process.on(name, () => {
-        if (isSecond) process.exit(1)
+        if (isSecond) endNow(1)
         isSecond = true
         this.#reload = () => Promise.resolve()
         resolve(name)

@@ -18,7 +18,10 @@ const rooms: Readonly<Record<string, Room>> = {
   'protocol/': { own: ['protocol/'], outside: ['valibot'] },
   'hub/': { own: ['protocol/', 'hub/'], outside: [] },
   'stream/': { own: ['stream/', 'types:hub/', 'hub/loop.ts', 'protocol/'], outside: ['@elysiajs/stream'] },
-  'transport/': { own: ['transport/', 'hub/', 'protocol/'], outside: ['bun:sqlite', 'node:fs'] },
+  'transport/': {
+    own: ['transport/', 'hub/', 'protocol/'],
+    outside: ['bun:ffi', 'bun:sqlite', 'node:fs', 'node:path'],
+  },
   'history/': {
     own: ['history/', 'transport/', 'protocol/'],
     outside: ['bun:sqlite', 'node:fs', 'node:path', 'valibot'],
@@ -76,7 +79,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   elysia: ['http/app.ts', 'admin/app.ts'],
   '@elysiajs/stream': ['stream/event-stream.ts'],
   'node:crypto': ['auth/keys.ts', 'serve/listen/certificate.ts'],
-  'bun:ffi': ['serve/libc.ts'],
+  'bun:ffi': ['serve/libc.ts', 'transport/sqlite/file-lock.ts'],
 }
 
 const root = new URL('../', import.meta.url).pathname

@@ -2,7 +2,7 @@ import { Elysia } from 'elysia'
 import { metadataPath } from './discovery.ts'
 import { Edge, type EdgeOptions } from './edge.ts'
 import { errorResponse } from './error.ts'
-import { HostGate } from './origin/host.ts'
+import { HostGate } from './request/host.ts'
 
 /**
  * The routes of the hub listener, each a plain function of the request. Elysia finds the handler and turns

@@ -1,8 +1,8 @@
 import { ProtocolError } from '../protocol/error.ts'
 import type { FormPair } from '../protocol/form.ts'
 import { checkMatcher, matcherTypes, type WrittenMatcher } from '../protocol/matcher.ts'
-import { type Credentials, readCredentials } from './credentials.ts'
-import { fromFieldValue, toFieldValue } from './field-value.ts'
+import { type Credentials, readCredentials } from './request/credentials.ts'
+import { fromFieldValue, toFieldValue } from './request/field-value.ts'
 
 /** The matchers and the cursor of a client that subscribes. */
 export interface SubscribeRequest {

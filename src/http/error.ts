@@ -1,5 +1,5 @@
 import { type ErrorCode, ProtocolError } from '../protocol/error.ts'
-import { OriginRefusal } from './origin/refusal.ts'
+import { OriginRefusal } from './origin-refusal.ts'
 
 /** How one refusal is answered. */
 interface Answer {

@@ -3,8 +3,8 @@ import type { Role } from '../auth/keys.ts'
 import type { Identity } from '../protocol/grant.ts'
 import type { HubLocation } from '../protocol/topic.ts'
 import { type Dialect, dialectOf } from './dialect.ts'
-import { hostField, type Listening, ownHost } from './origin/host.ts'
-import type { Proxies } from './origin/proxy.ts'
+import { hostField, type Listening, ownHost } from './request/host.ts'
+import type { Proxies } from './request/proxy.ts'
 
 /** The connection that a request came on and its listener, as far as Bun knows them. */
 export interface Connection extends Listening {

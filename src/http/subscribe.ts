@@ -10,12 +10,12 @@ import type { HubLocation } from '../protocol/topic.ts'
 import type { Drive } from '../protocol/work.ts'
 import type { Deadlines, Due } from '../stream/deadlines.ts'
 import { EventStream, type EventStreamOptions, type StreamOwner } from '../stream/event-stream.ts'
-import { readForm } from './body.ts'
 import type { SubscribeRequest } from './dialect.ts'
 import { hardening } from './error.ts'
 import type { Exchange } from './exchange.ts'
+import { readForm } from './request/body.ts'
+import type { Uploads } from './request/uploads.ts'
 import type { Counted, SubscriberCount } from './subscriber-count.ts'
-import type { Uploads } from './uploads.ts'
 
 export interface SubscribeOptions extends EventStreamOptions {
   readonly hub: Hub

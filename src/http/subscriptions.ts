@@ -12,7 +12,7 @@ import {
 import type { HubLocation } from '../protocol/topic.ts'
 import { hardening } from './error.ts'
 import type { Exchange } from './exchange.ts'
-import { toFieldValue } from './field-value.ts'
+import { toFieldValue } from './request/field-value.ts'
 
 /** What the subscription API reads from; null where the feature is off. */
 export interface SubscriptionsOptions {

@@ -5,9 +5,9 @@ import type { Settings } from '../config/load.ts'
 import { hubUrl } from '../config/location.ts'
 import { hubApp } from '../http/app.ts'
 import type { EdgeOptions } from '../http/edge.ts'
-import { RefusedOrigins } from '../http/origin/refusal.ts'
+import { RefusedOrigins } from '../http/origin-refusal.ts'
+import { Uploads } from '../http/request/uploads.ts'
 import { SubscriberCount } from '../http/subscriber-count.ts'
-import { Uploads } from '../http/uploads.ts'
 import { MatcherPool } from '../hub/matcher-pool.ts'
 import { Pace } from '../hub/pace.ts'
 import { hubLocation } from '../protocol/topic.ts'
@@ -42,6 +42,7 @@ export class Server {
   #edge: EdgeOptions
   readonly #sweep = new Sweep(() => Bun.gc(true))
   #isClosing = false
+  #isLeftOpen = false
 
   private constructor(
     settings: Settings,
@@ -72,11 +73,11 @@ export class Server {
     version: string | null = null,
   ): Promise<Server> {
     const certificate = readCertificate(settings.tls)
-    const store = makeStore(settings, startWriter, log)
+    const events = new EventLog(log)
+    const store = makeStore(settings, startWriter, log, events)
     // One URL for the life of the process: patterns and the reserved namespace depend on it (GEN-12).
     const location = hubLocation(hubUrl(settings))
     const counters = new Counters()
-    const events = new EventLog(log)
     const pace = new Pace(processLoop)
     const authenticator = await openKeys(settings, location, counters, log, pace.drive)
     const hub = makeHub(settings, store, location, (event) => {
@@ -84,13 +85,14 @@ export class Server {
       events.observe(event)
     })
     const heartbeatMs = settings.hub.heartbeat
+    const descriptors = descriptorLimit()
+    const streams = new OpenStreams({ loop: processLoop, wall: Date.now, heartbeatMs })
     const refusedOrigins = new RefusedOrigins(
       (summary) =>
         log.warn('origins refused: see hub.public_urls, and proxy.trusted behind a proxy', { ...summary }),
       processLoop,
     )
-    const descriptors = descriptorLimit()
-    const streams = new OpenStreams({ loop: processLoop, wall: Date.now, heartbeatMs })
+    const probes = health(() => hub.check())
     const parts: EdgeParts = {
       location,
       hub,
@@ -103,7 +105,7 @@ export class Server {
       drive: pace.drive,
       rate: publishRate(settings),
       uploads: new Uploads(uploadLimits(settings), processLoop),
-      health: health(() => hub.check()),
+      health: probes,
       version,
       onUnexpected: (error) => log.error('unexpected error', { error: String(error), stack: stackOf(error) }),
       onMisdirected: (refusal, peer) => refusedOrigins.add(refusal, peer),
@@ -125,7 +127,7 @@ export class Server {
       opened.catch(() => {})
       const sources = metricSources(settings, store, parts, pace, counters, resident)
       await server.#listeners.open(
-        { hub: () => hubApp(() => server.#edge), admin: () => adminApp(parts.health, sources) },
+        { hub: () => hubApp(() => server.#edge), admin: () => adminApp(probes, sources) },
         opened,
       )
       server.#warnOfDescriptors()
@@ -172,11 +174,27 @@ export class Server {
     hub.stop()
     this.#listeners.stop(false)
     await drain(hub, drainMs)
-    await hub.close()
+    await this.#closeHub()
     streams.stop()
     clearInterval(this.#watch)
     this.#listeners.stop(true)
     this.#parts.authenticator.close()
+  }
+
+  /** Whether `close` had to leave the history as it was; the log says why. Then the process is to end at once. */
+  get isLeftOpen(): boolean {
+    return this.#isLeftOpen
+  }
+
+  async #closeHub(): Promise<void> {
+    try {
+      await this.#parts.hub.close()
+    } catch (error) {
+      this.#isLeftOpen = true
+      this.#log.warn('the history is left as it is', {
+        problem: error instanceof Error ? error.message : null,
+      })
+    }
   }
 
   /** Looks at the process: at its memory, at what a crowd has left behind, and at the room for connections. */
@@ -213,8 +231,8 @@ export class Server {
     this.#settings = settings
     if (before.authenticator !== authenticator) before.authenticator.close()
     before.counts.limits = subscriberLimits(settings)
-    before.uploads.limits = uploadLimits(settings)
     before.matchers.weightMax = settings.limits.patternWeightTotal
+    before.uploads.limits = uploadLimits(settings)
     before.streams.heartbeatMs = settings.hub.heartbeat
     this.#log.level = settings.log.level
   }

@@ -6,11 +6,8 @@ import { secretOf } from '../support/tokens.ts'
 /** Runs `cinnabar check` with the flags. */
 async function check(flags: readonly string[], audience = ['--hub-public-urls', 'https://hub.example.com']) {
   const issuer = { id: 'https://a.example', publisher: { key: secretOf('check'), algorithm: 'HS256' } }
-  const given = ['--issuers', JSON.stringify([issuer]), ...audience, ...flags]
-  const child = Bun.spawn([binaryPath(), 'check', ...given], {
-    env: bareEnv,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+  const command = [binaryPath(), 'check', '--issuers', JSON.stringify([issuer]), ...audience, ...flags]
+  const child = Bun.spawn(command, { env: bareEnv, stdio: ['ignore', 'pipe', 'pipe'] })
   const [code, stderr] = await Promise.all([child.exited, new Response(child.stderr).text()])
   return { code, problems: stderr.split('\n').filter((line) => line !== '' && !line.startsWith('warning')) }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { HostGate, hostField, ownHost, parseHost } from '../../../src/http/origin/host.ts'
+import { HostGate, hostField, ownHost, parseHost } from '../../../src/http/request/host.ts'
 
 const listening = { url: new URL('http://127.0.0.1:3000/') }
 

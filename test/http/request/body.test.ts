@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
-import { readForm } from '../../src/http/body.ts'
-import { Uploads } from '../../src/http/uploads.ts'
+import { readForm } from '../../../src/http/request/body.ts'
+import { Uploads } from '../../../src/http/request/uploads.ts'
 
 const type = 'application/x-www-form-urlencoded'
 const post = (body: BodyInit | null, headers: Record<string, string> = { 'content-type': type }) =>

@@ -1,5 +1,5 @@
-import type { Loop } from '../hub/loop.ts'
-import { ProtocolError } from '../protocol/error.ts'
+import type { Loop } from '../../hub/loop.ts'
+import { ProtocolError } from '../../protocol/error.ts'
 
 /** What request bodies may take while they are received. */
 export interface UploadLimits {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { Proxies } from '../../../src/http/origin/proxy.ts'
+import { Proxies } from '../../../src/http/request/proxy.ts'
 
 const request = (headers: Record<string, string>) => new Request('http://hub.test/', { headers })
 const direct = { scheme: 'http', host: 'hub.test' }

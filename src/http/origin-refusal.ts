@@ -1,5 +1,5 @@
-import type { Loop } from '../../hub/loop.ts'
-import { ProtocolError } from '../../protocol/error.ts'
+import type { Loop } from '../hub/loop.ts'
+import { ProtocolError } from '../protocol/error.ts'
 
 /**
  * A request for an origin that is none of the public URLs (GEN-15). It nearly always tells of a setting: a proxy in

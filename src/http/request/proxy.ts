@@ -1,5 +1,5 @@
 import { BlockList, isIP } from 'node:net'
-import { customaryFields, type ForwardedFields, standardFields } from './forwarded.ts'
+import { customaryFields, type ForwardedFields, standardFields } from '../forwarded.ts'
 import { parseHost } from './host.ts'
 
 /** The fields that the proxies write: `Forwarded`, the `X-Forwarded-*`, or `auto` for either. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { type Upload, type UploadLimits, Uploads } from '../../src/http/uploads.ts'
+import { type Upload, type UploadLimits, Uploads } from '../../../src/http/request/uploads.ts'
 
 /** Bodies on a clock that the test owns; every connection says whether it stays open. */
 function arrange(limits: Partial<UploadLimits> = {}) {

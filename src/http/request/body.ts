@@ -1,5 +1,5 @@
-import { ProtocolError } from '../protocol/error.ts'
-import { decodeForm, type FormPair } from '../protocol/form.ts'
+import { ProtocolError } from '../../protocol/error.ts'
+import { decodeForm, type FormPair } from '../../protocol/form.ts'
 import type { Upload, UploadConnection, Uploads } from './uploads.ts'
 
 export interface FormOptions {

@@ -1,10 +1,6 @@
 import { describe, expect, test } from 'bun:test'
-import { errorResponse } from '../../../src/http/error.ts'
-import {
-  OriginRefusal,
-  RefusedOrigins,
-  type RefusedOriginsSummary,
-} from '../../../src/http/origin/refusal.ts'
+import { errorResponse } from '../../src/http/error.ts'
+import { OriginRefusal, RefusedOrigins, type RefusedOriginsSummary } from '../../src/http/origin-refusal.ts'
 
 describe('the answer to a request for another origin', () => {
   test('H2 names the origin and the settings that decide', async () => {
