@@ -4,7 +4,7 @@ import { type Problem, problem } from './given.ts'
 import { snakeCase } from './names.ts'
 import type { schema } from './schema.ts'
 
-/** What holds between settings that are each right on their own. */
+/** Checks between settings that are each right on their own. */
 
 /** The effective configuration. Durations are in milliseconds, sizes in bytes; a limit of 0 is no limit. */
 export type Settings = Frozen<v.InferOutput<typeof schema>>
@@ -16,7 +16,7 @@ type Frozen<T> = T extends (infer Item)[]
     ? { readonly [Key in keyof T]: Frozen<T[Key]> }
     : T
 
-/** How the operator wrote a setting, or its key when it has its default. */
+/** The name of a setting as the operator wrote it, or its key when it has its default. */
 export type Written = (key: string) => string
 
 type Issuer = Settings['issuers'][number]
@@ -24,7 +24,7 @@ type Role = NonNullable<Issuer['publisher']>
 
 type Check = (settings: Settings, written: Written, isDev: boolean) => readonly Problem[]
 
-/** Everything that would keep the hub from serving. Sections with broken values are not looked at again. */
+/** Finds everything that would keep the hub from serving. Sections with broken values are not looked at again. */
 export function checkSettings(
   settings: Settings,
   written: Written,
@@ -44,7 +44,7 @@ const checks: readonly (readonly [section: string, check: Check])[] = [
   ['redis', checkRedis],
 ]
 
-/** What is allowed and probably not meant. */
+/** Warns about values that are allowed and probably not meant. */
 export function warnAbout(settings: Settings, written: Written): readonly Problem[] {
   const { hub, issuers } = settings
   const warnings: Problem[] = []
@@ -98,13 +98,13 @@ function warnAboutLimits({ hub, limits }: Settings, warn: (key: string, message:
     warn('hub.cors_headers', 'says nothing without hub.cors_origins')
 }
 
-/** What the fields of a request may have in sum, less what the other fields need. */
+/** Bytes that all fields of a request may have, less those that other fields need. */
 const FIELD_BYTES_MAX = 8 * 1024
 
-/** What the lightest URL pattern weighs. */
+/** The weight of the lightest URL pattern. */
 const PATTERN_WEIGHT_MIN = 4
 
-/** Public URLs with a scheme that the hub does not speak, where it would not believe a proxy that does. */
+/** Public URLs with a scheme that the hub does not speak, where it would not believe a proxy that speaks it. */
 function unreachableUrls({ hub, tls, proxy }: Settings): readonly string[] {
   if (proxy.trusted.length > 0) return []
   const scheme = tls.certFile === null ? 'http:' : 'https:'
@@ -150,7 +150,7 @@ function checkIssuers(settings: Settings, written: Written): readonly Problem[] 
   return settings.issuers.flatMap((issuer, at) => checkIssuer(issuer, at, settings, written))
 }
 
-/** AUT-39. That a key fits its algorithm is seen when it is opened. */
+/** Checks one issuer (AUT-39). Whether a key fits its algorithm shows when the hub opens the key. */
 function checkIssuer(issuer: Issuer, at: number, settings: Settings, written: Written): readonly Problem[] {
   const key = `issuers[${at}]`
   const problems: Problem[] = []
@@ -187,7 +187,7 @@ function checkRole(role: Role, key: string, written: Written): readonly Problem[
   return role.algorithm === undefined ? [] : refuse('algorithm', 'goes with a key; jwks_uri has algorithms')
 }
 
-/** What Bun can wait for at most. */
+/** The longest time that Bun can wait. */
 const IDLE_MS_MAX = 255_000
 
 function checkIdle({ limits }: Settings, written: Written): readonly Problem[] {

@@ -2,16 +2,16 @@ import type { Settings, Written } from './checks.ts'
 import { type Origin, type Problem, problem } from './given.ts'
 import { formatSize } from './values.ts'
 
-/** What the container of the hub has, beside the settings that say what the hub may take. */
+/** The memory of the container beside the settings that bound the memory of the hub. */
 
 /** The settings as they fit into the memory that there is. */
 export interface Fitted {
   readonly settings: Settings
-  /** What cannot fit. */
+  /** Settings that cannot fit. */
   readonly problems: readonly Problem[]
-  /** What was made to fit, and what is probably not meant. */
+  /** Settings that were made to fit, or that the operator probably does not mean. */
   readonly warnings: readonly Problem[]
-  /** What the operator did not say and may want to know. */
+  /** Lines about decisions that the hub took where the operator said nothing. */
   readonly notes: readonly Problem[]
   /** Where settings come from that follow the container, by their keys. */
   readonly origins: ReadonlyMap<string, Origin>
@@ -75,12 +75,12 @@ function budget(
   }
 }
 
-/** What updates in memory may take. */
+/** The memory that updates may take. */
 interface Room {
   readonly bytes: number
-  /** What it is the rest of, for the operator. */
+  /** The limit that it is the rest of, for the operator. */
   readonly of: string
-  /** What would have to be raised, and to how much, for a past of so many bytes. */
+  /** The limit that the operator would have to raise, and to how much, for a past of so many bytes. */
   readonly raise: (keptBytes: number) => string
 }
 
@@ -105,8 +105,8 @@ function roomFor({ limits }: Settings, containerBytes: number | null): Room | nu
 
 /**
  * Bytes of updates that a budget has room for: so many that a hub at rest is below what ends the shedding of load, and
- * never all of a large budget, because readers and what waits for them need theirs. A hub that has no room for any
- * keeps a little: as with the other transports, it is the operator who knows whether that is enough.
+ * never all of a large budget, because readers and their buffers need memory too. A hub that has no room for any
+ * keeps 1 MiB: as with the other transports, the operator knows whether that is enough.
  */
 function keptWithin(budgetBytes: number): number {
   const atRest = (budgetBytes * RELIEVED - HUB_BYTES) / GROWTH
@@ -152,8 +152,8 @@ const HUB_BYTES = 75 * MiB
 const LEAST_BUDGET_BYTES = roundedUp(HUB_BYTES / RELIEVED)
 
 /**
- * What the process grows by for each byte that is counted, with the garbage that comes and goes among so many objects:
- * measured with updates of 10 bytes to 20 KB (docs/memory-and-history.md).
+ * Bytes that the process grows by for each byte that the log counts, garbage among so many objects included: measured
+ * with updates of 10 bytes to 20 KB (docs/memory-and-history.md).
  */
 const GROWTH = 4
 

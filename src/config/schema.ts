@@ -33,14 +33,14 @@ import {
  * snake_case in the file, with dashes as a flag and in capitals in the environment.
  */
 
-/** What the schema says of one setting beyond its type. */
+/** The meaning of one setting beyond its type. */
 export interface Meaning {
   readonly form: string
   readonly help: string
-  /** As an operator would write it; null: nothing, the setting may be absent. */
+  /** The default as an operator would write it; null: none, the setting may be absent. */
   readonly fallback: string | null
   readonly secret: boolean
-  /** Whether a running hub keeps its value until the next start, whatever a reload says. */
+  /** Whether a running hub keeps its value until the next start, so that a reload does not change it. */
   readonly restart: boolean
   readonly isList: boolean
 }
@@ -66,7 +66,7 @@ const keptCount = unlimited(count({ zero: true, example: '100000' }))
 const keptAge = unlimited(duration({ zero: false, example: 'an age such as 24h, or the word unlimited' }))
 const keptBytes = unlimited(size({ zero: false, example: 'a size such as 256MiB, or the word unlimited' }))
 
-// What is opened once, or what open streams stand on.
+// For settings of parts that the hub opens once, or that open streams stand on.
 const restart = { restart: true }
 
 const role = v.exactOptional(
@@ -321,7 +321,7 @@ export const schema = v.object({
   }),
 })
 
-/** What is said of few settings; the rest is no secret, and taken by a reload. */
+/** Properties of few settings; the others are no secrets, and a reload takes them. */
 type Rare = Partial<Pick<Meaning, 'secret' | 'restart'>>
 
 /** A setting that always has a value. */

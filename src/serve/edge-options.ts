@@ -35,7 +35,7 @@ export interface EdgeParts {
   readonly onAnswer: EdgeOptions['onAnswer']
 }
 
-/** The edge as the settings want it. Made again at each reload; open streams keep the one they began with. */
+/** The options of the edge under these settings. Each reload makes new ones; open streams keep those of their start. */
 export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
   const { location, hub, streams, counts, matchers, drive, rate, authenticator, uploads } = parts
   const { health, version, onUnexpected, onMisdirected, onAnswer } = parts
@@ -103,7 +103,7 @@ export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
   }
 }
 
-/** The part of the limits that open streams are counted against. */
+/** The limits on the number of open streams. */
 export function subscriberLimits({ limits }: Settings): SubscriberLimits {
   return {
     subscribers: limits.subscribers,
@@ -112,12 +112,12 @@ export function subscriberLimits({ limits }: Settings): SubscriberLimits {
   }
 }
 
-/** The part of the limits that bodies are counted against while they are received. */
+/** The limits on the bodies that the hub is receiving. */
 export function uploadLimits({ limits }: Settings): UploadLimits {
   return { bytes: limits.bodies, idleMs: limits.idle, bytesPerSecond: limits.bodyRate }
 }
 
-/** For how long Bun 1.4.5 keeps an idle connection, in seconds: it looks every four, and closes that much early. */
+/** The idle time for Bun 1.4.5, in seconds: Bun looks every four, and closes that much early. */
 export function idleSeconds({ limits }: Settings): number {
   return Math.min(255, Math.ceil(limits.idle / 1000) + 4)
 }

@@ -6,7 +6,7 @@ import type { EdgeParts } from './edge-options.ts'
 import type { Store } from './store.ts'
 import type { ResidentMemory } from './system/resident.ts'
 
-/** Where the metrics of the admin listener are read from. */
+/** The sources of the metrics of the admin listener. */
 export function metricSources(
   { limits }: Settings,
   { transport }: Store,
@@ -17,7 +17,7 @@ export function metricSources(
 ): MetricSources {
   return {
     counters,
-    // The log is asked first: everything else is of the moment of its answer.
+    // The page asks the log first: all other figures are of the moment of its answer.
     snapshot: async () => ({
       history: await transport.stats().catch(() => null),
       hub: hub.gauges,

@@ -1,7 +1,7 @@
 import { ProtocolError } from '../../protocol/error.ts'
 import type { OriginList } from './origin.ts'
 
-/** A token as it was presented. */
+/** A token as the client presented it. */
 export interface Credentials {
   readonly token: string
   readonly via: 'header' | 'cookie'
