@@ -98,7 +98,7 @@ function warnAboutLimits({ hub, limits }: Settings, warn: (key: string, message:
     warn('hub.cors_headers', 'says nothing without hub.cors_origins')
 }
 
-/** The bytes that the fields of a request may have in sum, less those that the other fields need. */
+/** Bytes that all fields of a request may have, less those that other fields need. */
 const FIELD_BYTES_MAX = 8 * 1024
 
 /** The weight of the lightest URL pattern. */

@@ -31,7 +31,7 @@ export interface Places {
   readonly devKeys: DevKeys | (() => DevKeys)
   /** Whether the log goes to a terminal. */
   readonly isTerminal: boolean
-  /** The memory that the container of the hub may take, in bytes; null: no limit. */
+  /** Memory that the container of the hub may take, in bytes; null: no limit. */
   readonly containerBytes?: number | null
 }
 
@@ -42,7 +42,7 @@ export interface Configuration {
   /** The origin of each setting, by its key such as `issuers[0].id`; a setting with its default has none. */
   readonly origins: ReadonlyMap<string, Origin>
   readonly warnings: readonly Problem[]
-  /** Values that the operator did not give and may want to know. */
+  /** Lines about decisions that the hub took where the operator said nothing. */
   readonly notes: readonly Problem[]
   readonly isDev: boolean
   /** The file that was read, or null. */

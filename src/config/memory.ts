@@ -2,16 +2,16 @@ import type { Settings, Written } from './checks.ts'
 import { type Origin, type Problem, problem } from './given.ts'
 import { formatSize } from './values.ts'
 
-/** Fits the memory that the settings let the hub take into that of its container. */
+/** The memory of the container beside the settings that bound the memory of the hub. */
 
 /** The settings as they fit into the memory of the machine. */
 export interface Fitted {
   readonly settings: Settings
   /** Settings that cannot fit. */
   readonly problems: readonly Problem[]
-  /** Settings that were made to fit, and values that are probably not meant. */
+  /** Settings that were made to fit, or that the operator probably does not mean. */
   readonly warnings: readonly Problem[]
-  /** Values that the operator did not give and may want to know. */
+  /** Lines about decisions that the hub took where the operator said nothing. */
   readonly notes: readonly Problem[]
   /** The origins of settings that follow the container, by their keys. */
   readonly origins: ReadonlyMap<string, Origin>
@@ -75,12 +75,12 @@ function budget(
   }
 }
 
-/** The room for updates in memory. */
+/** The memory that updates may take. */
 interface Room {
   readonly bytes: number
-  /** The limit of which the room is the rest, for the operator. */
+  /** The limit that it is the rest of, for the operator. */
   readonly of: string
-  /** Names the limit that the operator would have to raise for a past of `keptBytes`, and its value. */
+  /** The limit that the operator would have to raise, and to how much, for a past of so many bytes. */
   readonly raise: (keptBytes: number) => string
 }
 
@@ -104,9 +104,9 @@ function roomFor({ limits }: Settings, containerBytes: number | null): Room | nu
 }
 
 /**
- * Bytes of updates that a budget has room for: a hub at rest stays below the threshold that ends the shedding of load.
- * Never all of a large budget, because readers and their waiting bytes need their share. A hub that has no room for any
- * keeps a little: as with the other transports, the operator knows whether that is enough.
+ * Bytes of updates that a budget has room for: so many that a hub at rest is below what ends the shedding of load, and
+ * never all of a large budget, because readers and their buffers need memory too. A hub that has no room for any
+ * keeps 1 MiB: as with the other transports, the operator knows whether that is enough.
  */
 function keptWithin(budgetBytes: number): number {
   const atRest = (budgetBytes * RELIEVED - HUB_BYTES) / GROWTH
@@ -153,8 +153,8 @@ const HUB_BYTES = 75 * MiB
 const LEAST_BUDGET_BYTES = roundedUp(HUB_BYTES / RELIEVED)
 
 /**
- * The bytes by which the process grows for each counted byte of the past, with the garbage that comes and goes among
- * its objects: measured with updates of 10 bytes to 20 KB (docs/memory-and-history.md).
+ * Bytes that the process grows by for each byte that the log counts, garbage among so many objects included: measured
+ * with updates of 10 bytes to 20 KB (docs/memory-and-history.md).
  */
 const GROWTH = 4
 
