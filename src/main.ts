@@ -64,6 +64,7 @@ async function serveUntilSignal(
   io: CommandIo,
   dev: DevRun,
 ): Promise<ExitCode> {
+  void signals.first.then(endUnlessServing)
   let server: Server
   try {
     const { Server } = await import('./serve/server.ts')
@@ -97,6 +98,16 @@ async function serveUntilSignal(
   log.info('stopped')
   return server.isLeftOpen ? endNow(1) : 0
 }
+
+/** A start that waits for a disk, which may be for ever, does not look at signals. */
+function endUnlessServing(): void {
+  setTimeout(() => {
+    if (!isServing) endNow(1)
+  }, START_MS).unref()
+}
+
+/** How long a hub that is told to stop may still take to start, in milliseconds. */
+const START_MS = 3000
 
 // The compiler follows this spelling, relative to this file: the worker is a file of the executable.
 function startWriter(): Worker {

@@ -80,7 +80,7 @@ interface Room {
   readonly bytes: number
   /** The limit that it is the rest of, for the operator. */
   readonly of: string
-  /** The limit that the operator would have to raise for a past of `keptBytes`, and its new value. */
+  /** The limit to raise, and its value, for a past of that size in bytes. */
   readonly raise: (keptBytes: number) => string
 }
 
@@ -104,9 +104,9 @@ function roomFor({ limits }: Settings, containerBytes: number | null): Room | nu
 }
 
 /**
- * Bytes of updates that a budget has room for: a hub at rest stays below the threshold that ends the shedding of load.
- * Never all of a large budget, because readers and their buffers need memory too. A hub that has no room for any
- * keeps 1 MiB: as with the other transports, the operator knows whether that is enough.
+ * Bytes of updates that a budget has room for: a hub at rest stays below the end of shedding, and
+ * never all of a large budget, because readers and their buffers need memory too. A hub that has no room for any
+ * keeps 1 MiB; the operator knows whether that is enough.
  */
 function keptWithin(budgetBytes: number): number {
   const atRest = (budgetBytes * RELIEVED - HUB_BYTES) / GROWTH
@@ -153,8 +153,8 @@ const HUB_BYTES = 75 * MiB
 const LEAST_BUDGET_BYTES = roundedUp(HUB_BYTES / RELIEVED)
 
 /**
- * Bytes that the process grows by for each byte that the log counts, garbage among its objects included: measured with
- * updates of 10 bytes to 20 KB (docs/memory-and-history.md).
+ * Growth of the process in bytes for each byte that the log counts, garbage included: measured with updates of
+ * 10 bytes to 20 KB (docs/memory-and-history.md).
  */
 const GROWTH = 4
 
