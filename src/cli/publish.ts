@@ -1,7 +1,7 @@
 import type { Arguments, CommandLine } from '../command/arguments.ts'
 import { CommandFailure, type CommandIo, type ExitCode, readInput, runCommand } from '../command/command.ts'
 import { reasonOf } from '../command/failure.ts'
-import { authorization, explainAnswer, hasToken, hubOptions, hubUrl } from '../command/hub-request.ts'
+import { authorization, explainAnswer, hasToken, hubOptions, targetUrl } from '../command/hub-request.ts'
 import { readValue } from '../command/numbers.ts'
 import { printable } from '../command/printable.ts'
 import { parseDuration } from '../config/values.ts'
@@ -32,7 +32,7 @@ somebody else, as in a loop that reads a file.`,
 /** `cinnabar publish TOPIC…`. */
 export function runPublish(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
   return runCommand(line, argv, io, async (args) => {
-    const url = hubUrl(args)
+    const url = targetUrl(args)
     const body = await form(args, io)
     const init = { method: 'POST', body, headers: authorization(args, io), redirect: 'manual' as const }
     const response = await io.fetch(url.href, { ...init, signal: io.interrupted }).catch((error) => {

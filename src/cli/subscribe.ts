@@ -1,7 +1,7 @@
 import type { Arguments, CommandLine } from '../command/arguments.ts'
 import { CommandFailure, type CommandIo, type ExitCode, runCommand, UsageError } from '../command/command.ts'
 import { reasonOf } from '../command/failure.ts'
-import { authorization, explainAnswer, hasToken, hubOptions, hubUrl } from '../command/hub-request.ts'
+import { authorization, explainAnswer, hasToken, hubOptions, targetUrl } from '../command/hub-request.ts'
 import { firstLine, printable, printableJson, quoted } from '../command/printable.ts'
 import { EventStreamParser, type ReceivedEvent } from '../protocol/event-reader.ts'
 
@@ -26,7 +26,7 @@ gets them as they are.`,
 /** `cinnabar subscribe [MATCHER…]`. Ends with 0 when interrupted, at the limit, or when the hub says so. */
 export function runSubscribe(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
   return runCommand(line, argv, io, async (args) => {
-    await new Reader(args, io).run()
+    await new Printer(args, io).run()
     return 0
   })
 }
@@ -35,7 +35,7 @@ const FIRST_DELAY_MS = 1000
 const DELAY_MS_MAX = 30_000
 
 /** A reader lives through many connections: connect, read to the end, wait, connect with the last id. */
-class Reader {
+class Printer {
   readonly #io: CommandIo
   readonly #url: URL
   readonly #headers: Record<string, string>
@@ -153,7 +153,7 @@ class Reader {
 }
 
 function subscriptionUrl(args: Arguments): URL {
-  const url = hubUrl(args)
+  const url = targetUrl(args)
   const patterns = args.values('urlpattern')
   const matchers = args.positionals.length + patterns.length === 0 ? ['*'] : args.positionals
   for (const matcher of matchers) url.searchParams.append('match', matcher)

@@ -14,7 +14,7 @@ export const hubOptions: readonly Option[] = [
 ]
 
 /** The URL of the hub. An origin alone stands for the well-known path on it. */
-export function hubUrl(args: Arguments): URL {
+export function targetUrl(args: Arguments): URL {
   const written = args.value('hub') ?? DEFAULT_HUB
   const url = URL.parse(written)
   if (url?.protocol !== 'http:' && url?.protocol !== 'https:') {

@@ -25,12 +25,6 @@ export interface Matcher {
   test(topic: string, url?: TopicUrl | null): boolean
 }
 
-/** A matcher as it is written. */
-export interface WrittenMatcher {
-  readonly type: string
-  readonly pattern: string
-}
-
 /**
  * `wildcard`: the pattern is `*` alone, which matches every topic under every type (MAT-02). `exact`: the pattern is
  * the one topic that matches. `pattern`: each topic has to be tested.

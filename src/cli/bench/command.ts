@@ -17,7 +17,7 @@ import {
   UsageError,
   writeResult,
 } from '../../command/command.ts'
-import { authorization, hubOptions, hubUrl } from '../../command/hub-request.ts'
+import { authorization, hubOptions, targetUrl } from '../../command/hub-request.ts'
 import { countOf, durationOf } from '../../command/numbers.ts'
 import { quotedName } from '../../command/printable.ts'
 import { suggestion } from '../../config/names.ts'
@@ -122,7 +122,7 @@ function benchOf(args: Arguments, { defaults }: Kind, io: CommandIo): Bench {
   const pids = args.values('pid')
   return {
     target: mercureTarget({
-      url: hubUrl(args),
+      url: targetUrl(args),
       publishFields,
       subscribeFields: subscribeFields(args) ?? publishFields,
       isLegacy: args.has('legacy'),
