@@ -27,6 +27,7 @@ step "$bun" scripts/docs.ts --check
 step "$bun" scripts/dashboard.ts --check
 step "$bun" scripts/structure.ts --check
 step "$bun" scripts/conformance.ts --check
+step sh scripts/without-legacy.sh
 step sh scripts/build.sh
 
 report=$(mktemp)

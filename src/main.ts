@@ -6,6 +6,7 @@ import type { DevKeys, KnownHub } from './config/dev.ts'
 import { missingFeatures, refusedFeatures } from './config/later.ts'
 import { type Configuration, describeProblem, exitCode, load, type Refusal } from './config/load.ts'
 import { DevFile } from './serve/dev-file.ts'
+import type { LoadGeneration } from './serve/generation.ts'
 import type { Server } from './serve/server.ts'
 import { Log } from './telemetry/log.ts'
 
@@ -56,7 +57,7 @@ async function serveUntilSignal(
   let server: Server
   try {
     const { Server } = await import('./serve/server.ts')
-    server = await Server.open(settings, log, startWriter)
+    server = await Server.open(settings, log, startWriter, earlier)
   } catch (error) {
     const reason = codeOf(error) === null ? messageOf(error) : `the hub cannot start: ${reasonOf(error)}`
     refuse(reason.split('\n'), settings.log.format, io)
@@ -84,6 +85,11 @@ async function serveUntilSignal(
   log.info('stopped')
   return 0
 }
+
+/** The generations before 1.0. Without them the hub is whole; the settings say whether one is loaded. */
+const earlier: readonly LoadGeneration[] = [
+  async (...of) => (await import('./legacy/generation.ts')).legacyGeneration(...of),
+]
 
 // The compiler follows this spelling, relative to this file: the worker is a file of the executable.
 function startWriter(): Worker {
@@ -242,10 +248,17 @@ function processIo(command: Command | null): CommandIo {
     exists: existsSync,
     devKeys: () => devFile.read(),
     random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
-    legacyTokens: () => [],
+    legacyTokens,
     isTerminal: process.stdout.isTTY,
     isErrorTerminal: process.stderr.isTTY,
   }
+}
+
+/** The rules for tokens of the generations before 1.0 that the settings ask for. */
+const legacyTokens: CommandIo['legacyTokens'] = async (settings) => {
+  if (settings.hub.legacy === 'off') return []
+  const { tokenProfiles } = await import('./serve/generation.ts')
+  return await tokenProfiles(settings, earlier)
 }
 
 function sleep(ms: number, signal: AbortSignal): Promise<void> {

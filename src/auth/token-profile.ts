@@ -21,6 +21,8 @@ export interface Rights {
   readonly grants: readonly Grant[]
   /** Only of the 0.x generation. */
   readonly defaultPayload?: unknown
+  /** Only of the 0.x generation. */
+  readonly publishesAnyPublic?: boolean
 }
 
 /**

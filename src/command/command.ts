@@ -28,7 +28,7 @@ export interface CommandIo {
   readonly devKeys: () => DevKeys
   readonly random: (bytes: number) => Uint8Array
   /** The rules for 0.x tokens with these settings; none: they are not accepted. */
-  readonly legacyTokens: (settings: Settings) => readonly TokenProfile[]
+  readonly legacyTokens: (settings: Settings) => Promise<readonly TokenProfile[]>
   /** Whether the standard output is a terminal. */
   readonly isTerminal: boolean
   /** Whether the standard error is a terminal: there messages and the log go. */

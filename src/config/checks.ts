@@ -67,6 +67,10 @@ export function warnAbout(settings: Settings, written: Written): readonly Proble
     if (hub[key].includes('null')) warn(name, 'any sandboxed page has the origin null')
     if (hub[key].includes('*') && issuers.length > 0) warn(name, '* admits every web page')
   }
+  if (hub.legacy === 'off' && hub.legacyIssuer !== null)
+    warn('hub.legacy_issuer', 'does nothing while hub.legacy is off')
+  if (hub.legacy !== 'off' && hub.legacyIssuer === null && issuers.length > 1)
+    warn('hub.legacy', 'tokens that name no issuer are refused: set hub.legacy_issuer')
   const needed = residentBytes(settings)
   if (settings.limits.memory > 0 && settings.limits.memory < needed) {
     const amount = needed === Number.POSITIVE_INFINITY ? 'any amount' : `${Math.ceil(needed / 2 ** 20)} MiB`
@@ -119,7 +123,17 @@ function checkTls({ tls, http3 }: Settings, written: Written): readonly Problem[
 }
 
 function checkIssuers(settings: Settings, written: Written): readonly Problem[] {
-  return settings.issuers.flatMap((issuer, at) => checkIssuer(issuer, at, settings, written))
+  return [
+    ...settings.issuers.flatMap((issuer, at) => checkIssuer(issuer, at, settings, written)),
+    ...checkLegacyIssuer(settings, written),
+  ]
+}
+
+function checkLegacyIssuer({ hub, issuers }: Settings, written: Written): readonly Problem[] {
+  const { legacyIssuer } = hub
+  if (hub.legacy === 'off' || legacyIssuer === null || issuers.some(({ id }) => id === legacyIssuer))
+    return []
+  return [problem(written('hub.legacy_issuer'), `${JSON.stringify(legacyIssuer)} is the id of no issuer`)]
 }
 
 /** AUT-39. That a key fits its algorithm is seen when it is opened. */

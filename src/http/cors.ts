@@ -7,10 +7,13 @@ import type { OriginList } from './origin.ts'
 export class Cors {
   readonly #origins: OriginList
   readonly #isUsed: boolean
+  readonly #exposed: string
 
-  constructor(origins: OriginList, isUsed: boolean) {
+  /** `exposed`: response fields that pages may read beside those of 1.0. */
+  constructor(origins: OriginList, isUsed: boolean, exposed: readonly string[] = []) {
     this.#origins = origins
     this.#isUsed = isUsed
+    this.#exposed = [...exposedFields, ...exposed].join(', ')
   }
 
   /** The same fields with those that the answer to this request needs. Most hubs need none: nothing is copied. */
@@ -25,7 +28,7 @@ export class Cors {
   apply(request: Request, headers: Headers): void {
     if (!this.#isUsed) return
     if (!this.#allow(request, headers)) return
-    headers.set('Access-Control-Expose-Headers', 'Link, Mercure-Last-Event-ID, WWW-Authenticate, Retry-After')
+    headers.set('Access-Control-Expose-Headers', this.#exposed)
   }
 
   /** The answer to a preflight (SUB-99), or null when the request is not one. */
@@ -53,3 +56,5 @@ export class Cors {
     return true
   }
 }
+
+const exposedFields = ['Link', 'Mercure-Last-Event-ID', 'WWW-Authenticate', 'Retry-After']

@@ -17,6 +17,10 @@ interface Answer {
 const answers = {
   'announcement-too-large': { status: 400, text: 'the matchers are too long to be announced' },
   'body-too-large': { status: 413, text: 'the body is too large' },
+  'earlier-matcher': {
+    status: 400,
+    text: 'a matcher is missing: topic is of 0.x, which this hub does not speak; 1.0 has match, match_exact and match_urlpattern',
+  },
   'field-too-long': { status: 413, text: 'a field is too long' },
   'forbidden-origin': { status: 400, text: 'the origin may not publish', challenge: 'invalid_request' },
   'insufficient-scope': {
@@ -61,6 +65,8 @@ export const hardening = {
   'X-Content-Type-Options': 'nosniff',
   'X-Frame-Options': 'DENY',
   'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
+  // A URL of the hub may hold a token of the 0.x generation.
+  'Referrer-Policy': 'no-referrer',
 } as const
 
 /** A problem that is not the client's: shown as 500 and handed on, so that it is logged once. */

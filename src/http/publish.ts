@@ -2,8 +2,8 @@ import type { Hub } from '../hub/hub.ts'
 import { ProtocolError } from '../protocol/error.ts'
 import { type Identity, mayPublish, mayPublishInSteps } from '../protocol/grant.ts'
 import { isLight } from '../protocol/matcher.ts'
-import type { HubLocation, Topic } from '../protocol/topic.ts'
-import { parseUpdate, type UpdateLimits } from '../protocol/update.ts'
+import type { HubLocation } from '../protocol/topic.ts'
+import { parseUpdate, type Update, type UpdateLimits } from '../protocol/update.ts'
 import type { Drive } from '../protocol/work.ts'
 import { readForm } from './body.ts'
 import type { Cors } from './cors.ts'
@@ -36,7 +36,7 @@ export async function publish(exchange: Exchange, options: PublishOptions): Prom
   const pairs = await readForm(request, options.limits.body, false)
   await options.turn.end()
   const update = parseUpdate(pairs, options.location, options.limits)
-  const granted = isGranted(identity, update.topics, options)
+  const granted = isGranted(identity, update, options)
   if (!(typeof granted === 'boolean' ? granted : await granted)) {
     throw new ProtocolError('insufficient-scope', 'the token does not grant publish on every topic')
   }
@@ -47,9 +47,10 @@ export async function publish(exchange: Exchange, options: PublishOptions): Prom
 
 function isGranted(
   identity: Identity,
-  topics: readonly Topic[],
+  { topics, private: isPrivate }: Update,
   { location, drive }: PublishOptions,
 ): boolean | Promise<boolean> {
+  if (!isPrivate && identity.publishesAnyPublic === true) return true
   if (isLight(identity.weight, topics)) return mayPublish(identity, topics)
   return drive(mayPublishInSteps(identity, topics, location))
 }

@@ -1,4 +1,5 @@
 import {
+  type Announcement,
   type Subscription,
   subscriptionBytes,
   subscriptionsOf,
@@ -115,14 +116,14 @@ export class Announcer {
 
   /** Each event is made when there is room for it, and not before. */
   async #publish(subscriptions: readonly Subscription[], active: boolean): Promise<void> {
-    const { location, append } = this.#options
+    const { location, append, announce = subscriptionUpdate } = this.#options
     const appending: Promise<void>[] = []
     for (const one of subscriptions) {
       // Without need nobody waits: events of a turn are stored together.
       for (let wait = this.#wait(); wait !== null; wait = this.#wait()) await wait
       const bytes = subscriptionBytes(one)
       this.#appendingBytes += bytes
-      const appended = append(subscriptionUpdate(location, one, active)).finally(() => this.#landed(bytes))
+      const appended = append(announce(location, one, active)).finally(() => this.#landed(bytes))
       // It is awaited below, when all are on their way.
       appended.catch(() => {})
       appending.push(appended)
@@ -163,6 +164,8 @@ export interface AnnouncerOptions {
   readonly append: (update: Update) => Promise<void>
   /** Resolves when readers have caught up with what is accepted; null: they have. */
   readonly drained: () => Promise<void> | null
+  /** By default that of 1.0; another one where a hub speaks an earlier generation too. */
+  readonly announce?: Announcement | undefined
   readonly onFailure: () => void
   /** How long the end of a known holder's connection is held back, in milliseconds; 0 is not at all. */
   readonly graceMs: number

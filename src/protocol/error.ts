@@ -6,6 +6,7 @@
 export type ErrorCode =
   | 'announcement-too-large'
   | 'body-too-large'
+  | 'earlier-matcher'
   | 'field-too-long'
   | 'forbidden-origin'
   | 'insufficient-scope'

@@ -28,6 +28,14 @@ export function decodeQuery(query: string): FormPair[] {
   return query === '' ? [] : decodeForm(encoder.encode(query))
 }
 
+/** The first value of a parameter in the query of a URL; null when there is none, or it is not UTF-8. */
+export function queryValue(url: string, wanted: string): string | null {
+  // Nearly no request has what is looked for, and to look is cheaper than to decode.
+  if (!url.includes(`${wanted}=`)) return null
+  const query = url.slice(url.indexOf('?') + 1)
+  return decodeQuery(query).find(({ name }) => name === wanted)?.value ?? null
+}
+
 const AMPERSAND = 0x26
 const EQUALS = 0x3d
 const PERCENT = 0x25

@@ -1,7 +1,8 @@
 import type { Authenticator } from '../auth/authenticate.ts'
 import type { Settings } from '../config/load.ts'
 import { Cors } from '../http/cors.ts'
-import { currentDialect } from '../http/dialect.ts'
+import type { EarlierTokens } from '../http/credentials.ts'
+import { currentDialect, type Dialect, type DialectOptions } from '../http/dialect.ts'
 import type { EdgeOptions } from '../http/edge.ts'
 import { parseOrigins } from '../http/origin.ts'
 import { Proxies } from '../http/proxy.ts'
@@ -13,6 +14,7 @@ import type { MatcherPool } from '../hub/matcher-pool.ts'
 import type { HubLocation } from '../protocol/topic.ts'
 import type { Drive } from '../protocol/work.ts'
 import type { OpenStreams } from '../stream/open-streams.ts'
+import { firstOf, type Generation } from './generation.ts'
 import { processLoop } from './loop.ts'
 
 /** The parts that the edge stands on. A reload exchanges the authenticator and the rate, and nothing else. */
@@ -25,6 +27,9 @@ export interface EdgeParts {
   readonly drive: Drive
   readonly rate: PublishRate
   readonly authenticator: Authenticator
+  /** Those before 1.0 that are spoken too. */
+  readonly generations: readonly Generation[]
+  readonly earlierTokens: EarlierTokens
   readonly health: EdgeOptions['health']
   readonly onUnexpected: EdgeOptions['onUnexpected']
   readonly onAnswer: EdgeOptions['onAnswer']
@@ -32,10 +37,11 @@ export interface EdgeParts {
 
 /** The edge as the settings want it. Made again at each reload; open streams keep the one they began with. */
 export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
-  const { location, hub, streams, counts, matchers, drive, rate, authenticator } = parts
+  const { location, hub, streams, counts, matchers, drive, rate, authenticator, generations } = parts
   const { health, onUnexpected, onAnswer } = parts
   const { limits, hub: own } = settings
-  const cors = new Cors(parseOrigins(own.corsOrigins), own.corsOrigins.length > 0)
+  const exposed = generations.flatMap(({ exposedFields }) => exposedFields)
+  const cors = new Cors(parseOrigins(own.corsOrigins), own.corsOrigins.length > 0, exposed)
   const turn = new Turn(processLoop)
   const canPublish = authenticator.hasKeys('publisher')
   const canRead = authenticator.hasKeys('subscriber')
@@ -45,7 +51,7 @@ export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
     onAnswer,
     loop: processLoop,
     location,
-    dialects: [currentDialect({ cookieName: own.cookieName, limits })],
+    dialects: dialects(settings, parts),
     cors,
     proxies: new Proxies(settings.proxy.trusted),
     publicOrigins: own.publicUrls,
@@ -59,7 +65,7 @@ export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
     authenticator,
     canPublish,
     canSubscribe: canRead || own.anonymous,
-    subscriptions: own.subscriptions ? { hub, location, loop: processLoop } : null,
+    subscriptions: own.subscriptions ? { hub, loop: processLoop } : null,
     publishing: { hub, location, cors, origins: parseOrigins(own.publishOrigins), limits, rate, turn, drive },
     subscribing: {
       hub,
@@ -80,6 +86,21 @@ export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
     },
     isSecure: settings.tls.certFile !== null,
   }
+}
+
+/** That of 1.0 comes last: it takes every request. */
+function dialects(settings: Settings, { location, generations, earlierTokens }: EdgeParts): Dialect[] {
+  const { hub, limits } = settings
+  const isAlone = generations.length === 0
+  const options: DialectOptions = {
+    location,
+    cookieName: hub.cookieName,
+    limits,
+    earlierTokens: isAlone ? earlierTokens : null,
+    foreignDocument: (subscription) => firstOf(generations, (one) => one.document(subscription)),
+  }
+  const make = (changes: Partial<DialectOptions>) => currentDialect({ ...options, ...changes })
+  return [...generations.map((generation) => generation.dialect(make)), make({})]
 }
 
 /** The part of the limits that open streams are counted against. */

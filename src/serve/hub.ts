@@ -2,7 +2,9 @@ import type { Settings } from '../config/load.ts'
 import type { HubEvent } from '../hub/event.ts'
 import { Hub } from '../hub/hub.ts'
 import { SLICE_MS } from '../hub/loop.ts'
+import { subscriptionUpdate } from '../protocol/subscription.ts'
 import type { HubLocation } from '../protocol/topic.ts'
+import { firstOf, type Generation } from './generation.ts'
 import { processLoop } from './loop.ts'
 import type { Store } from './store.ts'
 
@@ -11,6 +13,7 @@ export function makeHub(
   settings: Settings,
   { transport, presence }: Store,
   location: HubLocation,
+  generations: readonly Generation[],
   observe: (event: HubEvent) => void,
 ): Hub {
   return new Hub({
@@ -20,6 +23,8 @@ export function makeHub(
     loop: processLoop,
     newId: () => `urn:uuid:${crypto.randomUUID()}`,
     observe,
+    announce: (...about) =>
+      firstOf(generations, (generation) => generation.announce(...about)) ?? subscriptionUpdate(...about),
     presenceGraceMs: settings.hub.presenceGrace,
     // The runtime collects at once what the hub has given up, so that the next look sees it: about 20 ms, and only
     // under pressure.

@@ -1,3 +1,5 @@
+import { isCurrentGeneration, readToken } from '../auth/token.ts'
+import type { EarlierPlace, EarlierTokens } from '../http/credentials.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Notice } from '../transport/notice.ts'
 
@@ -18,3 +20,21 @@ export function noticeWriter(log: Log): (notice: Notice) => void {
     }
   }
 }
+
+/** Says that tokens of the 0.x generation come in and are not taken: once a minute for each place, not for each one. */
+export function earlierTokens(log: Log, now = () => performance.now()): EarlierTokens {
+  const said = new Map<EarlierPlace, number>()
+  return {
+    isOne: (text) => {
+      const token = readToken(text)
+      return token !== null && !isCurrentGeneration(token)
+    },
+    onRefused: (place) => {
+      if (now() - (said.get(place) ?? Number.NEGATIVE_INFINITY) < MINUTE_MS) return
+      said.set(place, now())
+      log.warn('a 0.x token is not accepted: set hub.legacy, or let clients send tokens of 1.0', { place })
+    },
+  }
+}
+
+const MINUTE_MS = 60_000

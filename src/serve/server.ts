@@ -15,12 +15,14 @@ import { EventLog, type Log } from '../telemetry/log.ts'
 import { descriptorLimit, descriptorWarning, openDescriptors, streamsThatFit } from './descriptors.ts'
 import { drain } from './drain.ts'
 import { type EdgeParts, edgeOptions, publishRate, subscriberLimits } from './edge-options.ts'
+import { type LoadGeneration, openGenerations } from './generation.ts'
 import { makeHub } from './hub.ts'
 import { haveSameKeys, openKeys } from './keys.ts'
 import { readCertificate } from './listen/certificate.ts'
 import { Listeners } from './listen/listeners.ts'
 import { processLoop } from './loop.ts'
 import { metricSources } from './metric-sources.ts'
+import { earlierTokens } from './notices.ts'
 import { planReload } from './reload.ts'
 import { ResidentMemory } from './resident.ts'
 import { makeStore } from './store.ts'
@@ -60,19 +62,26 @@ export class Server {
   }
 
   /**
-   * `startWriter` starts the writer's thread of a history in a file. Rejects with a plain Error for the operator;
+   * `startWriter` starts the writer's thread of a history in a file, `earlier` are the generations before 1.0 that the
+   * settings may ask for. Rejects with a plain Error for the operator;
    * whatever was opened before is closed again.
    */
-  static async open(settings: Settings, log: Log, startWriter: () => Worker): Promise<Server> {
+  static async open(
+    settings: Settings,
+    log: Log,
+    startWriter: () => Worker,
+    earlier: readonly LoadGeneration[] = [],
+  ): Promise<Server> {
     const certificate = readCertificate(settings.tls)
     const store = makeStore(settings, startWriter, log)
     // One URL for the life of the process: patterns and the reserved namespace depend on it (GEN-12).
     const location = hubLocation(hubUrl(settings))
+    const generations = await openGenerations(settings, location, earlier)
     const counters = new Counters()
     const events = new EventLog(log)
     const pace = new Pace(processLoop)
-    const authenticator = await openKeys(settings, location, counters, log, pace.drive)
-    const hub = makeHub(settings, store, location, (event) => {
+    const authenticator = await openKeys(settings, location, counters, log, pace.drive, generations)
+    const hub = makeHub(settings, store, location, generations, (event) => {
       counters.observe(event)
       events.observe(event)
     })
@@ -84,6 +93,8 @@ export class Server {
       hub,
       streams,
       authenticator,
+      generations,
+      earlierTokens: earlierTokens(log),
       counts: new SubscriberCount(subscriberLimits(settings), (total) =>
         streamsThatFit(descriptors, openDescriptors(), total),
       ),
@@ -180,9 +191,9 @@ export class Server {
 
   /** The same issuers keep their authenticator, with the keys it has loaded and what it has verified. */
   async #reloadKeys(settings: Settings): Promise<Authenticator> {
-    const { authenticator, location, drive } = this.#parts
+    const { authenticator, location, drive, generations } = this.#parts
     if (!haveSameKeys(this.#settings, settings)) {
-      return await openKeys(settings, location, this.#counters, this.#log, drive)
+      return await openKeys(settings, location, this.#counters, this.#log, drive, generations)
     }
     authenticator.refresh()
     return authenticator

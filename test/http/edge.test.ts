@@ -40,6 +40,8 @@ async function arrange(flags: readonly string[] = []) {
       cacheEntries: 10,
       cacheBytes: 1_000_000,
     }),
+    generations: [],
+    earlierTokens: { isOne: () => false, onRefused: () => {} },
     health: { alive: () => new Response('ok'), ready: async () => new Response(null, { status: 503 }) },
     onUnexpected: (error) => problems.push(error),
     onAnswer: (...answer) => answers.push(answer),

@@ -42,7 +42,7 @@ export function commandIo(parts: Partial<CommandIo> = {}): Recorded {
     random: (bytes) => new Uint8Array(bytes).fill(7),
     isTerminal: false,
     isErrorTerminal: false,
-    legacyTokens: () => [],
+    legacyTokens: async () => [],
     ...parts,
   }
   return { io, out: () => out, err: () => err, slept }
