@@ -68,7 +68,8 @@ function listOf(claim: JsonObject, name: string): readonly ListEntry[] | null {
   const list = claim[name] ?? null
   if (list === null) return null
   if (!Array.isArray(list)) throw refusal(`has a ${name} that is no list`)
-  return list.map(entryOf)
+  // An empty text, as a setting that was left out makes one, selects no topic.
+  return list.filter((entry) => entry !== '').map(entryOf)
 }
 
 function entryOf(entry: unknown): ListEntry {
