@@ -67,6 +67,8 @@ export function warnAbout(settings: Settings, written: Written): readonly Proble
     if (hub[key].includes('null')) warn(name, 'any sandboxed page has the origin null')
     if (hub[key].includes('*') && issuers.length > 0) warn(name, '* admits every web page')
   }
+  if (hub.legacy !== 'off' && written('hub.legacy').startsWith('MERCURE_'))
+    warn('hub.legacy', 'is bound to no issuer: tokens of 0.x are accepted, as with hub.legacy = "8"')
   if (hub.legacy === 'off' && hub.legacyIssuer !== null)
     warn('hub.legacy_issuer', 'does nothing while hub.legacy is off')
   if (hub.legacy !== 'off' && hub.legacyIssuer === null && issuers.length > 1)

@@ -219,6 +219,28 @@ describe('LEG-14 the keys of a 0.x token', () => {
     expect([code, err]).toEqual([78, expect.stringContaining('"nobody" is the id of no issuer')])
   })
 
+  test('are those of the names of the reference image, which say nothing else', async () => {
+    await using hub = await startHub({
+      hasIssuers: false,
+      flags: ['--transport', 'memory'],
+      env: {
+        MERCURE_PUBLISHER_JWT_KEY: secretOf('issuer-a/publisher'),
+        MERCURE_SUBSCRIBER_JWT_KEY: secretOf('issuer-a/subscriber'),
+      },
+    })
+    expect(hub.log()).toContain('tokens of 0.x are accepted')
+    const reader = await StreamClient.open(`${hub.url}?topic=t`, bearer(oldToken({ subscribe: ['t'] })))
+    const id = await publish(
+      hub.url,
+      { topic: 't', private: 'on' },
+      oldToken({ publish: ['t'] }, 'publisher'),
+    )
+    await until('the update', () => reader.ids.includes(id))
+    reader.close()
+    const forged = forge({ alg: 'HS256' }, { mercure: { publish: ['*'] } }, secretOf('issuer-a/subscriber'))
+    expect((await post(hub.url, { topic: 't' }, forged)).status).toBe(401)
+  })
+
   test('LEG-28 a wrong one is a 401 in every place, and a short one in the URL is none', async () => {
     const hub = await pool.get(legacy)
     const wrong = forge({ alg: 'HS256' }, { mercure: { subscribe: ['*'] } }, 'y'.repeat(64))
