@@ -2,11 +2,20 @@ import { existsSync, readFileSync } from 'node:fs'
 import { type Command, commands, findCommand, type Run } from './cli/commands.ts'
 import { type CommandIo, type ExitCode, randomText } from './command/command.ts'
 import { codeOf, messageOf, reasonOf, unexpectedText } from './command/failure.ts'
+import { audienceProblems } from './config/audience.ts'
 import type { DevKeys, KnownHub } from './config/dev.ts'
 import { missingFeatures, refusedFeatures } from './config/later.ts'
-import { type Configuration, describeProblem, exitCode, load, type Refusal } from './config/load.ts'
+import {
+  type Configuration,
+  describeProblem,
+  exitCode,
+  hasEmptyFile,
+  load,
+  type Refusal,
+} from './config/load.ts'
 import { DevFile } from './serve/dev-file.ts'
-import type { LoadGeneration } from './serve/generation.ts'
+import { endNow } from './serve/end.ts'
+import type { LoadGeneration } from './serve/generations/generation.ts'
 import type { Server } from './serve/server.ts'
 import { Log } from './telemetry/log.ts'
 
@@ -57,7 +66,9 @@ async function serveUntilSignal(
   let server: Server
   try {
     const { Server } = await import('./serve/server.ts')
-    server = await Server.open(settings, log, startWriter, earlier)
+    // A developer may see it; in production it would tell an attacker what to try.
+    const shown = isDev ? (await import('./cli/version.ts')).version.version : null
+    server = await Server.open(settings, log, startWriter, shown, earlier)
   } catch (error) {
     const reason = codeOf(error) === null ? messageOf(error) : `the hub cannot start: ${reasonOf(error)}`
     refuse(reason.split('\n'), settings.log.format, io)
@@ -83,7 +94,7 @@ async function serveUntilSignal(
   log.info('draining', { signal, subscribers: server.subscriberCount })
   await server.close()
   log.info('stopped')
-  return 0
+  return server.isLeftOpen ? endNow(1) : 0
 }
 
 /** The generations before 1.0. Without them the hub is whole; the settings say whether one is loaded. */
@@ -146,8 +157,9 @@ function absolute(path: string): string {
 }
 
 function problemsOf(configuration: Configuration | Refusal): string[] {
-  const problems = configuration.ok ? refusedFeatures(configuration.settings) : configuration.problems
-  return problems.map(describeProblem)
+  if (!configuration.ok) return configuration.problems.map(describeProblem)
+  const { settings, isDev } = configuration
+  return [...refusedFeatures(settings), ...audienceProblems(settings, isDev)].map(describeProblem)
 }
 
 /** Says what keeps the hub from starting: where its log is JSON to the reader of the log, else to whoever typed it. */
@@ -167,7 +179,7 @@ async function reload(server: Server, configuration: Configuration | Refusal, lo
   if (!configuration.ok || problems.length > 0) return
   for (const warning of configuration.warnings) log.warn(describeProblem(warning))
   try {
-    for (const setting of await server.reload(configuration.settings)) {
+    for (const setting of await server.reload(configuration.settings, hasEmptyFile(configuration))) {
       log.warn('the change needs a restart', { setting })
     }
     log.info('configuration reloaded')
@@ -181,7 +193,7 @@ function isActivated({ env }: CommandIo): boolean {
   return Number(env['LISTEN_FDS'] ?? 0) > 0 && Number(env['LISTEN_PID'] ?? process.pid) === process.pid
 }
 
-/** The first of SIGTERM and SIGINT drains, the second ends the process at once; SIGHUP reloads. */
+/** The first of SIGTERM and SIGINT drains, the second ends the process at once; SIGHUP reloads; others do nothing. */
 class Signals {
   readonly first: Promise<string>
   // Reloads come one after the other. One before the hub listens is dropped: it has just read everything.
@@ -194,12 +206,14 @@ class Signals {
     let isSecond = false
     for (const name of ['SIGTERM', 'SIGINT'] as const) {
       process.on(name, () => {
-        if (isSecond) process.exit(1)
+        if (isSecond) endNow(1)
         isSecond = true
         this.#reload = () => Promise.resolve()
         resolve(name)
       })
     }
+    // Habits of log rotation and of other servers. Unhandled, each would end the process.
+    for (const name of ['SIGUSR1', 'SIGUSR2', 'SIGQUIT', 'SIGALRM'] as const) process.on(name, () => {})
     // Unhandled it would end the process: terminals that close send it too.
     process.on('SIGHUP', () => {
       this.#reloading = this.#reloading.then(() => this.#reload())
@@ -257,7 +271,7 @@ function processIo(command: Command | null): CommandIo {
 /** The rules for tokens of the generations before 1.0 that the settings ask for. */
 const legacyTokens: CommandIo['legacyTokens'] = async (settings) => {
   if (settings.hub.legacy === 'off') return []
-  const { tokenProfiles } = await import('./serve/generation.ts')
+  const { tokenProfiles } = await import('./serve/generations/generation.ts')
   return await tokenProfiles(settings, earlier)
 }
 

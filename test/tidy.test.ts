@@ -18,7 +18,10 @@ const rooms: Readonly<Record<string, Room>> = {
   'protocol/': { own: ['protocol/'], outside: ['valibot'] },
   'hub/': { own: ['protocol/', 'hub/'], outside: [] },
   'stream/': { own: ['stream/', 'types:hub/', 'hub/loop.ts', 'protocol/'], outside: ['@elysiajs/stream'] },
-  'transport/': { own: ['transport/', 'hub/', 'protocol/'], outside: ['bun:sqlite', 'node:fs'] },
+  'transport/': {
+    own: ['transport/', 'hub/', 'protocol/'],
+    outside: ['bun:ffi', 'bun:sqlite', 'node:fs', 'node:path'],
+  },
   'history/': {
     own: ['history/', 'transport/', 'protocol/'],
     outside: ['bun:sqlite', 'node:fs', 'node:path', 'valibot'],
@@ -77,7 +80,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   elysia: ['http/app.ts', 'admin/app.ts'],
   '@elysiajs/stream': ['stream/event-stream.ts'],
   'node:crypto': ['auth/keys.ts', 'serve/listen/certificate.ts'],
-  'bun:ffi': ['serve/libc.ts'],
+  'bun:ffi': ['serve/libc.ts', 'transport/sqlite/file-lock.ts'],
 }
 
 const root = new URL('../', import.meta.url).pathname
@@ -133,6 +136,18 @@ describe('the house', () => {
     expect(imports.length).toBeGreaterThan(50)
     const wrong = imports.filter((one) => !isAllowed(one)).map(({ from, to }) => `${from} imports ${to}`)
     expect(wrong).toEqual([])
+  })
+
+  test('scripts and the support of tests build on src, and neither on the other or on tests', async () => {
+    const support = filesOf(join(root, 'test/support')).map((file) => join('test/support', file))
+    const wrong = (some: readonly Import[], places: readonly string[]) =>
+      some
+        .filter(({ to }) => to.endsWith('.ts') && !places.some((place) => isBelow(to, place)))
+        .map(({ from, to }) => `${from} imports ${to}`)
+    expect(scripts.length).toBeGreaterThan(10)
+    expect(support.length).toBeGreaterThan(10)
+    expect(wrong(await importsOf(root, scripts), ['src/', 'scripts/'])).toEqual([])
+    expect(wrong(await importsOf(root, support), ['src/', 'test/support/'])).toEqual([])
   })
 
   test('a package comes in by its own door only', () => {

@@ -11,6 +11,7 @@ import {
   type Target,
 } from '../../src/bench/client/target.ts'
 import { until } from '../../src/bench/client/until.ts'
+import { type Bench, type BenchOptions, Progress } from '../../src/bench/run.ts'
 import { built, hubToken, startHub } from './hub.ts'
 
 /** Something that delivers events, running on the core of the servers. */
@@ -143,6 +144,33 @@ export function plainTarget(url: URL, subscribePath: string, publishPath: string
     publicationHead: publicationHead(url, publishPath),
     publication: (_, data) => data,
   }
+}
+
+/** A run on something that was started here. */
+export function benchOf({ target, pids }: Running, options: Partial<BenchOptions>): Bench {
+  return {
+    target,
+    options: { ...unused, ...options },
+    local: localProcess(...pids),
+    signal: new AbortController().signal,
+    prefix: 'https://bench.example/standard/',
+    progress: new Progress(null),
+  }
+}
+
+const unused: BenchOptions = {
+  subscribers: 1,
+  publishers: 50,
+  topics: 1,
+  durationMs: 1000,
+  warmupMs: 0,
+  rate: 0,
+  dataBytes: 200,
+  updates: 0,
+  last: 0,
+  rounds: 5,
+  lastEventId: null,
+  topic: null,
 }
 
 /** Processor time that processes have taken, in microseconds. */

@@ -21,7 +21,7 @@ import { regressions, worse } from './regression/verdict.ts'
 const ROUNDS = 3
 const ROUNDS_MAX = 9
 
-const checkout = new URL('../../', import.meta.url).pathname
+const checkout = new URL('../..', import.meta.url).pathname
 const before = await buildBefore(process.argv[2] ?? AUTO)
 if (before !== null) process.exitCode = (await isSlower(before, built)) ? 1 : 0
 

@@ -85,15 +85,6 @@ export async function runSoak({
   }
 }
 
-/**
- * How the end compares with the time after warm-up: the median of the last third over the median of the
- * middle third. 1 is flat.
- */
-export function drift(samples: readonly SoakSample[], value: (sample: SoakSample) => number): number {
-  const third = Math.floor(samples.length / 3)
-  return median(samples.slice(-third).map(value)) / median(samples.slice(third, 2 * third).map(value))
-}
-
 const STAYING = 2
 const PUBLISHERS = 50
 const VISITORS = 10
@@ -157,9 +148,4 @@ function sizeOf(rank: number): number {
   if (rank < 900) return 100 + Math.floor((rank * 412) / 900)
   if (rank < 985) return 512 + (rank - 900) * 42
   return rank < 995 ? 16 * 1024 : 64 * 1024
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((left, right) => left - right)
-  return sorted[Math.floor(sorted.length / 2)] ?? 0
 }

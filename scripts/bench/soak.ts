@@ -7,8 +7,9 @@
 
 import { parseArgs } from 'node:util'
 import { linePlot, type Series } from '../../src/bench/plot.ts'
+import { driftOf, GROWTH_MAX } from '../../src/bench/trend.ts'
 import { hubToken, startHub } from './hub.ts'
-import { drift, runSoak, type SoakResult, type SoakSample, soakFlags } from './soak-run.ts'
+import { runSoak, type SoakResult, type SoakSample, soakFlags } from './soak-run.ts'
 
 const { values } = parseArgs({
   options: {
@@ -43,9 +44,9 @@ function progress({ seconds, published, residentBytes, fileBytes }: SoakSample):
 }
 
 function verdict({ samples, published, visits, isWhole }: SoakResult): boolean {
-  const memory = drift(samples, (sample) => sample.residentBytes)
-  const file = transport === 'sqlite' ? drift(samples, (sample) => sample.fileBytes) : 1
-  const isFlat = [memory, file].every((ratio) => ratio < 1.1)
+  const memory = driftOf(samples.map(({ residentBytes }) => residentBytes))
+  const file = transport === 'sqlite' ? driftOf(samples.map(({ fileBytes }) => fileBytes)) : 1
+  const isFlat = [memory, file].every((ratio) => ratio < GROWTH_MAX)
   const parts = [
     `${transport}: ${published} updates, ${visits} visitors`,
     `memory ${percent(memory)}, file and journal ${percent(file)} of the middle third`,

@@ -8,9 +8,9 @@
  */
 
 import { pinClient } from './contenders.ts'
-import { measureAlone } from './standard-alone.ts'
-import { goalTable } from './standard-goals.ts'
-import { plots, type Results, type Rounds, ratios, replaceSection, table } from './standard-page.ts'
+import { measureAlone } from './standard/alone.ts'
+import { goalTable } from './standard/goals.ts'
+import { plots, type Results, type Rounds, ratios, replaceSection, table } from './standard/page.ts'
 import {
   type ContenderName,
   contenders,
@@ -18,7 +18,7 @@ import {
   type Scenario,
   scenarios,
   type Timing,
-} from './standard-set.ts'
+} from './standard/set.ts'
 
 const folder = new URL('../../docs/bench', import.meta.url)
 const page = new URL('../../docs/performance.md', import.meta.url)

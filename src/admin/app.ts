@@ -13,7 +13,7 @@ export function adminApp(health: Health, sources: MetricSources) {
         : new Response('internal error\n', { status: 500 }),
     )
     .get('/healthz', () => health.alive())
-    .get('/readyz', () => health.ready())
+    .get('/readyz', () => health.readyInDetail())
     .get('/metrics', async () => {
       opened ??= import('./metrics.ts').then(({ Metrics }) => new Metrics(sources))
       const metrics = await opened

@@ -4,17 +4,19 @@ export interface Health {
   alive(): Response
   /** Ready: the store was asked whether it takes a publication. */
   ready(): Promise<Response>
+  /** The same for operators, who are told why not. */
+  readyInDetail(): Promise<Response>
 }
 
 /** `check` resolves when a publication can be accepted and rejects when it cannot. */
 export function health(check: () => Promise<void>): Health {
   // Whoever asks while a check is under way gets its outcome: asking often costs the store nothing more.
-  let checking: Promise<boolean> | null = null
-  const isReady = () => {
+  let checking: Promise<string | null> | null = null
+  const findProblem = () => {
     checking ??= check()
       .then(
-        () => true,
-        () => false,
+        () => null,
+        (error) => (error instanceof Error ? error.message : 'unknown'),
       )
       .finally(() => {
         checking = null
@@ -23,7 +25,11 @@ export function health(check: () => Promise<void>): Health {
   }
   return {
     alive: () => answer(200, 'ok'),
-    ready: async () => ((await isReady()) ? answer(200, 'ready') : answer(503, 'not ready')),
+    ready: async () => ((await findProblem()) === null ? answer(200, 'ready') : answer(503, 'not ready')),
+    readyInDetail: async () => {
+      const problem = await findProblem()
+      return problem === null ? answer(200, 'ready') : answer(503, `not ready: ${problem}`)
+    },
   }
 }
 

@@ -18,6 +18,8 @@ export interface Snapshot {
   readonly history: TransportStats | null
   /** Bytes waiting for slow readers. */
   readonly waitingBytes: number
+  /** Bytes of request bodies that are being received. */
+  readonly bodyBytes: number
   readonly residentBytes: number
   /** Zero is none. */
   readonly memoryLimitBytes: number
@@ -123,6 +125,7 @@ const levels: readonly Row<Level>[] = [
   ['cinnabar_subscribers_replaying', 'Subscribers that catch up with the past', ({ hub }) => hub.replaying],
   ['cinnabar_shedding_step', 'How far load is shed: 0 not at all, 4 connections', ({ hub }) => hub.shedding],
   ['cinnabar_subscriber_buffer_bytes', 'Bytes waiting for slow readers', ({ waitingBytes }) => waitingBytes],
+  ['cinnabar_body_bytes', 'Bytes of request bodies that are being received', ({ bodyBytes }) => bodyBytes],
   [
     'cinnabar_announcing_bytes',
     'Bytes of subscription events that are still to be stored',

@@ -22,7 +22,7 @@ export function runCheck(argv: readonly string[], io: CommandIo): Promise<ExitCo
     const issuers = await checkIssuers(loaded.settings.issuers)
     const problems = [
       ...issuers.map(({ setting, message }) => `${setting}: ${message}`),
-      ...startProblems(loaded.settings),
+      ...startProblems(loaded.settings, loaded.isDev),
     ]
     for (const problem of problems) io.stderr(`${problem}\n`)
     const warnings = [...loaded.warnings.map(describeProblem), ...startWarnings(loaded.settings)]

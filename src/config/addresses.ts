@@ -85,14 +85,15 @@ export const jwksUri: Kind<string> = kind('URL', (raw) => {
   return uri
 })
 
-/** An IP address, or a network in CIDR notation. */
-export const network: Kind<string> = kind('address or network', (raw) => {
+/** An IP address, a network in CIDR notation, or `unix` for whoever connects to a Unix socket. */
+export const network: Kind<string> = kind('address, network or `unix`', (raw) => {
   const written = string(raw)
+  if (written === 'unix') return written
   const [address = '', bits, ...rest] = written.split('/')
   const widest = address.includes(':') ? 128 : 32
   const fits = bits === undefined || (/^[0-9]{1,3}$/.test(bits) && Number(bits) <= widest)
   if (!isIpAddress(address) || !fits || rest.length > 0) {
-    throw new WrongValue('is not an IP address or a network such as 10.0.0.0/8')
+    throw new WrongValue('is not an IP address, a network such as 10.0.0.0/8, or unix')
   }
   return written
 })

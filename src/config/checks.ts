@@ -39,6 +39,7 @@ const checks: readonly (readonly [section: string, check: Check])[] = [
   ['listen', checkListeners],
   ['tls', checkTls],
   ['issuers', checkIssuers],
+  ['limits', checkIdle],
   ['history', checkRules],
   ['redis', checkRedis],
 ]
@@ -73,12 +74,28 @@ export function warnAbout(settings: Settings, written: Written): readonly Proble
     warn('hub.legacy_issuer', 'does nothing while hub.legacy is off')
   if (hub.legacy !== 'off' && hub.legacyIssuer === null && issuers.length > 1)
     warn('hub.legacy', 'tokens that name no issuer are refused: set hub.legacy_issuer')
+  const unreachable = unreachableUrls(settings)
+  if (unreachable.length > 0) {
+    const cure = 'set proxy.trusted to the address of the proxy that clients connect to'
+    const own = settings.tls.certFile === null ? 'has no TLS (tls.cert_file)' : 'has TLS'
+    warn('hub.public_urls', `${unreachable.join(' ')} will be answered 421: the hub ${own}; ${cure}`)
+  }
+  const { body, bodies } = settings.limits
+  if (bodies > 0 && (body === 0 || body > bodies))
+    warn('limits.bodies', 'is less than limits.body: no body may be larger')
   const needed = residentBytes(settings)
   if (settings.limits.memory > 0 && settings.limits.memory < needed) {
     const amount = needed === Number.POSITIVE_INFINITY ? 'any amount' : `${Math.ceil(needed / 2 ** 20)} MiB`
     warn('limits.memory', `the hub may need ${amount}, and sheds load above the limit`)
   }
   return warnings
+}
+
+/** Public URLs with a scheme that the hub does not speak, where it would not believe a proxy that does. */
+function unreachableUrls({ hub, tls, proxy }: Settings): readonly string[] {
+  if (proxy.trusted.length > 0) return []
+  const scheme = tls.certFile === null ? 'http:' : 'https:'
+  return hub.publicUrls.filter((url) => URL.parse(url)?.protocol !== scheme)
 }
 
 /** What a hub in good health may come to: itself under load, and the updates it keeps in memory. */
@@ -173,6 +190,13 @@ function checkRole(role: Role, key: string, written: Written): readonly Problem[
   if (role.jwksUri === undefined)
     return refuse(Object.keys(role)[0] ?? 'key', 'has no key or jwks_uri beside it')
   return role.algorithm === undefined ? [] : refuse('algorithm', 'goes with a key; jwks_uri has algorithms')
+}
+
+/** What Bun can wait for at most. */
+const IDLE_MS_MAX = 255_000
+
+function checkIdle({ limits }: Settings, written: Written): readonly Problem[] {
+  return limits.idle > IDLE_MS_MAX ? [problem(written('limits.idle'), 'is longer than 255s')] : []
 }
 
 function checkRules({ history }: Settings, written: Written): readonly Problem[] {

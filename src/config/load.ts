@@ -74,6 +74,11 @@ export function load(places: Places): Configuration | Refusal {
   return { ok: true, settings, origins, warnings: warnAbout(settings, written), isDev: flags.isDev, file }
 }
 
+/** Whether there is a file and no setting comes from it. */
+export function hasEmptyFile({ file, origins }: Configuration): boolean {
+  return file !== null && ![...origins.values()].some(({ kind }) => kind === 'file')
+}
+
 /** 2 when the command line is wrong, 78 when a value is. */
 export function exitCode(problems: readonly Problem[]): 2 | 78 {
   return problems.some(({ isUsage }) => isUsage) ? 2 : 78

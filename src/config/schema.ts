@@ -241,6 +241,22 @@ export const schema = v.object({
       '1MiB',
       'a request body; over it 413; 0 = unlimited',
     ),
+    bodies: setting(
+      size({ zero: true, example: '64MiB' }),
+      '64MiB',
+      'request bodies that are being received, in sum; over it 503; 0 = unlimited',
+    ),
+    bodyRate: setting(
+      size({ zero: false, example: '1KiB' }),
+      '1KiB',
+      'bytes per second with which a body comes on average; below it, after `limits.idle`, 408',
+    ),
+    idle: setting(
+      duration({ zero: false, example: '75s' }),
+      '75s',
+      'an idle connection is closed after it, and a body that stands still refused with 408; at most 255s',
+      restart,
+    ),
     topics: setting(count({ zero: false, example: '1000' }), '1000', 'topics of one update; over it 413'),
     field: setting(
       count({ zero: false, example: '4096' }),
@@ -271,7 +287,16 @@ export const schema = v.object({
     ),
   }),
   proxy: v.object({
-    trusted: setting(list(network), '', 'addresses whose `Forwarded` and `X-Forwarded-*` are believed'),
+    trusted: setting(
+      list(network),
+      '',
+      'addresses whose `Forwarded` and `X-Forwarded-*` are believed; `unix` for the peers of Unix sockets',
+    ),
+    fields: setting(
+      choice(['auto', 'forwarded', 'x-forwarded']),
+      'auto',
+      'the fields that the proxies write; `auto`: either, and neither where they contradict each other',
+    ),
   }),
   log: v.object({
     level: setting(

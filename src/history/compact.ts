@@ -1,5 +1,6 @@
 import type { Database } from 'bun:sqlite'
-import { changing, freePages, isHeld, owning, type Pause, sizeOf } from './file.ts'
+import { isHistoryHeld } from '../transport/sqlite/lock.ts'
+import { changing, freePages, owning, type Pause, refuseMissing, sizeOf } from './file.ts'
 
 /** What a compaction did. */
 export interface Compaction {
@@ -13,8 +14,8 @@ export interface Compaction {
 /** Gives room back to the file system: gently beside a running hub, thoroughly without. Throws HistoryProblem. */
 export async function compactHistory(path: string, pause: Pause): Promise<Compaction> {
   const before = totalBytes(path)
-  // Opened for changes first: it refuses a file that is not there, where owning would make one.
-  const isBeside = await changing(path, () => isHeld(path))
+  refuseMissing(path)
+  const isBeside = isHistoryHeld(path)
   if (isBeside) await changing(path, (database) => compactBeside(database, pause))
   else await owning(path, rewrite)
   return { way: isBeside ? 'beside' : 'whole', before, after: totalBytes(path) }

@@ -1,16 +1,11 @@
 import { Database } from 'bun:sqlite'
 import { existsSync } from 'node:fs'
+import { Damage } from '../transport/sqlite/checksum.ts'
+import { lockHistory } from '../transport/sqlite/lock.ts'
+import { realPath } from '../transport/sqlite/real-path.ts'
+import { codeOf, damaged, foreign, refusal, unusable } from '../transport/sqlite/refusal.ts'
 import { limitJournal } from '../transport/sqlite/room.ts'
-import {
-  BUSY_MS,
-  codeOf,
-  foreign,
-  lockHistory,
-  migrate,
-  openHistory,
-  refusal,
-  unusable,
-} from '../transport/sqlite/schema.ts'
+import { BUSY_MS, migrate, openHistory } from '../transport/sqlite/schema.ts'
 
 /**
  * The history file as tools see it, also while a hub runs on it. A tool reads in short pages and writes in
@@ -48,28 +43,10 @@ export async function owning<T>(path: string, action: (database: Database) => T 
   }
 }
 
-/**
- * Whether a hub is running on the file, or whoever else owns it. Only looks: taking the lock, however shortly,
- * could keep a hub from starting. A lock that this user may not look at counts as held.
- */
-export function isHeld(path: string): boolean {
-  const name = `${path}.lock`
-  if (!existsSync(name)) return false
-  let lock: Database | null = null
-  try {
-    lock = new Database(name, { create: false, readwrite: true, strict: true })
-    lock.query('SELECT count(*) FROM sqlite_schema').get()
-    return false
-  } catch {
-    return true
-  } finally {
-    lock?.close()
-  }
-}
-
 /** Bytes on disk. */
 export function sizeOf(path: string): { readonly fileBytes: number; readonly journalBytes: number } {
-  return { fileBytes: Bun.file(path).size, journalBytes: Bun.file(`${path}-wal`).size }
+  const real = realPath(path)
+  return { fileBytes: Bun.file(real).size, journalBytes: Bun.file(`${real}-wal`).size }
 }
 
 /** Pages of the file that hold nothing. */
@@ -150,6 +127,7 @@ function explaining<T>(path: string, open: () => T): T {
 /** `openHistory` and `lockHistory` explain themselves with a plain Error; what SQLite throws does not. */
 function explained(path: string, error: unknown): unknown {
   if (error instanceof HistoryProblem || !(error instanceof Error)) return error
+  if (error instanceof Damage) return new HistoryProblem(damaged(path), { cause: error })
   const code = codeOf(error)
   if (code === '') {
     const isExplained = error.constructor === Error

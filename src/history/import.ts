@@ -1,5 +1,6 @@
 import type { Database } from 'bun:sqlite'
 import { BATCH_BYTES, BATCH_ENTRIES } from '../transport/sqlite/batch.ts'
+import { checksum } from '../transport/sqlite/checksum.ts'
 import { INSERT_ENTRY, keyOf, readAnchor, readState } from '../transport/sqlite/schema.ts'
 import { modelBytes } from '../transport/sqlite/size.ts'
 import { HistoryProblem, owning, writing } from './file.ts'
@@ -119,7 +120,8 @@ function store(database: Database, batch: readonly NewEntry[]): void {
     const at = entry.at - wallOffset
     const topics = JSON.stringify(entry.topics)
     const size = modelBytes(Buffer.byteLength(id), Buffer.byteLength(topics), frame.length)
-    insert.run(++head, at, size, keyOf(id), id, entry.private ? 1 : 0, topics, frame)
+    const row = { seq: ++head, id, private: entry.private ? 1 : 0, topics }
+    insert.run(head, at, size, keyOf(id), id, row.private, topics, frame, checksum(row, frame))
     headId = id
     headAt = Math.max(headAt, at)
     count++

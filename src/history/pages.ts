@@ -1,5 +1,6 @@
 import type { Database } from 'bun:sqlite'
-import { earliestOf, readAnchor } from '../transport/sqlite/schema.ts'
+import { Damage, isIntact } from '../transport/sqlite/checksum.ts'
+import { earliestOf, isOlder, readAnchor } from '../transport/sqlite/schema.ts'
 
 /** Walks along the log, a page at a time and with nothing left open in between. */
 
@@ -25,7 +26,7 @@ export interface StoredEntry {
   readonly frame: Uint8Array
 }
 
-/** Outlines of entries up to `until`, oldest first, at most `rows` at a time. */
+/** Outlines of entries up to `until`, oldest first, at most `rows` at a time. Throws Damage. */
 export function* outlines(database: Database, until: number, rows = OUTLINE_ROWS): Generator<EntryOutline[]> {
   const page = database.prepare<OutlineRow, [number, number, number]>(
     'SELECT seq, at, bytes, topics FROM entry WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?',
@@ -34,12 +35,14 @@ export function* outlines(database: Database, until: number, rows = OUTLINE_ROWS
     const found = page.all(after, until, rows)
     const last = found.at(-1)
     if (last === undefined) return
+    // A damaged page may send the walk back to where it was, for ever.
+    if (last.seq <= after) throw new Damage(after)
     yield found.map(toOutline)
     after = last.seq
   }
 }
 
-/** The same from the newest to the oldest. */
+/** The same from the newest to the oldest. Throws Damage. */
 export function* outlinesBackwards(database: Database): Generator<EntryOutline[]> {
   const page = database.prepare<OutlineRow, [number, number]>(
     'SELECT seq, at, bytes, topics FROM entry WHERE seq < ? ORDER BY seq DESC LIMIT ?',
@@ -48,19 +51,25 @@ export function* outlinesBackwards(database: Database): Generator<EntryOutline[]
     const found = page.all(before, OUTLINE_ROWS)
     const last = found.at(-1)
     if (last === undefined) return
+    if (last.seq >= before) throw new Damage(last.seq)
     yield found.map(toOutline)
     before = last.seq
   }
 }
 
-/** Whole entries in (after, until], oldest first. Frames of more than a page are never held together. */
+/**
+ * Whole entries in (after, until], oldest first. Frames of more than a page are never held together. Throws
+ * Damage.
+ */
 export function* entries(database: Database, after: number, until: number): Generator<StoredEntry[]> {
-  const page = database.prepare<EntryRow, [number, number]>(SELECT_ENTRIES)
+  const page = database.prepare<EntryRow, [number, number]>(selectEntries(database))
   const { wallOffset } = readAnchor(database)
   for (let seq = after; ; ) {
     const found: StoredEntry[] = []
     let bytes = 0
     for (const row of page.iterate(seq, until)) {
+      if (row.seq <= (found.at(-1)?.seq ?? seq) || !isIntact(row, row.frame, row.sum))
+        throw new Damage(found.at(-1)?.seq ?? seq)
       found.push(toEntry(row, wallOffset))
       bytes += row.frame.length
       if (found.length >= PAGE_ROWS || bytes >= PAGE_FRAME_BYTES) break
@@ -73,8 +82,10 @@ export function* entries(database: Database, after: number, until: number): Gene
 }
 
 /** Selects whole entries after ?1 and up to ?2. */
-export const SELECT_ENTRIES =
-  'SELECT seq, at, id, private, topics, frame FROM entry WHERE seq > ? AND seq <= ? ORDER BY seq'
+export function selectEntries(database: Database): string {
+  const sum = isOlder(database) ? 'NULL AS sum' : 'sum'
+  return `SELECT seq, at, id, private, topics, frame, ${sum} FROM entry WHERE seq > ? AND seq <= ? ORDER BY seq`
+}
 
 /** The place of the earliest entry with this id, also when a rule dropped it, or null. */
 export function findId(database: Database, id: string): number | null {
@@ -92,7 +103,7 @@ export function toEntry({ seq, at, id, topics, frame, ...row }: EntryRow, wallOf
   return { seq, at: at + wallOffset, id, topics: JSON.parse(topics), private: row.private === 1, frame }
 }
 
-/** A row of `SELECT_ENTRIES`. */
+/** A row of `selectEntries`. */
 export interface EntryRow {
   readonly seq: number
   readonly at: number
@@ -100,6 +111,8 @@ export interface EntryRow {
   readonly private: number
   readonly topics: string
   readonly frame: Uint8Array
+  /** Null in a row of version 1. */
+  readonly sum: number | null
 }
 
 interface OutlineRow {

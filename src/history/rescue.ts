@@ -10,16 +10,19 @@ import {
   truncateSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { realPath } from '../transport/sqlite/real-path.ts'
 import { refuseMissing, using } from './file.ts'
 
 /** Runs the action on a file that may be damaged, without changing a byte of it. Throws HistoryProblem. */
 export async function rescuing<T>(path: string, action: (database: Database) => Promise<T>): Promise<T> {
   refuseMissing(path)
-  const missing = missingBytes(path)
-  if (missing === 0) return await using(path, () => openReadOnly(path), action)
-  const folder = mkdtempSync(`${path}.salvage-`)
+  // The journal is beside the file and not beside a link to it.
+  const real = realPath(path)
+  const missing = missingBytes(real)
+  if (missing === 0) return await using(path, () => openReadOnly(real), action)
+  const folder = mkdtempSync(`${real}.salvage-`)
   try {
-    const copy = lengthened(path, missing, folder)
+    const copy = lengthened(real, missing, folder)
     return await using(path, () => openReadOnly(copy), action)
   } finally {
     rmSync(folder, { recursive: true })

@@ -1,7 +1,9 @@
 import type { Database } from 'bun:sqlite'
-import { codeOf, readAnchor, readState } from '../transport/sqlite/schema.ts'
+import { isIntact } from '../transport/sqlite/checksum.ts'
+import { codeOf } from '../transport/sqlite/refusal.ts'
+import { readAnchor, readState } from '../transport/sqlite/schema.ts'
 import type { Take } from './export.ts'
-import { type EntryRow, SELECT_ENTRIES, type StoredEntry, toEntry } from './pages.ts'
+import { type EntryRow, type StoredEntry, selectEntries, toEntry } from './pages.ts'
 import { rescuing } from './rescue.ts'
 
 /** What a salvage could not read. */
@@ -97,7 +99,7 @@ class Salvage {
 }
 
 function prepareEntries(database: Database) {
-  return database.prepare<EntryRow, [number, number]>(SELECT_ENTRIES)
+  return database.prepare<EntryRow, [number, number]>(selectEntries(database))
 }
 
 function soundEntry(
@@ -106,6 +108,7 @@ function soundEntry(
   isSound: (entry: StoredEntry) => boolean,
 ): StoredEntry | null {
   try {
+    if (!isIntact(row, row.frame, row.sum)) return null
     const entry = toEntry(row, wallOffset)
     return isSound(entry) ? entry : null
   } catch (error) {

@@ -1,7 +1,8 @@
 import type { Database } from 'bun:sqlite'
+import { isHistoryHeld } from '../transport/sqlite/lock.ts'
 import { readAnchor, readState } from '../transport/sqlite/schema.ts'
 import { PAGE_BYTES } from '../transport/sqlite/size.ts'
-import { freePages, isHeld, reading, sizeOf } from './file.ts'
+import { freePages, reading, refuseMissing, sizeOf } from './file.ts'
 import { outlines } from './pages.ts'
 
 /** What a history file holds. */
@@ -52,13 +53,15 @@ export interface TopicShare {
 }
 
 /** Looks at the history, with so many of the topics that take most. Throws HistoryProblem. */
-export function historyStats(path: string, top: number): Promise<HistoryStats> {
-  return reading(path, (database) => {
+export async function historyStats(path: string, top: number): Promise<HistoryStats> {
+  refuseMissing(path)
+  const isRunning = isHistoryHeld(path)
+  return await reading(path, (database) => {
     const { head, count, bytes } = readState(database)
     const shares = topicShares(database, head)
     return {
       path,
-      isRunning: isHeld(path),
+      isRunning,
       rows: count,
       bytes,
       oldest: entryAt(database, 'ASC'),

@@ -1,6 +1,8 @@
 import { Elysia } from 'elysia'
 import { metadataPath } from './discovery.ts'
 import { Edge, type EdgeOptions } from './edge.ts'
+import { errorResponse } from './error.ts'
+import { HostGate } from './request/host.ts'
 
 /**
  * The routes of the hub listener, each a plain function of the request. Elysia finds the handler and turns
@@ -19,7 +21,12 @@ export function hubApp(current: () => EdgeOptions) {
   // Elysia skips as many characters as a usual origin has before it looks for the path: a host of three, as `hub` in a
   // network of containers, ends before that unless the scheme is the longer one.
   const handler = { standardHostname: isSecure }
-  return new Elysia({ strictPath: true, handler })
+  // The last resort, should a refusal fail: Bun would show the source to the client and to the log.
+  const serve = { error: (error: Error) => errorResponse(error, null, current().onUnexpected) }
+  const gate = new HostGate(isSecure, () => app.server)
+  const app = new Elysia({ strictPath: true, handler, serve })
+  return app
+    .wrap((handle, request) => (gate.admits(request) ? handle : () => edge.twoHosts(request, app.server)))
     .onError({ as: 'global' }, ({ error, code, request, server }) =>
       code === 'NOT_FOUND' ? edge.unknown(request, server) : edge.failed(request, server, error),
     )
@@ -33,6 +40,8 @@ export function hubApp(current: () => EdgeOptions) {
     .all(metadata, ({ request, server }) => edge.otherOnMetadata(request, server), unparsed)
     .all(subscriptions, ({ request, server }) => edge.subscriptions(request, server), unparsed)
     .all(`${subscriptions}/*`, ({ request, server }) => edge.subscriptions(request, server), unparsed)
+    .get('/', ({ request, server }) => edge.welcome(request, server))
+    .head('/', ({ request, server }) => edge.welcome(request, server))
     .get('/healthz', () => edge.alive())
     .get('/readyz', () => edge.ready())
 }

@@ -1,4 +1,4 @@
-import type { OriginList } from './origin.ts'
+import type { OriginList } from './request/origin.ts'
 
 /**
  * The CORS protocol of the Fetch standard for one list of origins. An allowed origin is echoed with

@@ -2,8 +2,13 @@ import { ProtocolError } from '../protocol/error.ts'
 import type { FormPair } from '../protocol/form.ts'
 import { checkMatcher, matcherTypes, type WrittenMatcher } from '../protocol/matcher.ts'
 import type { HubLocation } from '../protocol/topic.ts'
-import { type Credentials, type EarlierTokens, readCredentials, refuseEarlier } from './credentials.ts'
-import { fromFieldValue, toFieldValue } from './field-value.ts'
+import {
+  type Credentials,
+  type EarlierTokens,
+  readCredentials,
+  refuseEarlier,
+} from './request/credentials.ts'
+import { fromFieldValue, toFieldValue } from './request/field-value.ts'
 import {
   currentDocuments,
   type ForeignDocument,

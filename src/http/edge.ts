@@ -6,9 +6,11 @@ import type { Cors } from './cors.ts'
 import { type MetadataOptions, metadataDocument, metadataPath } from './discovery.ts'
 import { errorResponse, hardening, type UnexpectedError } from './error.ts'
 import { type Connection, Exchange, type ExchangeOptions } from './exchange.ts'
+import { OriginRefusal } from './origin-refusal.ts'
 import { type PublishOptions, publish } from './publish.ts'
 import { type SubscribeOptions, subscribe, subscribeHead } from './subscribe.ts'
 import { type SubscriptionsOptions, subscriptions } from './subscriptions.ts'
+import { welcome } from './welcome.ts'
 
 /** All that the edge needs to answer; `serve/edge-options.ts` makes it of the settings. */
 export interface EdgeOptions extends ExchangeOptions {
@@ -17,6 +19,8 @@ export interface EdgeOptions extends ExchangeOptions {
   /** Origins that the hub answers on, or none to answer on all (GEN-15). */
   readonly publicOrigins: readonly string[]
   readonly metadata: MetadataOptions
+  /** The version that the page at the root shows, or null to keep it. */
+  readonly version: string | null
   /** Roles that have a key. Without one the method is not served (GEN-24). */
   readonly canPublish: boolean
   readonly canSubscribe: boolean
@@ -25,6 +29,8 @@ export interface EdgeOptions extends ExchangeOptions {
   readonly subscriptions: SubscriptionsOptions | null
   readonly subscribing: SubscribeOptions
   readonly onUnexpected: UnexpectedError
+  /** Told of every request for an origin that the hub does not answer on, with the address that sent it. */
+  readonly onMisdirected: (refusal: OriginRefusal, peer: string) => void
   /**
    * Told of every answer, refusals included: its status, and the milliseconds from the request to the answer. A stream
    * is answered when it begins.
@@ -110,6 +116,18 @@ export class Edge {
     )
   }
 
+  /** GET and HEAD on the root. */
+  welcome(request: Request, connection: Connection | null) {
+    return this.#answer('other', request, connection, (_, { location, version }) =>
+      welcome({ hubPath: location.path, version }),
+    )
+  }
+
+  /** A request that names two hosts: nobody knows for which it is (RFC 9112 section 3.2). */
+  twoHosts(request: Request, connection: Connection | null): Response {
+    return this.failed(request, connection, new ProtocolError('invalid-host', 'the request names two hosts'))
+  }
+
   /** No path of the hub. */
   unknown(request: Request, connection: Connection | null): Response {
     return this.failed(request, connection, notFound())
@@ -178,7 +196,8 @@ function other(exchange: Exchange, options: EdgeOptions, methods: string): Respo
 }
 
 function refuse(exchange: Exchange, options: EdgeOptions, error: unknown): Response {
-  const { metadata, location, onUnexpected, cors } = options
+  const { metadata, location, onUnexpected, onMisdirected, cors } = options
+  if (error instanceof OriginRefusal) onMisdirected(error, exchange.peer ?? 'a Unix socket')
   const url = metadata.hasKeys ? metadataUrl(exchange.resource(), location) : null
   const response = errorResponse(error, url, onUnexpected)
   cors.apply(exchange.request, response.headers)
@@ -198,8 +217,10 @@ function notFound(): ProtocolError {
 
 /** Scheme and host are both compared, ahead of every other check (GEN-15). */
 function checkPublicOrigin(exchange: Exchange, { publicOrigins }: EdgeOptions): void {
-  if (publicOrigins.length > 0 && !publicOrigins.includes(exchange.origin())) {
-    throw new ProtocolError('misdirected', 'the origin is not one of the public URLs')
+  if (publicOrigins.length === 0) return
+  const origin = exchange.origin()
+  if (!publicOrigins.includes(origin)) {
+    throw new OriginRefusal(origin)
   }
 }
 

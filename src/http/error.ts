@@ -1,9 +1,10 @@
 import { type ErrorCode, ProtocolError } from '../protocol/error.ts'
+import { OriginRefusal } from './origin-refusal.ts'
 
 /** How one refusal is answered. */
 interface Answer {
   readonly status: number
-  /** The whole body: short, fixed, and silent about internals (SUB-16, ERR-05). */
+  /** The whole body: short, fixed, and silent about internals (SUB-16, ERR-05). `OriginRefusal` has its own. */
   readonly text: string
   /** `bare` is a challenge without an error (ERR-03); otherwise the `error` parameter of RFC 6750. */
   readonly challenge?: 'bare' | 'invalid_request' | 'invalid_token' | 'insufficient_scope'
@@ -21,6 +22,8 @@ const answers = {
     status: 400,
     text: 'a matcher is missing: topic is of 0.x, which this hub does not speak; 1.0 has match, match_exact and match_urlpattern',
   },
+  'body-too-slow': { status: 408, text: 'the body came too slowly' },
+  'connection-lost': { status: 400, text: 'the connection was closed' },
   'field-too-long': { status: 413, text: 'a field is too long' },
   'forbidden-origin': { status: 400, text: 'the origin may not publish', challenge: 'invalid_request' },
   'insufficient-scope': {
@@ -30,6 +33,7 @@ const answers = {
   },
   'invalid-credentials': { status: 400, text: 'malformed credentials', challenge: 'invalid_request' },
   'invalid-form': { status: 400, text: 'a field is not valid UTF-8' },
+  'invalid-host': { status: 400, text: 'the request names more than one host' },
   'invalid-id': { status: 400, text: 'the id is not allowed' },
   'invalid-matcher': { status: 400, text: 'a matcher is not valid' },
   'invalid-retry': { status: 400, text: 'retry must be a number of milliseconds' },
@@ -57,6 +61,7 @@ const answers = {
   'too-many-subscribers': { status: 429, text: 'too many subscribers', retryAfter: 30, closes: true },
   'too-many-topics': { status: 413, text: 'too many topics' },
   'unknown-matcher': { status: 400, text: 'unknown matcher parameter' },
+  'uploads-full': { status: 503, text: 'too many bodies are being received', retryAfter: 5 },
   'unsupported-media-type': { status: 400, text: 'the body must be application/x-www-form-urlencoded' },
 } satisfies Record<ErrorCode, Answer>
 
@@ -92,7 +97,9 @@ export function errorResponse(
   // HTTP/2 has no such field; the runtime leaves it out there (RFC 9113 section 8.2.2).
   if (answer.closes) headers.set('Connection', 'close')
   if (answer.retryAfter !== undefined) headers.set('Retry-After', String(answer.retryAfter))
-  return new Response(`${answer.text}\n`, { status: answer.status, headers })
+  // The one text that is not fixed: without the origin nobody finds the setting.
+  const text = error instanceof OriginRefusal ? error.text : answer.text
+  return new Response(`${text}\n`, { status: answer.status, headers })
 }
 
 function plainHeaders(): Headers {

@@ -3,10 +3,13 @@ import type { Role } from '../auth/keys.ts'
 import type { Identity } from '../protocol/grant.ts'
 import type { HubLocation } from '../protocol/topic.ts'
 import { type Dialect, dialectOf } from './dialect.ts'
-import type { Proxies } from './proxy.ts'
+import { hostField, type Listening, ownHost } from './request/host.ts'
+import type { Proxies } from './request/proxy.ts'
 
-/** The connection that a request came on, as far as Bun knows it. */
-export interface Connection {
+/** The connection that a request came on and its listener, as far as Bun knows them. */
+export interface Connection extends Listening {
+  /** Absent for a Unix socket. */
+  readonly port?: number | undefined
   requestIP(request: Request): { readonly address: string } | null
   timeout(request: Request, seconds: number): void
 }
@@ -20,6 +23,8 @@ export interface ExchangeOptions {
   /** The configured resource identifier; null derives it from each request (AUT-40). */
   readonly resourceIdentifier: string | null
   readonly authenticator: Pick<Authenticator, 'authenticate'>
+  /** Seconds after which a connection on which nothing moves is closed. */
+  readonly idleSeconds: number
   /** Whether this listener speaks TLS. */
   readonly isSecure: boolean
 }
@@ -44,13 +49,13 @@ export class Exchange {
   /** The origin under which the client reached the hub, as far as it can be told. */
   origin(): string {
     const { proxies, isSecure } = this.#options
-    const direct = { scheme: isSecure ? 'https' : 'http', host: hostOf(this.request) }
-    return proxies.origin(this.request, proxies.isUsed ? this.#peer() : '', direct)
+    const direct = { scheme: isSecure ? 'https' : 'http', host: this.#host() }
+    return proxies.origin(this.request, proxies.isUsed ? this.peer : '', direct)
   }
 
   /** The address of the client, or null where there is none (unix sockets). */
   address(): string | null {
-    return this.#options.proxies.clientAddress(this.request, this.#peer())
+    return this.#options.proxies.clientAddress(this.request, this.peer)
   }
 
   /** The resource identifier that tokens of this request must name (AUT-40). */
@@ -64,16 +69,22 @@ export class Exchange {
     return this.#options.authenticator.authenticate(token, role, this.resource())
   }
 
-  /** Closes the connection when nothing has moved on it for this time, in seconds; 0 never does. */
-  idleTimeout(seconds: number): void {
-    this.#connection?.timeout(this.request, seconds)
+  /** Whether the connection stays open while nothing moves on it; otherwise the idle timeout closes it. */
+  stayOpen(isOpen: boolean): void {
+    this.#connection?.timeout(this.request, isOpen ? 0 : this.#options.idleSeconds)
   }
 
-  #peer(): string | null {
-    return this.#connection?.requestIP(this.request)?.address ?? null
+  #host(): string {
+    return hostField(this.request) ?? ownHost(this.#connection)
   }
-}
 
-function hostOf(request: Request): string {
-  return request.headers.get('host') ?? new URL(request.url).host
+  /**
+   * The address at the other end of the connection; null on a Unix socket. A peer that has gone has none either, and is
+   * nobody that could be trusted.
+   */
+  get peer(): string | null {
+    const connection = this.#connection
+    const address = connection?.requestIP(this.request)?.address
+    return address ?? (connection?.port === undefined ? null : '')
+  }
 }

@@ -10,10 +10,11 @@ import type { HubLocation } from '../protocol/topic.ts'
 import type { Drive } from '../protocol/work.ts'
 import type { Deadlines, Due } from '../stream/deadlines.ts'
 import { EventStream, type EventStreamOptions, type StreamOwner } from '../stream/event-stream.ts'
-import { readForm } from './body.ts'
 import type { SubscribeRequest } from './dialect.ts'
 import { hardening } from './error.ts'
 import type { Exchange } from './exchange.ts'
+import { readForm } from './request/body.ts'
+import type { Uploads } from './request/uploads.ts'
 import type { Counted, SubscriberCount } from './subscriber-count.ts'
 
 export interface SubscribeOptions extends EventStreamOptions {
@@ -30,6 +31,7 @@ export interface SubscribeOptions extends EventStreamOptions {
   readonly patternWeightMax: number
   readonly drive: Drive
   readonly bodyBytesMax: number
+  readonly uploads: Uploads
   /** A connection ends between 80 % and 100 % of it, in milliseconds; 0 is unlimited. */
   readonly lifetimeMs: number
 }
@@ -146,7 +148,7 @@ class Registration implements StreamOwner, Due {
     const asked = this.#asked
     if (asked === null) return
     // The heartbeat takes its place, until the connection waits for another request.
-    this.#exchange.idleTimeout(0)
+    this.#exchange.stayOpen(true)
     const { matchers, identity, cursor, payloads } = asked
     this.#subscriber = this.#options.hub.subscribe(matchers, identity, cursor, stream, payloads)
     this.#asked = null
@@ -165,7 +167,7 @@ class Registration implements StreamOwner, Due {
       giveBack({ counted: this.#counted, matchers, identity }, this.#options)
     }
     this.#counted = null
-    this.#exchange.idleTimeout(IDLE_TIMEOUT_S)
+    this.#exchange.stayOpen(false)
   }
 
   onDue(): void {
@@ -190,9 +192,6 @@ class Registration implements StreamOwner, Due {
   }
 }
 
-/** Seconds after which a connection whose stream has ended is closed. */
-const IDLE_TIMEOUT_S = 10
-
 const streamFields = {
   ...hardening,
   'Content-Type': 'text/event-stream',
@@ -210,9 +209,14 @@ async function identify(exchange: Exchange, options: SubscribeOptions): Promise<
 }
 
 /** Only QUERY has a body that counts; one on GET or HEAD is ignored (GEN-25). */
-async function readBody({ request }: Exchange, options: SubscribeOptions): Promise<readonly FormPair[]> {
-  return request.method === 'QUERY' ? await readForm(request, options.bodyBytesMax, true) : []
+async function readBody(exchange: Exchange, options: SubscribeOptions): Promise<readonly FormPair[]> {
+  if (exchange.request.method !== 'QUERY') return []
+  const { bodyBytesMax, uploads } = options
+  return await readForm(exchange, { limit: bodyBytesMax, isOptional: true, uploads, share: QUERY_SHARE })
 }
+
+/** Where anybody may subscribe, anybody may send such a body: publishers keep the other half. */
+const QUERY_SHARE = 0.5
 
 /** URL parsers collapse these segments, so that their resources could not be reached (ACT-12). */
 function refuseDots(matchers: readonly WrittenMatcher[]): void {

@@ -5,7 +5,7 @@ import { mayRead } from '../protocol/grant.ts'
 import type { SubscriptionPath } from '../protocol/subscription.ts'
 import { hardening } from './error.ts'
 import type { Exchange } from './exchange.ts'
-import { toFieldValue } from './field-value.ts'
+import { toFieldValue } from './request/field-value.ts'
 import type { SubscriptionDocuments } from './subscription-documents.ts'
 
 /** What the subscription API reads from; null where the feature is off. */

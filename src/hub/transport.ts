@@ -67,7 +67,10 @@ export interface Transport {
   stats(): Promise<TransportStats>
   /** Resolves when the log can accept an append; rejects with the reason when it cannot. */
   check(): Promise<void>
-  /** Waits for appends under way, then lets go of everything. Further calls reject. */
+  /**
+   * Waits for appends under way, then lets go of everything. Further calls reject. Rejects when it had to leave the log
+   * as it is: then the process is to end without anybody trying to close it again.
+   */
   close(): Promise<void>
 }
 

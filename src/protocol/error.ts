@@ -7,11 +7,14 @@ export type ErrorCode =
   | 'announcement-too-large'
   | 'body-too-large'
   | 'earlier-matcher'
+  | 'body-too-slow'
+  | 'connection-lost'
   | 'field-too-long'
   | 'forbidden-origin'
   | 'insufficient-scope'
   | 'invalid-credentials'
   | 'invalid-form'
+  | 'invalid-host'
   | 'invalid-id'
   | 'invalid-matcher'
   | 'invalid-retry'
@@ -40,6 +43,7 @@ export type ErrorCode =
   | 'too-many-topics'
   | 'unknown-matcher'
   | 'unsupported-media-type'
+  | 'uploads-full'
 
 /** Wrong input. The message helps the operator and never holds a token, a key or a payload. */
 export class ProtocolError extends Error {

@@ -1,12 +1,13 @@
 import type { Authenticator } from '../auth/authenticate.ts'
 import type { Settings } from '../config/load.ts'
 import { Cors } from '../http/cors.ts'
-import type { EarlierTokens } from '../http/credentials.ts'
 import { currentDialect, type Dialect, type DialectOptions } from '../http/dialect.ts'
 import type { EdgeOptions } from '../http/edge.ts'
-import { parseOrigins } from '../http/origin.ts'
-import { Proxies } from '../http/proxy.ts'
 import { PublishRate } from '../http/rate.ts'
+import type { EarlierTokens } from '../http/request/credentials.ts'
+import { parseOrigins } from '../http/request/origin.ts'
+import { Proxies } from '../http/request/proxy.ts'
+import type { UploadLimits, Uploads } from '../http/request/uploads.ts'
 import type { SubscriberCount, SubscriberLimits } from '../http/subscriber-count.ts'
 import { Turn } from '../http/turn.ts'
 import type { Hub } from '../hub/hub.ts'
@@ -14,7 +15,7 @@ import type { MatcherPool } from '../hub/matcher-pool.ts'
 import type { HubLocation } from '../protocol/topic.ts'
 import type { Drive } from '../protocol/work.ts'
 import type { OpenStreams } from '../stream/open-streams.ts'
-import { firstOf, type Generation } from './generation.ts'
+import { firstOf, type Generation } from './generations/generation.ts'
 import { processLoop } from './loop.ts'
 
 /** The parts that the edge stands on. A reload exchanges the authenticator and the rate, and nothing else. */
@@ -30,15 +31,18 @@ export interface EdgeParts {
   /** Those before 1.0 that are spoken too. */
   readonly generations: readonly Generation[]
   readonly earlierTokens: EarlierTokens
+  readonly uploads: Uploads
   readonly health: EdgeOptions['health']
+  readonly version: EdgeOptions['version']
   readonly onUnexpected: EdgeOptions['onUnexpected']
+  readonly onMisdirected: EdgeOptions['onMisdirected']
   readonly onAnswer: EdgeOptions['onAnswer']
 }
 
 /** The edge as the settings want it. Made again at each reload; open streams keep the one they began with. */
 export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
-  const { location, hub, streams, counts, matchers, drive, rate, authenticator, generations } = parts
-  const { health, onUnexpected, onAnswer } = parts
+  const { location, hub, streams, counts, matchers, drive, rate, authenticator, uploads, generations } = parts
+  const { health, version, onUnexpected, onMisdirected, onAnswer } = parts
   const { limits, hub: own } = settings
   const exposed = generations.flatMap(({ exposedFields }) => exposedFields)
   const cors = new Cors(parseOrigins(own.corsOrigins), own.corsOrigins.length > 0, exposed)
@@ -47,13 +51,15 @@ export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
   const canRead = authenticator.hasKeys('subscriber')
   return {
     health,
+    version,
     onUnexpected,
+    onMisdirected,
     onAnswer,
     loop: processLoop,
     location,
     dialects: dialects(settings, parts),
     cors,
-    proxies: new Proxies(settings.proxy.trusted),
+    proxies: new Proxies(settings.proxy.trusted, settings.proxy.fields),
     publicOrigins: own.publicUrls,
     resourceIdentifier: own.resourceIdentifier,
     metadata: {
@@ -66,7 +72,18 @@ export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
     canPublish,
     canSubscribe: canRead || own.anonymous,
     subscriptions: own.subscriptions ? { hub, loop: processLoop } : null,
-    publishing: { hub, location, cors, origins: parseOrigins(own.publishOrigins), limits, rate, turn, drive },
+    publishing: {
+      hub,
+      location,
+      cors,
+      origins: parseOrigins(own.publishOrigins),
+      limits,
+      rate,
+      turn,
+      drive,
+      uploads,
+      isStoredLater: settings.transport === 'sqlite' || settings.transport === 'redis',
+    },
     subscribing: {
       hub,
       location,
@@ -79,11 +96,13 @@ export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
       patternWeightMax: limits.patternWeight,
       drive,
       bodyBytesMax: limits.body,
+      uploads,
       bufferBytesMax: limits.subscriberBuffer,
       retryMs: own.retry,
       lifetimeMs: own.connectionLifetime,
       random: Math.random,
     },
+    idleSeconds: idleSeconds(settings),
     isSecure: settings.tls.certFile !== null,
   }
 }
@@ -110,6 +129,16 @@ export function subscriberLimits({ limits }: Settings): SubscriberLimits {
     perAddress: limits.subscribersPerIp,
     perHolder: limits.subscribersPerToken,
   }
+}
+
+/** The part of the limits that bodies are counted against while they are received. */
+export function uploadLimits({ limits }: Settings): UploadLimits {
+  return { bytes: limits.bodies, idleMs: limits.idle, bytesPerSecond: limits.bodyRate }
+}
+
+/** For how long Bun 1.4.5 keeps an idle connection, in seconds: it looks every four, and closes that much early. */
+export function idleSeconds({ limits }: Settings): number {
+  return Math.min(255, Math.ceil(limits.idle / 1000) + 4)
 }
 
 /** An empty table of buckets. */

@@ -4,7 +4,7 @@ import { Hub } from '../hub/hub.ts'
 import { SLICE_MS } from '../hub/loop.ts'
 import { subscriptionUpdate } from '../protocol/subscription.ts'
 import type { HubLocation } from '../protocol/topic.ts'
-import { firstOf, type Generation } from './generation.ts'
+import { firstOf, type Generation } from './generations/generation.ts'
 import { processLoop } from './loop.ts'
 import type { Store } from './store.ts'
 

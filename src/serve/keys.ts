@@ -4,7 +4,7 @@ import type { HubLocation } from '../protocol/topic.ts'
 import type { Drive } from '../protocol/work.ts'
 import type { Counters } from '../telemetry/counters.ts'
 import type { Log } from '../telemetry/log.ts'
-import type { Generation } from './generation.ts'
+import type { Generation } from './generations/generation.ts'
 
 /** The authenticator of the settings. Rejects with a plain Error for the operator, one problem a line. */
 export function openKeys(

@@ -29,6 +29,7 @@ function load(name: string) {
     setsockopt: { args: ['i32', 'i32', 'i32', 'ptr', 'u32'], returns: 'i32' },
     getsockopt: { args: ['i32', 'i32', 'i32', 'ptr', 'ptr'], returns: 'i32' },
     listen: { args: ['i32', 'i32'], returns: 'i32' },
+    _exit: { args: ['i32'], returns: 'void' },
     getsockname: { args: ['i32', 'ptr', 'ptr'], returns: 'i32' },
   }).symbols
 }

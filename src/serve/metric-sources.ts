@@ -1,10 +1,8 @@
 import type { MetricSources } from '../admin/metrics.ts'
 import type { Settings } from '../config/load.ts'
-import type { Hub } from '../hub/hub.ts'
-import type { MatcherPool } from '../hub/matcher-pool.ts'
 import type { Pace } from '../hub/pace.ts'
-import type { OpenStreams } from '../stream/open-streams.ts'
 import type { Counters } from '../telemetry/counters.ts'
+import type { EdgeParts } from './edge-options.ts'
 import type { ResidentMemory } from './resident.ts'
 import type { Store } from './store.ts'
 
@@ -12,9 +10,7 @@ import type { Store } from './store.ts'
 export function metricSources(
   { limits }: Settings,
   { transport }: Store,
-  hub: Hub,
-  streams: OpenStreams,
-  matchers: MatcherPool,
+  { hub, streams, matchers, uploads }: EdgeParts,
   pace: Pace,
   counters: Counters,
   resident: ResidentMemory,
@@ -26,6 +22,7 @@ export function metricSources(
       history: await transport.stats().catch(() => null),
       hub: hub.gauges,
       waitingBytes: streams.waitingBytes,
+      bodyBytes: uploads.bytes,
       residentBytes: resident.bytes,
       memoryLimitBytes: limits.memory,
       loopLagSeconds: streams.lagMs / 1000,

@@ -1,16 +1,28 @@
-import { isCurrentGeneration, readToken } from '../auth/token.ts'
-import type { EarlierPlace, EarlierTokens } from '../http/credentials.ts'
-import type { Log } from '../telemetry/log.ts'
+import type { EventLog, Log } from '../telemetry/log.ts'
 import type { Notice } from '../transport/notice.ts'
 
 /** Writes what a log has to say to the operator. */
-export function noticeWriter(log: Log): (notice: Notice) => void {
+export function noticeWriter(log: Log, events: EventLog): (notice: Notice) => void {
   return (notice) => {
     switch (notice.kind) {
       case 'clock-set':
         log.warn('the clock of the machine was set: the history keeps the age of its updates', {
           seconds: Math.round(notice.ms / 1000),
         })
+        break
+      case 'lost':
+        events.publishingFails(notice.problem)
+        break
+      case 'damaged':
+        log.error('replays end early: cinnabar history export --salvage saves what can be read', {
+          problem: notice.problem,
+        })
+        break
+      case 'names':
+        log.warn(
+          'the history file has other names (hard links): never start a hub by one of those, it would miss the journal',
+          { names: notice.count },
+        )
         break
       case 'slept':
         log.info('the machine slept', { seconds: Math.round(notice.ms / 1000) })
@@ -20,21 +32,3 @@ export function noticeWriter(log: Log): (notice: Notice) => void {
     }
   }
 }
-
-/** Says that tokens of the 0.x generation come in and are not taken: once a minute for each place, not for each one. */
-export function earlierTokens(log: Log, now = () => performance.now()): EarlierTokens {
-  const said = new Map<EarlierPlace, number>()
-  return {
-    isOne: (text) => {
-      const token = readToken(text)
-      return token !== null && !isCurrentGeneration(token)
-    },
-    onRefused: (place) => {
-      if (now() - (said.get(place) ?? Number.NEGATIVE_INFINITY) < MINUTE_MS) return
-      said.set(place, now())
-      log.warn('a 0.x token is not accepted: set hub.legacy, or let clients send tokens of 1.0', { place })
-    },
-  }
-}
-
-const MINUTE_MS = 60_000

@@ -1,3 +1,4 @@
+import { audienceProblems } from '../config/audience.ts'
 import { refusedFeatures } from '../config/later.ts'
 import { describeProblem, type Settings } from '../config/load.ts'
 import { descriptorLimit, descriptorWarning, streamsThatFit } from './descriptors.ts'
@@ -5,12 +6,14 @@ import { readCertificate } from './listen/certificate.ts'
 import { retention } from './rules.ts'
 
 /**
- * What would keep a hub with these settings from starting and can be told without starting it, a line each:
- * what this version cannot do, rules that select by no matcher, and a certificate that cannot be used.
+ * What would keep a hub with these settings from starting and can be told without starting it, a line each: what this
+ * version cannot do, tokens that would be for any hub, rules that select by no matcher, and a certificate that cannot be
+ * used.
  */
-export function startProblems(settings: Settings): readonly string[] {
+export function startProblems(settings: Settings, isDev: boolean): readonly string[] {
   const attempts = [() => retention(settings), () => readCertificate(settings.tls)]
-  return [...refusedFeatures(settings).map(describeProblem), ...attempts.flatMap(problemOf)]
+  const problems = [...refusedFeatures(settings), ...audienceProblems(settings, isDev)]
+  return [...problems.map(describeProblem), ...attempts.flatMap(problemOf)]
 }
 
 /** What such a hub would say at its start on this machine, a line each. */

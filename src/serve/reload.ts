@@ -10,8 +10,14 @@ export interface Reload {
   readonly needRestart: readonly string[]
 }
 
-/** Separates what can be exchanged while streams are open from what they, or the store, stand on. */
-export function planReload(running: Settings, wanted: Settings): Reload {
+/**
+ * Separates what can be exchanged while streams are open from what they, or the store, stand on. Throws a plain Error
+ * when an empty file would drop every issuer: so looks one that is just being written.
+ */
+export function planReload(running: Settings, wanted: Settings, isFileEmpty = false): Reload {
+  if (isFileEmpty && running.issuers.length > 0 && wanted.issuers.length === 0) {
+    throw new Error('issuers: the file is empty, and without issuers every token would be refused')
+  }
   const taken = keepTls(running, keepBase(running, wanted, keepFixed(running, wanted)))
   const holding = new Map(settingsOf(taken))
   const changed = [...settingsOf(wanted)].filter(([key, value]) => !Bun.deepEquals(holding.get(key), value))

@@ -5,6 +5,8 @@ import type { Settings } from '../config/load.ts'
 import { hubUrl } from '../config/location.ts'
 import { hubApp } from '../http/app.ts'
 import type { EdgeOptions } from '../http/edge.ts'
+import { RefusedOrigins } from '../http/origin-refusal.ts'
+import { Uploads } from '../http/request/uploads.ts'
 import { SubscriberCount } from '../http/subscriber-count.ts'
 import { MatcherPool } from '../hub/matcher-pool.ts'
 import { Pace } from '../hub/pace.ts'
@@ -14,15 +16,15 @@ import { Counters } from '../telemetry/counters.ts'
 import { EventLog, type Log } from '../telemetry/log.ts'
 import { descriptorLimit, descriptorWarning, openDescriptors, streamsThatFit } from './descriptors.ts'
 import { drain } from './drain.ts'
-import { type EdgeParts, edgeOptions, publishRate, subscriberLimits } from './edge-options.ts'
-import { type LoadGeneration, openGenerations } from './generation.ts'
+import { type EdgeParts, edgeOptions, publishRate, subscriberLimits, uploadLimits } from './edge-options.ts'
+import { earlierTokens } from './generations/earlier-tokens.ts'
+import { type LoadGeneration, openGenerations } from './generations/generation.ts'
 import { makeHub } from './hub.ts'
 import { haveSameKeys, openKeys } from './keys.ts'
 import { readCertificate } from './listen/certificate.ts'
 import { Listeners } from './listen/listeners.ts'
 import { processLoop } from './loop.ts'
 import { metricSources } from './metric-sources.ts'
-import { earlierTokens } from './notices.ts'
 import { planReload } from './reload.ts'
 import { ResidentMemory } from './resident.ts'
 import { makeStore } from './store.ts'
@@ -42,6 +44,7 @@ export class Server {
   #edge: EdgeOptions
   readonly #sweep = new Sweep(() => Bun.gc(true))
   #isClosing = false
+  #isLeftOpen = false
 
   private constructor(
     settings: Settings,
@@ -62,23 +65,24 @@ export class Server {
   }
 
   /**
-   * `startWriter` starts the writer's thread of a history in a file, `earlier` are the generations before 1.0 that the
-   * settings may ask for. Rejects with a plain Error for the operator;
-   * whatever was opened before is closed again.
+   * `startWriter` starts the writer's thread of a history in a file. `version` is shown to visitors; null keeps it.
+   * `earlier` are the generations before 1.0 that the settings may ask for.
+   * Rejects with a plain Error for the operator; whatever was opened before is closed again.
    */
   static async open(
     settings: Settings,
     log: Log,
     startWriter: () => Worker,
+    version: string | null = null,
     earlier: readonly LoadGeneration[] = [],
   ): Promise<Server> {
     const certificate = readCertificate(settings.tls)
-    const store = makeStore(settings, startWriter, log)
+    const events = new EventLog(log)
+    const store = makeStore(settings, startWriter, log, events)
     // One URL for the life of the process: patterns and the reserved namespace depend on it (GEN-12).
     const location = hubLocation(hubUrl(settings))
     const generations = await openGenerations(settings, location, earlier)
     const counters = new Counters()
-    const events = new EventLog(log)
     const pace = new Pace(processLoop)
     const authenticator = await openKeys(settings, location, counters, log, pace.drive, generations)
     const hub = makeHub(settings, store, location, generations, (event) => {
@@ -88,6 +92,12 @@ export class Server {
     const heartbeatMs = settings.hub.heartbeat
     const descriptors = descriptorLimit()
     const streams = new OpenStreams({ loop: processLoop, wall: Date.now, heartbeatMs })
+    const refusedOrigins = new RefusedOrigins(
+      (summary) =>
+        log.warn('origins refused: see hub.public_urls, and proxy.trusted behind a proxy', { ...summary }),
+      processLoop,
+    )
+    const probes = health(() => hub.check())
     const parts: EdgeParts = {
       location,
       hub,
@@ -101,8 +111,11 @@ export class Server {
       matchers: new MatcherPool(location, settings.limits.patternWeightTotal),
       drive: pace.drive,
       rate: publishRate(settings),
-      health: health(() => hub.check()),
+      uploads: new Uploads(uploadLimits(settings), processLoop),
+      health: probes,
+      version,
       onUnexpected: (error) => log.error('unexpected error', { error: String(error), stack: stackOf(error) }),
+      onMisdirected: (refusal, peer) => refusedOrigins.add(refusal, peer),
       onAnswer: (route, status) => counters.answered(route, status),
     }
     const resident = new ResidentMemory()
@@ -119,9 +132,9 @@ export class Server {
       const opened = hub.open()
       // The listeners await it and hear of its failure.
       opened.catch(() => {})
-      const sources = metricSources(settings, store, hub, streams, parts.matchers, pace, counters, resident)
+      const sources = metricSources(settings, store, parts, pace, counters, resident)
       await server.#listeners.open(
-        { hub: () => hubApp(() => server.#edge), admin: () => adminApp(parts.health, sources) },
+        { hub: () => hubApp(() => server.#edge), admin: () => adminApp(probes, sources) },
         opened,
       )
       server.#warnOfDescriptors()
@@ -149,10 +162,10 @@ export class Server {
   /**
    * Takes new settings, keys and certificates, and cuts no stream: what is open keeps the rights and the
    * times that it began with. Answers with the names of changed settings that need a restart. Rejects with a
-   * plain Error, one problem a line, and then nothing has changed.
+   * plain Error, one problem a line, and then nothing has changed. `isFileEmpty`: see `planReload`.
    */
-  async reload(wanted: Settings): Promise<readonly string[]> {
-    const { settings, needRestart } = planReload(this.#settings, wanted)
+  async reload(wanted: Settings, isFileEmpty = false): Promise<readonly string[]> {
+    const { settings, needRestart } = planReload(this.#settings, wanted, isFileEmpty)
     const certificate = readCertificate(settings.tls)
     const authenticator = await this.#reloadKeys(settings)
     if (this.#isClosing) return []
@@ -168,11 +181,27 @@ export class Server {
     hub.stop()
     this.#listeners.stop(false)
     await drain(hub, drainMs)
-    await hub.close()
+    await this.#closeHub()
     streams.stop()
     clearInterval(this.#watch)
     this.#listeners.stop(true)
     this.#parts.authenticator.close()
+  }
+
+  /** Whether `close` had to leave the history as it was; the log says why. Then the process is to end at once. */
+  get isLeftOpen(): boolean {
+    return this.#isLeftOpen
+  }
+
+  async #closeHub(): Promise<void> {
+    try {
+      await this.#parts.hub.close()
+    } catch (error) {
+      this.#isLeftOpen = true
+      this.#log.warn('the history is left as it is', {
+        problem: error instanceof Error ? error.message : null,
+      })
+    }
   }
 
   /** Looks at the process: at its memory, at what a crowd has left behind, and at the room for connections. */
@@ -210,6 +239,7 @@ export class Server {
     if (before.authenticator !== authenticator) before.authenticator.close()
     before.counts.limits = subscriberLimits(settings)
     before.matchers.weightMax = settings.limits.patternWeightTotal
+    before.uploads.limits = uploadLimits(settings)
     before.streams.heartbeatMs = settings.hub.heartbeat
     this.#log.level = settings.log.level
   }

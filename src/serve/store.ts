@@ -2,7 +2,7 @@ import { refusedFeatures } from '../config/later.ts'
 import { describeProblem, type Settings } from '../config/load.ts'
 import { LocalPresence, type Presence } from '../hub/presence.ts'
 import type { Transport } from '../hub/transport.ts'
-import type { Log } from '../telemetry/log.ts'
+import type { EventLog, Log } from '../telemetry/log.ts'
 import { LogClock } from '../transport/log-clock.ts'
 import { MemoryTransport } from '../transport/memory/transport.ts'
 import type { Retention } from '../transport/retention.ts'
@@ -22,12 +22,12 @@ export interface Store {
  * The store of the settings: one choice of technology for both halves. `startWriter` starts the writer's thread of a
  * history in a file; the log hears what an operator should know of it. Throws a plain Error for the operator.
  */
-export function makeStore(settings: Settings, startWriter: () => Worker, log: Log): Store {
+export function makeStore(settings: Settings, startWriter: () => Worker, log: Log, events: EventLog): Store {
   const { transport, sqlite, hub } = settings
   const keep = retention(settings)
   const presence = hub.subscriptions ? new LocalPresence() : null
   const clocks = machineClocks()
-  const notify = noticeWriter(log)
+  const notify = noticeWriter(log, events)
   const inMemory = (kept: Retention) => {
     const time = new LogClock(clocks, notify)
     return new MemoryTransport({ retention: kept, clock: () => time.now() })

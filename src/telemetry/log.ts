@@ -70,11 +70,16 @@ export class EventLog {
     this.#log = log
   }
 
+  /** Publications are refused, or would be, for this reason. */
+  publishingFails(problem: string): void {
+    if (!this.#isFailing) this.#log.error('publications fail', { problem })
+    this.#isFailing = true
+  }
+
   observe(event: HubEvent): void {
     switch (event.kind) {
       case 'publish-failed':
-        if (!this.#isFailing) this.#log.error('publications fail', { problem: event.problem })
-        this.#isFailing = true
+        this.publishingFails(event.problem)
         break
       case 'published':
         if (this.#isFailing) this.#log.info('publications are accepted again')

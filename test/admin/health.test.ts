@@ -18,6 +18,15 @@ describe('health', () => {
     expect((await ready()).status).toBe(200)
   })
 
+  test('tells operators why it is not ready', async () => {
+    let isBroken = true
+    const { readyInDetail } = health(() => (isBroken ? Promise.reject(new Error('disk')) : Promise.resolve()))
+    const response = await readyInDetail()
+    expect([response.status, await response.text()]).toEqual([503, 'not ready: disk\n'])
+    isBroken = false
+    expect((await readyInDetail()).status).toBe(200)
+  })
+
   test('asks the store once for everybody who asks at the same time', async () => {
     let checks = 0
     const store = Promise.withResolvers<void>()

@@ -17,6 +17,7 @@ const snapshot: Snapshot = {
     remembered: 5,
   },
   history,
+  bodyBytes: 9,
   waitingBytes: 0,
   residentBytes: 50_000_000,
   memoryLimitBytes: 0,

@@ -11,12 +11,13 @@ import {
   parseConfiguration,
   settingsOf,
 } from '../../src/bench/memory/configurations.ts'
-import { Course, type MemorySample, trendOf } from '../../src/bench/memory/course.ts'
+import { Course, type MemorySample } from '../../src/bench/memory/course.ts'
 import { HistoryFolder } from '../../src/bench/memory/folder.ts'
 import { serveFlags } from '../../src/bench/memory/hub.ts'
 import { LiveChart, liveLines } from '../../src/bench/memory/live.ts'
 import { shareOf, sizeOf } from '../../src/bench/memory/load.ts'
 import { type MemoryReport, memoryJson, memoryPlot, memoryTable } from '../../src/bench/memory/report.ts'
+import { driftOf, trendOf } from '../../src/bench/trend.ts'
 import { runBench } from '../../src/cli/bench/command.ts'
 import { runBenchMemory, startsItsHubs } from '../../src/cli/bench/memory.ts'
 import { parseArguments } from '../../src/command/arguments.ts'
@@ -212,6 +213,13 @@ describe('the verdict', () => {
   test('nothing grew from nothing to nothing, and no samples say nothing', () => {
     expect(trendOf(over(60, () => 0))).toEqual({ verdict: 'flat', growthPercent: 0 })
     expect(trendOf([])).toEqual({ verdict: 'too short', growthPercent: Number.NaN })
+  })
+
+  test('a drift leaves the warm-up out, and single samples', () => {
+    expect(driftOf([10, 50, 90, 100, 100, 100, 100, 500, 100])).toBe(1)
+    expect(driftOf([10, 50, 90, 100, 100, 100, 120, 120, 120])).toBeCloseTo(1.2, 10)
+    expect(driftOf([100, 100, 100, 50, 50, 50, 25, 25, 25])).toBe(0.5)
+    expect(driftOf([1, 2])).toBeNaN()
   })
 })
 

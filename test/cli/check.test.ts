@@ -6,7 +6,9 @@ import { commandIo } from '../support/command-io.ts'
 const secret = '0123456789abcdef0123456789abcdef'
 const issuer = { id: 'a', publisher: { key: secret, algorithm: 'HS256' } }
 // So few fit into the descriptors of any machine.
-const env = { CINNABAR_ISSUERS: JSON.stringify([issuer]), CINNABAR_LIMITS_SUBSCRIBERS: '10' }
+const few = { CINNABAR_LIMITS_SUBSCRIBERS: '10' }
+const audience = { CINNABAR_HUB_RESOURCE_IDENTIFIER: 'https://hub.example.com/hub' }
+const env = { CINNABAR_ISSUERS: JSON.stringify([issuer]), ...audience, ...few }
 
 describe('cinnabar check', () => {
   test('a valid configuration ends with 0', async () => {

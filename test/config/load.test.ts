@@ -293,6 +293,7 @@ describe('settings that go together', () => {
     [['--tls-cert-file=c'], '--tls-cert-file: needs tls.key_file beside it'],
     [['--tls-key-file=k'], '--tls-key-file: needs tls.cert_file beside it'],
     [['--http3'], '--http3: needs tls.cert_file and tls.key_file'],
+    [['--limits-idle=256s'], '--limits-idle: is longer than 255s'],
     [['--transport=redis'], 'redis.url: is needed with --transport redis'],
     [['--admin-listen=0.0.0.0:3000'], '--admin-listen: 0.0.0.0:3000 is given twice'],
     [['--listen=localhost:3001'], 'admin.listen: 127.0.0.1:3001 is given twice'],
@@ -334,6 +335,12 @@ describe('settings that go together', () => {
     [['--hub-heartbeat=45s'], 'hub-heartbeat'],
     [['--hub-cors-origins=null'], 'null'],
     [[], 'no one may publish'],
+    [['--hub-public-urls=https://a.example'], 'https://a.example will be answered 421: the hub has no TLS'],
+    [
+      ['--hub-public-urls=http://a.example', '--tls-cert-file=c', '--tls-key-file=k'],
+      'http://a.example will be answered 421: the hub has TLS',
+    ],
+    [['--limits-bodies=1KiB'], 'limits-bodies: is less than limits.body'],
     [['--limits-memory=124MiB'], 'limits-memory: the hub may need 125 MiB'],
     [['--limits-memory=256MiB', '--transport=memory'], 'the hub may need 445 MiB'],
     [
@@ -343,6 +350,16 @@ describe('settings that go together', () => {
   ])('%p is allowed with a warning', (argv, part) => {
     const { warnings } = accepted({ argv })
     expect(warnings.map(describeProblem).join('\n')).toContain(part)
+  })
+
+  test('H2 public URLs that clients can reach have no warning', () => {
+    for (const argv of [
+      ['--hub-public-urls=http://a.example'],
+      ['--hub-public-urls=https://a.example', '--proxy-trusted=127.0.0.1'],
+      ['--hub-public-urls=https://a.example', '--tls-cert-file=c', '--tls-key-file=k'],
+    ]) {
+      expect(accepted({ argv: [...issuerFlags, ...argv] }).warnings).toEqual([])
+    }
   })
 
   test('a usual configuration has no warning', () => {

@@ -4,12 +4,10 @@ import { bareEnv } from '../support/run-command.ts'
 import { secretOf } from '../support/tokens.ts'
 
 /** Runs `cinnabar check` with the flags. */
-async function check(flags: readonly string[]) {
+async function check(flags: readonly string[], audience = ['--hub-public-urls', 'https://hub.example.com']) {
   const issuer = { id: 'https://a.example', publisher: { key: secretOf('check'), algorithm: 'HS256' } }
-  const child = Bun.spawn([binaryPath(), 'check', '--issuers', JSON.stringify([issuer]), ...flags], {
-    env: bareEnv,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+  const command = [binaryPath(), 'check', '--issuers', JSON.stringify([issuer]), ...audience, ...flags]
+  const child = Bun.spawn(command, { env: bareEnv, stdio: ['ignore', 'pipe', 'pipe'] })
   const [code, stderr] = await Promise.all([child.exited, new Response(child.stderr).text()])
   return { code, problems: stderr.split('\n').filter((line) => line !== '' && !line.startsWith('warning')) }
 }
@@ -17,6 +15,15 @@ async function check(flags: readonly string[]) {
 describe('cinnabar check', () => {
   test('says that a good configuration is good', async () => {
     expect(await check([])).toEqual({ code: 0, problems: [] })
+  })
+
+  test('S6 says what to add where clients would choose the audience of tokens', async () => {
+    const { code, problems } = await check([], [])
+    expect([code, problems.length]).toEqual([78, 1])
+    expect(problems[0]).toStartWith('hub.public_urls: is needed with issuers')
+    expect(problems[0]).toContain('add public_urls = ["https://hub.example.com"] under [hub]')
+    expect((await check([], ['--hub-resource-identifier', 'urn:hub'])).code).toBe(0)
+    expect((await check(['--dev'], [])).code).toBe(0)
   })
 
   test('SEC-18 says everything that would keep the hub from starting, at once', async () => {

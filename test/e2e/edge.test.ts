@@ -254,7 +254,9 @@ describe('the metadata document', () => {
   })
 
   test('DIS-03 DIS-12 AUT-40 where no identifier is configured, it and `aud` are derived from the request', async () => {
-    const derived = await startHub({ flags: ['--transport', 'memory', '--hub-resource-identifier', ''] })
+    // Only a developer's hub may go without one.
+    const unknown = ['--dev', '--no-hub-anonymous', '--hub-resource-identifier', '']
+    const derived = await startHub({ flags: ['--transport', 'memory', ...unknown] })
     const fields = [['Host', 'realtime.example:8443']] as const
     const answer = await rawRequest(derived.origin, { target: metadataPath, fields })
     const resource = `http://realtime.example:8443${path}`

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { binaryPath } from '../support/binary.ts'
+import { binaryPath, startHub } from '../support/binary.ts'
 import { HubPool } from '../support/hub-pool.ts'
 import { type RawRequest, rawRequest } from '../support/raw-request.ts'
 import { StreamClient } from '../support/stream-client.ts'
@@ -247,5 +247,78 @@ describe('the origin of the hub', () => {
     ])
       statuses.push((await open(address)).status)
     expect(statuses).toEqual([200, 429, 429, 200, 200, 429])
+  })
+
+  test('H2 the answer and one line of the log say which origin was seen, and which settings decide', async () => {
+    await using own = await startHub({
+      flags: ['--transport', 'memory', '--hub-anonymous', '--hub-public-urls', 'https://a.example'],
+    })
+    const target = `${path}?match=a`
+    const answer = await rawRequest(own.origin, { target, fields: [host('A.example.')] })
+    const settings = 'see hub.public_urls, and proxy.trusted behind a proxy'
+    expect(answer.text).toBe(`the hub does not answer on http://a.example: ${settings}\n`)
+    for (const value of ['b.example', 'x y', '"><script>', 'a'.repeat(300), 'b.example'])
+      expect((await rawRequest(own.origin, { target, fields: [host(value)] })).status).toBe(421)
+    const lines = own
+      .log()
+      .split('\n')
+      .filter((line) => line.includes('origins refused'))
+    expect(lines.map((line) => JSON.parse(line))).toEqual([
+      expect.objectContaining({ level: 'warn', origins: 'http://a.example', requests: 1, peer: '127.0.0.1' }),
+    ])
+    expect(lines[0]).toContain(settings)
+  })
+
+  test('GEN-15 of two trusted proxies the first one decides, by lists, by two fields and by Forwarded', async () => {
+    const trusted = ['--proxy-trusted', '127.0.0.1', '--proxy-trusted', '10.0.0.0/8']
+    const hops = ['X-Forwarded-For', '192.0.2.1, 10.0.0.2'] as const
+    const lists: Fields = [
+      hops,
+      ['X-Forwarded-Proto', 'https, http'],
+      ['X-Forwarded-Host', 'a.example, internal'],
+    ]
+    const twice: Fields = [
+      hops,
+      ['X-Forwarded-Proto', 'https'],
+      ['X-Forwarded-Proto', 'http'],
+      ['X-Forwarded-Host', 'a.example.'],
+    ]
+    const forwarded: Fields = [['Forwarded', 'for=192.0.2.1;proto=https;host=a.example, for=10.0.0.2']]
+    for (const fields of [lists, twice, forwarded]) {
+      expect(await status([host('internal'), ...fields], trusted)).toBe(200)
+      // Trusting the nearer one alone makes the word of the other hearsay.
+      expect(await status([host('internal'), ...fields], trusted.slice(0, 2))).toBe(421)
+    }
+  })
+
+  test('S5 a client that writes the other field wins neither streams nor an origin', async () => {
+    const trusted = ['--proxy-trusted', '127.0.0.1']
+    const hub = await pool.get([...trusted, '--limits-subscribers-per-ip', '1', '--limits-subscribers', '50'])
+    const open = async (headers: Readonly<Record<string, string>>) =>
+      (await StreamClient.open(`${hub.url}?match=a`, headers)).status
+    const statuses = { customary: [] as number[], standard: [] as number[], hidden: [] as number[] }
+    for (let n = 1; n <= 4; n++) {
+      const forged = `198.51.100.${n}`
+      statuses.customary.push(await open({ 'X-Forwarded-For': '192.0.2.7', Forwarded: `for=${forged}` }))
+      statuses.standard.push(await open({ Forwarded: 'for=192.0.2.8', 'X-Forwarded-For': forged }))
+      statuses.hidden.push(await open({ 'X-Forwarded-For': `${forged}, unknown` }))
+    }
+    // All who contradict themselves share one place, that of the proxy.
+    expect(
+      Object.values(statuses)
+        .flat()
+        .filter((each) => each === 200).length,
+    ).toBe(1)
+    const forged: Fields = [
+      host('internal'),
+      ['X-Forwarded-For', '192.0.2.7'],
+      ['Forwarded', 'for=192.0.2.9;proto=https;host=a.example'],
+    ]
+    expect(await status(forged, trusted)).toBe(421)
+    const named = [...trusted, '--proxy-fields', 'x-forwarded']
+    expect(
+      await status([...forged, ['X-Forwarded-Proto', 'https'], ['X-Forwarded-Host', 'a.example']], named),
+    ).toBe(200)
+    expect(await status(forged, named)).toBe(421)
   })
 })

@@ -97,6 +97,21 @@ describe('signals', () => {
     await hub.dispose()
   })
 
+  for (const signal of ['SIGUSR1', 'SIGUSR2', 'SIGQUIT', 'SIGALRM'] as const) {
+    test(`${signal} does nothing, also while it drains`, async () => {
+      await using hub = await startHub({ flags: [...flags, '--shutdown-drain', '1s'] })
+      const readers = await Promise.all([1, 2, 3].map(() => StreamClient.open(`${hub.url}?match=a`)))
+      for (let n = 0; n < 3; n++) process.kill(hub.pid, signal)
+      const id = await publish(hub.url, { topic: 'a' })
+      await until('the update', () => readers.every(({ ids }) => ids.includes(id)))
+      expect(hub.log().trim().split('\n').length).toBe(1)
+      const stopped = hub.stop()
+      await until('the drain', () => hub.log().includes('"draining"'))
+      process.kill(hub.pid, signal)
+      expect(await stopped).toBe(0)
+    })
+  }
+
   test('SIGHUP does not end it', async () => {
     const hub = await startHub({ flags })
     const reader = await StreamClient.open(`${hub.url}?match=a`)

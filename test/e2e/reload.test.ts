@@ -194,6 +194,19 @@ describe('a configuration that is broken', () => {
     reader.close()
   })
 
+  for (const [title, text] of [
+    ['is empty', ''],
+    ['holds only comments', '# soon\n'],
+    ['holds only line breaks', '\n\n'],
+  ] as const) {
+    test(`S17 a file that ${title} drops no issuer`, async () => {
+      const one = await start(open + issuer())
+      expect(await reload(one, text)).toContain('issuers: the file is empty')
+      expect((await post(one.url, { topic: 'a' })).status).toBe(200)
+      expect(await reload(one, open + issuer())).toContain('configuration reloaded')
+    })
+  }
+
   test('with a key that cannot be used it is refused without showing it', async () => {
     const one = await start(open + issuer())
     const weak =

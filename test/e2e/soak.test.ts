@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from 'bun:test'
-import { drift, runSoak, type SoakSample, soakFlags } from '../../scripts/bench/soak-run.ts'
+import { runSoak, soakFlags } from '../../scripts/bench/soak-run.ts'
+import { driftOf } from '../../src/bench/trend.ts'
 import { type RunningHub, startHub } from '../support/binary.ts'
 import { publisherToken } from '../support/publisher.ts'
 
@@ -20,9 +21,9 @@ describe('a soak of two minutes: mixed sizes, subscribers come, go, stall and re
       expect(result.isWhole).toBe(true)
       expect(result.visits).toBeGreaterThan(20)
       expect(Math.max(...result.samples.map(({ rows }) => rows))).toBeLessThanOrEqual(10_000)
-      expect(drift(result.samples, ({ residentBytes }: SoakSample) => residentBytes)).toBeLessThan(1.1)
+      expect(driftOf(result.samples.map(({ residentBytes }) => residentBytes))).toBeLessThan(1.1)
       if (transport === 'sqlite') {
-        expect(drift(result.samples, ({ fileBytes }: SoakSample) => fileBytes)).toBeLessThan(1.1)
+        expect(driftOf(result.samples.map(({ fileBytes }) => fileBytes))).toBeLessThan(1.1)
       }
     }, 240_000)
   }

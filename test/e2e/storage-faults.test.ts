@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { closeSync, fsyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, fsyncSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -211,6 +211,54 @@ describe('a damaged file', () => {
       expect([tool.code, tool.err]).toEqual([1, expect.stringContaining('cinnabar.db is damaged')])
     }
   })
+
+  /** Public and secret updates in turn, and the numbers of the public ones. */
+  async function mixed(directory: string): Promise<{ hub: RunningHub; public: readonly string[] }> {
+    const hub = await start(directory)
+    for (let number = 0; number < 200; number++) {
+      const isPrivate = number % 2 === 1
+      const text = `${isPrivate ? 'secret' : 'public'} ${number} `.repeat(number % 9 === 0 ? 2000 : 40)
+      await publish(hub.url, { topic: 'a', data: text, ...(isPrivate ? { private: 'on' } : {}) })
+    }
+    const reader = await catchUp(hub, 'earliest')
+    reader.close()
+    return { hub, public: reader.events.map(({ data }) => data) }
+  }
+
+  function copyPages(path: string, every: number): void {
+    const bytes = readFileSync(path)
+    for (let page = 20; page + 1 < bytes.length / PAGE_BYTES; page += every) {
+      bytes.copyWithin((page + 1) * PAGE_BYTES, page * PAGE_BYTES, (page + 1) * PAGE_BYTES)
+    }
+    const file = openSync(path, 'r+')
+    writeSync(file, bytes)
+    closeSync(file)
+  }
+
+  for (const isRunning of [false, true]) {
+    const when = isRunning ? 'while the hub runs' : 'before the hub starts'
+    test(`S10 one page over another ${when}: anonymous readers get public updates as they were, to the damage`, async () => {
+      const made = await mixed(await folder())
+      const path = join(made.hub.directory, 'cinnabar.db')
+      if (!isRunning) expect(await made.hub.stop('SIGTERM')).toBe(0)
+      else await until('an empty journal', () => Bun.file(`${path}-wal`).size === 0)
+      copyPages(path, 30)
+      // The hub that ran has what it read a moment ago in its cache.
+      if (isRunning) await made.hub.stop('SIGKILL')
+      const hub = await start(made.hub.directory)
+      for (let attempt = 0; attempt < 3; attempt++) {
+        const reader = await StreamClient.open(`${hub.url}?match=*`, { 'Last-Event-ID': 'earliest' })
+        await until('the end of the stream', () => reader.hasEnded)
+        reader.close()
+        const seen = reader.events.map(({ data }) => data)
+        expect(seen).toEqual(made.public.slice(0, seen.length))
+        expect(seen.length).toBeLessThan(made.public.length)
+      }
+      expect(hub.log().match(/replays end early/g)).toHaveLength(1)
+      expect((await fetch(`${hub.origin}/healthz`)).status).toBe(200)
+      expect(await hub.stop('SIGTERM')).toBe(0)
+    })
+  }
 
   test('while the hub runs makes it unready, and it neither ends nor lets its readers go', async () => {
     const hub = await filled(await folder(), ['--history-max-count', '3000'])

@@ -11,7 +11,7 @@ import { audience, forge, secretOf } from '../support/tokens.ts'
 /** Opened first and looked at last: its stream ends soon, and its connection some seconds later. */
 let idle: RawConnection
 beforeAll(async () => {
-  const hub = await pool.get(['--hub-connection-lifetime', '1s'])
+  const hub = await pool.get(['--hub-connection-lifetime', '1s', '--limits-idle', '5s'])
   idle = await openStream(hub)
 })
 

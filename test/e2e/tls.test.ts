@@ -61,6 +61,57 @@ describe('TLS', () => {
     })
   }
 
+  test('S17 no suite without forward secrecy or authenticated encryption is offered, nor an old version', async () => {
+    const key = join(folder.path, 'rsa.key')
+    const cert = join(folder.path, 'rsa.crt')
+    const made = Bun.spawn(
+      [
+        'openssl',
+        'req',
+        '-x509',
+        '-newkey',
+        'rsa:2048',
+        '-nodes',
+        '-subj',
+        '/CN=localhost',
+        '-keyout',
+        key,
+        '-out',
+        cert,
+      ],
+      { stdio: ['ignore', 'ignore', 'ignore'] },
+    )
+    expect(await made.exited).toBe(0)
+    await using own = await startHub({ flags: [...common, '--tls-cert-file', cert, '--tls-key-file', key] })
+    // Even a client that would take anything.
+    const agreed = async (...offer: readonly string[]) => {
+      const child = Bun.spawn(['openssl', 's_client', '-connect', new URL(own.origin).host, ...offer], {
+        stdio: ['ignore', 'pipe', 'ignore'],
+      })
+      return /Cipher is (\S+)/.exec(await new Response(child.stdout).text())?.[1] ?? '(NONE)'
+    }
+    const v12 = (suite: string) => agreed('-tls1_2', '-cipher', `${suite}:@SECLEVEL=0`)
+    for (const suite of [
+      'ECDHE-RSA-AES128-GCM-SHA256',
+      'ECDHE-RSA-AES256-GCM-SHA384',
+      'ECDHE-RSA-CHACHA20-POLY1305',
+    ])
+      expect(await v12(suite)).toBe(suite)
+    for (const suite of [
+      'kRSA',
+      'AES128-GCM-SHA256',
+      'AES256-SHA',
+      'ECDHE-RSA-AES128-SHA',
+      'DHE',
+      '3DES',
+      'aNULL',
+    ])
+      expect([suite, await v12(suite)]).toEqual([suite, '(NONE)'])
+    for (const version of ['-tls1', '-tls1_1'])
+      expect([version, await agreed(version, '-cipher', 'ALL:@SECLEVEL=0')]).toEqual([version, '(NONE)'])
+    expect(await agreed('-tls1_3')).toStartWith('TLS_')
+  })
+
   test('HTTP/2 is not offered where it is off', async () => {
     const { url } = await startSecure('--no-http2')
     const reader = new CurlStream(['--http2', `${url}?match=a`])

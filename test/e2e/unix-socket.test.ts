@@ -13,11 +13,13 @@ import { refusedHub } from '../support/refused-hub.ts'
 let folder: Awaited<ReturnType<typeof temporaryFolder>>
 let path: string
 const hubs: RunningHub[] = []
+const readers: CurlStream[] = []
 beforeEach(async () => {
   folder = await temporaryFolder()
   path = join(folder.path, 'hub.sock')
 })
 afterEach(async () => {
+  for (const reader of readers.splice(0)) reader.close()
   for (const hub of hubs.splice(0)) await hub.dispose()
   await folder.dispose()
 })
@@ -43,6 +45,42 @@ test('GEN-20 a stream and its updates travel over a Unix socket', async () => {
   await until('both', () => reader.events.length === 2)
   expect(reader.ids).toEqual(ids)
   reader.close()
+})
+
+/** The status of a subscription over the socket. A stream is left open until the end of the test. */
+async function statusOf(...fields: readonly string[]): Promise<number> {
+  const args = fields.flatMap((field) => ['-H', field])
+  const reader = new CurlStream(['--unix-socket', path, ...args, 'http://hub/.well-known/mercure?match=a'])
+  await until('the head', () => reader.head !== '')
+  readers.push(reader)
+  return Number(reader.head.split(' ')[1])
+}
+
+test('M2 GEN-15 a proxy in front of the socket is believed where `unix` is trusted, and only there', async () => {
+  const publicUrl = ['--hub-public-urls', 'https://hub.example.com']
+  const fields = ['Host: hub.example.com', 'X-Forwarded-Proto: https', 'X-Forwarded-For: 192.0.2.1']
+  await start(...publicUrl)
+  expect(await statusOf(...fields)).toBe(421)
+  await hubs.pop()?.dispose()
+  const hub = await start(...publicUrl, '--proxy-trusted', 'unix')
+  expect(await statusOf(...fields)).toBe(200)
+  expect(await statusOf('Host: hub.example.com')).toBe(421)
+  // Peers of the port are not those of the socket.
+  const headers = { 'X-Forwarded-Proto': 'https', 'X-Forwarded-Host': 'hub.example.com' }
+  expect((await fetch(`${hub.url}?match=a`, { headers })).status).toBe(421)
+})
+
+test('M2 SUB-33 S5 behind a proxy on the socket streams are counted by the address of the client', async () => {
+  await start('--proxy-trusted', 'unix', '--limits-subscribers-per-ip', '1')
+  const address = (value: string) => `X-Forwarded-For: ${value}`
+  expect(await statusOf(address('192.0.2.1'))).toBe(200)
+  expect(await statusOf(address('192.0.2.1'))).toBe(429)
+  expect(await statusOf(address('198.51.100.9, 192.0.2.1'))).toBe(429)
+  expect(await statusOf(address('192.0.2.2'))).toBe(200)
+  const statuses: number[] = []
+  for (const forged of ['198.51.100.1', '198.51.100.2', '198.51.100.3'])
+    statuses.push(await statusOf(address('192.0.2.3'), `Forwarded: for=${forged}`))
+  expect(statuses).toEqual([200, 429, 429])
 })
 
 test('its owner and its group may connect, nobody else', async () => {

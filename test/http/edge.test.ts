@@ -2,10 +2,17 @@ import { describe, expect, test } from 'bun:test'
 import { openAuthenticator } from '../../src/auth/authenticate.ts'
 import type { Dialect } from '../../src/http/dialect.ts'
 import { Edge, type EdgeOptions } from '../../src/http/edge.ts'
+import { Uploads } from '../../src/http/request/uploads.ts'
 import { SubscriberCount } from '../../src/http/subscriber-count.ts'
 import { MatcherPool } from '../../src/hub/matcher-pool.ts'
 import { finish } from '../../src/protocol/work.ts'
-import { type EdgeParts, edgeOptions, publishRate, subscriberLimits } from '../../src/serve/edge-options.ts'
+import {
+  type EdgeParts,
+  edgeOptions,
+  publishRate,
+  subscriberLimits,
+  uploadLimits,
+} from '../../src/serve/edge-options.ts'
 import { processLoop } from '../../src/serve/loop.ts'
 import { EventStream } from '../../src/stream/event-stream.ts'
 import { OpenStreams } from '../../src/stream/open-streams.ts'
@@ -32,6 +39,7 @@ async function arrange(flags: readonly string[] = []) {
     matchers: new MatcherPool(location, settings.limits.patternWeightTotal),
     drive: finish,
     rate: publishRate(settings),
+    uploads: new Uploads(uploadLimits(settings), processLoop),
     authenticator: await openAuthenticator({
       issuers: secretIssuers,
       hub: location,
@@ -43,7 +51,9 @@ async function arrange(flags: readonly string[] = []) {
     generations: [],
     earlierTokens: { isOne: () => false, onRefused: () => {} },
     health: { alive: () => new Response('ok'), ready: async () => new Response(null, { status: 503 }) },
+    version: null,
     onUnexpected: (error) => problems.push(error),
+    onMisdirected: () => {},
     onAnswer: (...answer) => answers.push(answer),
   }
   let now = 0

@@ -162,6 +162,19 @@ const probes: Readonly<Record<string, Probe>> = {
     was: 200,
     is: 413,
   },
+  'limits.bodies': {
+    after: ['--limits-bodies', '100B'],
+    ask: (hub) => hub.post(`topic=a&data=${'x'.repeat(200)}`),
+    was: 200,
+    is: 413,
+  },
+  'limits.body_rate': {
+    before: ['--limits-idle', '1s', '--limits-body-rate', '1B'],
+    after: ['--limits-body-rate', '1GiB'],
+    // Half a body, which has its time at the rate.
+    ask: (hub) => hub.post('topic=a', [['Content-Length', '14']]),
+    is: 408,
+  },
   'limits.topics': {
     after: ['--limits-topics', '1'],
     ask: (hub) => hub.post('topic=a&topic=b'),
@@ -220,6 +233,17 @@ const probes: Readonly<Record<string, Probe>> = {
       ]),
     was: 421,
     is: 200,
+  },
+  'proxy.fields': {
+    before: ['--proxy-trusted', '127.0.0.1'],
+    after: ['--proxy-fields', 'forwarded'],
+    ask: (hub) =>
+      hub.status('GET', [
+        ['Host', 'internal'],
+        ['X-Forwarded-Host', host],
+      ]),
+    was: 200,
+    is: 421,
   },
   'log.level': {
     after: ['--log-level', 'debug'],
@@ -312,7 +336,8 @@ class LiveHub {
 
   /** Publishes, with a token unless the fields hold one. */
   async post(body: string, fields?: Fields): Promise<number> {
-    const credentials = fields ?? (await bearer({ publish: ['*'] }))
+    const isNamed = fields?.some(([name]) => name === 'Authorization' || name === 'Cookie') === true
+    const credentials = [...(fields ?? []), ...(isNamed ? [] : await bearer({ publish: ['*'] }))]
     const form = ['Content-Type', 'application/x-www-form-urlencoded'] as const
     return (await this.ask({ method: 'POST', target: path, fields: [form, ...credentials], body })).status
   }

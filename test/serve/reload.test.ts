@@ -40,6 +40,20 @@ describe('a reload', () => {
     })
   }
 
+  test('S17 is refused when an empty file drops every issuer, and taken otherwise', () => {
+    const keys = (id: string) => [
+      ...['--issuers-0-id', id, '--issuers-0-publisher-key', 'x'.repeat(32)],
+      ...['--issuers-0-publisher-algorithm', 'HS256'],
+    ]
+    const one = settings(...base, ...keys('a'))
+    expect(() => planReload(one, running, true)).toThrow('issuers: the file is empty')
+    expect(planReload(one, running).settings.issuers.length).toBe(0)
+    expect(planReload(one, one, true).settings.issuers.length).toBe(1)
+    expect(planReload(one, settings(...base, ...keys('b'))).settings.issuers[0]?.id).toBe('b')
+    expect(planReload(running, one).settings.issuers.length).toBe(1)
+    expect(planReload(running, running, true).needRestart).toEqual([])
+  })
+
   const fixed = [
     [['--listen', '127.0.0.1:1'], ['listen']],
     [['--admin-listen', ''], ['admin.listen']],

@@ -19,6 +19,8 @@ export interface HubOptions {
   readonly hasIssuers?: boolean
   /** By default the one that was built last. */
   readonly executable?: string
+  /** False leaves the resource identifier to them as well. */
+  readonly hasAudience?: boolean
   /** A folder to go on in, as after a restart. By default a new one. */
   readonly directory?: string
   /** A program with its arguments that runs the hub, such as `prlimit --nofile=64`. */
@@ -39,10 +41,11 @@ export function binaryPath(): string {
  */
 export async function startHub({ flags = [], env = {}, ...options }: HubOptions = {}): Promise<RunningHub> {
   const issuers = options.hasIssuers === false ? [] : ['--issuers', JSON.stringify(vectorSettings())]
+  const resource = options.hasAudience === false ? [] : ['--hub-resource-identifier', audience]
   return await startLocalHub({
     executable: binaryPath(),
     ...(options.wrapper !== undefined && { wrapper: options.wrapper }),
-    flags: [...issuers, '--hub-resource-identifier', audience, ...flags],
+    flags: [...issuers, ...resource, ...flags],
     // A file that happens to be in a usual place is not part of a test.
     env: { CINNABAR_CONFIG: '', ...env },
     directory: options.directory ?? (await mkdtemp(join(tmpdir(), 'cinnabar-test-'))),

@@ -1,8 +1,7 @@
 import { benchFanout } from '../../../src/bench/fanout.ts'
 import { benchPublish } from '../../../src/bench/publish.ts'
 import type { BenchOptions, Measure } from '../../../src/bench/run.ts'
-import { cinnabar } from '../contenders.ts'
-import { benchOf } from '../standard-set.ts'
+import { benchOf, cinnabar } from '../contenders.ts'
 
 /** A load that both executables get. */
 export interface Load {

@@ -7,8 +7,8 @@ export interface Compared {
 /** What a run found, by the names of the figures. */
 export type Run = Readonly<Record<string, Compared>>
 
-/** More than this much worse is suspect: on a machine that is shared, one run in many is worse by less. */
-export const WORSE_MAX = 4 / 3
+/** More than this many times as much is suspect: on a machine that is shared, two runs of the same differ by less. */
+const WORSE_MAX = 4 / 3
 
 /**
  * The names of the figures that are more than a third worse now in both runs. The second run need not have what the

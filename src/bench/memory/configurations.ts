@@ -71,7 +71,7 @@ export function environmentOf({ readsEnvironment }: HubConfiguration, { env }: C
 }
 
 /** What else than wrong values would keep a hub with these settings from starting, a line each. */
-export type StartProblems = (settings: Settings) => readonly string[]
+export type StartProblems = (settings: Settings, isDev: boolean) => readonly string[]
 
 /** What would keep a hub with these flags from starting, a line each. */
 export function problemsOf(
@@ -84,7 +84,9 @@ export function problemsOf(
   const env = environmentOf(configuration, io)
   const devKeys = { publisher: randomText(32, io), subscriber: randomText(32, io) }
   const loaded = load({ argv, env, readFile, exists, isTerminal, devKeys })
-  const problems = loaded.ok ? startProblems(loaded.settings) : loaded.problems.map(describeProblem)
+  const problems = loaded.ok
+    ? startProblems(loaded.settings, loaded.isDev)
+    : loaded.problems.map(describeProblem)
   return problems.map((problem) => `${configuration.name}: ${problem}`)
 }
 

@@ -1,8 +1,9 @@
 import { bytesText } from '../../command/quantity.ts'
 import { type Plot, plots } from '../plot.ts'
 import { median } from '../report.ts'
+import { type Points, type Trend, trendOf } from '../trend.ts'
 import { type HubConfiguration, settingsOf } from './configurations.ts'
-import { type Course, type MemorySample, type Points, type Trend, trendOf } from './course.ts'
+import type { Course, MemorySample } from './course.ts'
 import type { MemoryLoad } from './load.ts'
 
 /** How a run went for one hub. */

@@ -12,6 +12,8 @@ export interface Transfer {
   readonly certificate: Certificate | null
   readonly http2: boolean
   readonly http3: boolean
+  /** Seconds after which a connection that neither sends nor streams is closed. */
+  readonly idleSeconds: number
 }
 
 type Address = Settings['listen'][number]
@@ -106,6 +108,12 @@ export class Listener {
   }
 }
 
+/**
+ * Of TLS 1.2 only suites with forward secrecy and authenticated encryption, as RFC 9325 section 4.2 recommends: Bun 1.4.5
+ * would also offer the key exchange by RSA. Those of TLS 1.3 are all such.
+ */
+const CIPHERS = 'ECDHE+AESGCM:ECDHE+CHACHA20'
+
 /** Fails as long as anybody listens there, and answers with the port, which the system may have chosen. */
 function claimPort(address: Address & { kind: 'tcp' }): Address {
   const place = { hostname: address.host, port: address.port, reusePort: false }
@@ -116,14 +124,14 @@ function claimPort(address: Address & { kind: 'tcp' }): Address {
   return { ...address, port }
 }
 
-function listen(app: App, address: Address, { certificate, http2, http3 }: Transfer): Listening {
+function listen(app: App, address: Address, { certificate, http2, http3, idleSeconds }: Transfer): Listening {
   const isSecure = certificate !== null
   const common = {
-    ...(isSecure && { tls: { cert: certificate.cert, key: certificate.key } }),
+    ...(isSecure && { tls: { cert: certificate.cert, key: certificate.key, ciphers: CIPHERS } }),
     http2,
     ...(http3 && isSecure && { http3 }),
     development: false,
-    idleTimeout: IDLE_TIMEOUT_S,
+    idleTimeout: idleSeconds,
     // The hub counts bodies itself, after it has seen the token (PUB-02).
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
   }
@@ -140,6 +148,3 @@ function listen(app: App, address: Address, { certificate, http2, http3 }: Trans
   if (server === null) throw new Error('the listener did not start')
   return server
 }
-
-/** Seconds after which a connection that neither sends nor streams is closed. */
-const IDLE_TIMEOUT_S = 30

@@ -2,6 +2,7 @@ import type { adminApp } from '../../admin/app.ts'
 import type { Settings } from '../../config/load.ts'
 import type { hubApp } from '../../http/app.ts'
 import type { Log } from '../../telemetry/log.ts'
+import { idleSeconds } from '../edge-options.ts'
 import { type Certificate, readCertificate, watchCertificate } from './certificate.ts'
 import { widenQueues } from './connection-limits.ts'
 import { Listener, type Transfer } from './listener.ts'
@@ -51,7 +52,8 @@ export class Listeners {
    */
   async open(apps: Apps, ready: Promise<void>): Promise<void> {
     const { listen, admin, http2, http3, tls } = this.#settings
-    const secure: Transfer = { certificate: this.#certificate, http2, http3 }
+    const idle = { idleSeconds: idleSeconds(this.#settings) }
+    const secure: Transfer = { ...idle, certificate: this.#certificate, http2, http3 }
     const open = (address: Settings['listen'][number]) =>
       Listener.open('listen', apps.hub, address, secure, ready)
     for (const address of listen) {
@@ -61,7 +63,7 @@ export class Listeners {
     this.#limitConnections()
     if (tls.certFile !== null) this.#watchCertificate()
     if (admin.listen === null) return
-    const plain: Transfer = { certificate: null, http2: false, http3: false }
+    const plain: Transfer = { ...idle, certificate: null, http2: false, http3: false }
     this.#admin = await Listener.open('admin.listen', apps.admin, admin.listen, plain, ready)
     widenQueues()
   }

@@ -81,8 +81,8 @@ export class Gaps {
   }
 
   #insert(row: WholeRow): void {
-    const { seq, at, bytes, key, id, topics, frame, rule, topic } = row
-    this.#insertEntry.run(seq, at, bytes, key, id, row.private, topics, frame)
+    const { seq, at, bytes, key, id, topics, frame, sum, rule, topic } = row
+    this.#insertEntry.run(seq, at, bytes, key, id, row.private, topics, frame, sum)
     if (rule !== null) this.#insertRuled.run(seq, rule, topic, bytes)
   }
 
@@ -109,6 +109,7 @@ interface WholeRow {
   readonly private: number
   readonly topics: string
   readonly frame: Uint8Array
+  readonly sum: number | null
   readonly rule: number | null
   readonly topic: string | null
 }

@@ -3,7 +3,9 @@ import { type Entry, type Page, type PageLimit, type Position, START } from '../
 import { ProtocolError } from '../../protocol/error.ts'
 import type { Frame } from '../../protocol/event-stream.ts'
 import { endsByAge, isExpired, type Retention, type Rule } from '../retention.ts'
-import { codeOf, earliestOf } from './schema.ts'
+import { Damage, isIntact } from './checksum.ts'
+import { codeOf } from './refusal.ts'
+import { earliestOf } from './schema.ts'
 
 /** An entry without its frame. */
 interface Row {
@@ -18,25 +20,37 @@ interface Row {
   readonly length: number
 }
 
+/** What a reader asks and tells. */
+export interface ReaderHooks {
+  /** Throws when the file must not be read. */
+  readonly check: () => void
+  /** The file is not what was written to it. */
+  readonly onDamage: (problem: string) => void
+}
+
 /** The history file as the hub's own thread reads it: a page at a time, and nothing left open between. */
 export class SqliteReader {
   readonly #database: Database
   readonly #retention: Retention
+  readonly #check: () => void
+  readonly #onDamage: (problem: string) => void
   readonly #rows: Statement<Row, [number, number, number]>
-  readonly #frames: Statement<{ frames: Uint8Array }, [number, number]>
+  readonly #frames: Statement<{ frames: Uint8Array; sums: string }, [number, number]>
   readonly #earliest: ReturnType<typeof earliestOf>
-  readonly #horizon: Statement<{ horizon: number; head: number }, []>
+  readonly #horizon: Statement<{ horizon: number; head: number; count: number }, []>
   readonly #next: Statement<{ seq: number; at: number }, [number]>
   readonly #place: Statement<{ at: number }, [number]>
   readonly #previous: Statement<{ seq: number }, [number, number, string]>
   /** The rules that drop by age: what is left of the log then is not what is left of its front. */
   readonly #ages: ReadonlyMap<number, Rule>
 
-  constructor(database: Database, retention: Retention) {
+  constructor(database: Database, retention: Retention, { check, onDamage }: ReaderHooks) {
     database.run('PRAGMA query_only = 1')
     // The index of 100,000 ids: after a restart everybody comes back with one.
     database.run('PRAGMA cache_size = -8192')
     this.#database = database
+    this.#check = check
+    this.#onDamage = onDamage
     this.#retention = retention
     this.#ages = new Map(
       [...(retention.rules ?? []).entries()].filter(([, rule]) => endsByAge(rule, retention)),
@@ -50,8 +64,8 @@ export class SqliteReader {
     // SQLite joins blobs as they are, whatever is in them. With one value for each frame, the first 10,000 after a
     // start took twice the time.
     this.#frames = database.prepare(
-      `SELECT CAST(group_concat(frame, '') AS BLOB) AS frames
-       FROM (SELECT frame FROM entry WHERE seq >= ? AND seq <= ? ORDER BY seq)`,
+      `SELECT CAST(group_concat(frame, '') AS BLOB) AS frames, json_group_array(sum) AS sums
+       FROM (SELECT frame, sum FROM entry WHERE seq >= ? AND seq <= ? ORDER BY seq)`,
     )
     this.#place = database.prepare('SELECT at FROM place WHERE seq = ?')
     this.#previous = database.prepare(
@@ -59,7 +73,7 @@ export class SqliteReader {
        AND NOT coalesce(${rule} IN (SELECT value FROM json_each(?)), 0) ORDER BY seq DESC LIMIT 1`,
     )
     this.#earliest = earliestOf(database)
-    this.#horizon = database.prepare('SELECT horizon, head FROM state')
+    this.#horizon = database.prepare('SELECT horizon, head, count FROM state')
     this.#next = database.prepare('SELECT seq, at FROM entry WHERE seq >= ? ORDER BY seq LIMIT 1')
   }
 
@@ -94,20 +108,32 @@ export class SqliteReader {
   }
 
   #collect(after: number, until: number, limit: PageLimit, now: number): Page {
-    const { rows, isLast } = this.#run(after, until, limit, now)
+    const { rows, isLast, isBroken } = this.#run(after, until, limit, now)
     const [first, last] = [rows[0], rows.at(-1)]
-    if (first === undefined || last === undefined) return { entries: [], next: until as Position }
-    const { frames } = this.#frames.get(first.seq, last.seq) ?? { frames: new Uint8Array() }
-    const next = (isLast ? until : last.seq) as Position
-    return { entries: toEntries(rows, frames), next }
+    if (first === undefined || last === undefined) {
+      if (isBroken) throw new Damage(after)
+      return { entries: [], next: until as Position }
+    }
+    const { frames, sums } = this.#frames.get(first.seq, last.seq) ?? { frames: new Uint8Array(), sums: '[]' }
+    const entries = toEntries(rows, frames, JSON.parse(sums))
+    const lastSound = entries.at(-1)?.position ?? after
+    if (entries.length === rows.length && !isBroken) {
+      return { entries, next: (isLast ? until : last.seq) as Position }
+    }
+    // What is before the damage can be relied on; the next page begins with it.
+    if (entries.length === 0) throw new Damage(after)
+    return { entries, next: lastSound as Position }
   }
 
   /**
    * The rows of a page: what follows each other in the log and is kept, so that their frames are one stretch of it.
-   * They are looked at in growing steps, so that few are in vain when large frames fill the page early.
+   * They are looked at in growing steps, so that few are in vain when large frames fill the page early. A damaged
+   * page of the file may send the walk to any other: then the positions do not rise, or some are missing where nothing
+   * has ever been taken out.
    */
   #run(after: number, until: number, limit: PageLimit, now: number): Run {
     const run: Row[] = []
+    const denseUntil = this.#denseUntil(after, until)
     let bytes = 0
     let last = after
     for (let step = ROWS_MIN; ; step *= 4) {
@@ -115,15 +141,23 @@ export class SqliteReader {
       const wanted = Math.min(step, limit.entries - run.length + 1)
       const rows = this.#rows.all(last, until, wanted)
       for (const row of rows) {
+        const isNext = denseUntil === null ? row.seq > last : row.seq === last + 1
+        if (!isNext || row.seq > until) return { rows: run, isLast: false, isBroken: true }
         last = row.seq
         const isPast = this.#isPast(row, now)
         bytes += isPast ? 0 : row.length
         const isFull = isPast || run.length >= limit.entries || bytes > limit.bytes
-        if (isFull && run.length > 0) return { rows: run, isLast: false }
+        if (isFull && run.length > 0) return { rows: run, isLast: false, isBroken: false }
         if (!isPast) run.push(row)
       }
-      if (rows.length < wanted) return { rows: run, isLast: true }
+      if (rows.length < wanted) return { rows: run, isLast: true, isBroken: last < (denseUntil ?? 0) }
     }
+  }
+
+  /** Up to where every sequence number is that of an entry, or null: then rules or tools have taken some out. */
+  #denseUntil(after: number, until: number): number | null {
+    const { horizon, head, count } = this.#horizon.get() ?? { horizon: 0, head: 0, count: 0 }
+    return head - horizon === count && after >= horizon ? Math.min(until, head) : null
   }
 
   /**
@@ -160,10 +194,14 @@ export class SqliteReader {
 
   /** One snapshot for all statements of an answer: the writer may drop entries in between. */
   #reading<T>(read: () => T): T {
+    this.#check()
     try {
       return this.#database.transaction(read)()
     } catch (error) {
-      const reason = codeOf(error) || 'unknown'
+      const code = codeOf(error)
+      const reason = code || (error instanceof Error ? error.message : 'unknown')
+      // What is no error of SQLite, such as topics that are no JSON, comes from damage as well.
+      if (code === '' || code.startsWith('SQLITE_CORRUPT')) this.#onDamage(reason)
       throw new ProtocolError('store-unavailable', `the history cannot be read: ${reason}`, { cause: error })
     }
   }
@@ -173,23 +211,32 @@ interface Run {
   readonly rows: readonly Row[]
   /** Whether nothing is left after it. */
   readonly isLast: boolean
+  /** Whether what follows cannot be where it is. */
+  readonly isBroken: boolean
 }
 
-/** Entries whose frames are parts of the one piece. */
-function toEntries(rows: readonly Row[], frames: Uint8Array): readonly Entry[] {
+/** Entries whose frames are parts of the one piece, up to the first that is not what was stored. */
+function toEntries(
+  rows: readonly Row[],
+  frames: Uint8Array,
+  sums: readonly (number | null)[],
+): readonly Entry[] {
+  const entries: Entry[] = []
   let text = ''
   let topics: readonly string[] = []
   let offset = 0
-  return rows.map((row) => {
+  for (const [index, row] of rows.entries()) {
+    const frame = frames.subarray(offset, offset + row.length) as Frame
+    offset += row.length
+    if (frame.length < row.length || !isIntact(row, frame, sums[index] ?? null)) break
     // Neighbours often have the same topics. They share the list, which also tells others so.
     if (row.topics !== text) {
       text = row.topics
       topics = JSON.parse(text)
     }
-    const frame = frames.subarray(offset, offset + row.length) as Frame
-    offset += row.length
-    return { position: row.seq as Position, id: row.id, topics, private: row.private === 1, frame }
-  })
+    entries.push({ position: row.seq as Position, id: row.id, topics, private: row.private === 1, frame })
+  }
+  return entries
 }
 
 // Of the first step. One look costs as much as ten rows.

@@ -1,6 +1,8 @@
-import { Database, SQLiteError } from 'bun:sqlite'
-import { linkSync, lstatSync, rmSync, writeFileSync } from 'node:fs'
+import { Database } from 'bun:sqlite'
 import { type Anchor, NEW_ANCHOR } from '../log-clock.ts'
+import { isVacant, placeHistory } from './new-history.ts'
+import { realPath } from './real-path.ts'
+import { damaged, foreign, refusing } from './refusal.ts'
 import { PAGE_BYTES } from './size.ts'
 
 /** Marks a file as a history of this hub: "CNBR" in ASCII. */
@@ -45,7 +47,7 @@ export const SET_ANCHOR = 'UPDATE state SET boot = ?, bootOffset = ?, wallOffset
 
 /** Stores an entry. */
 export const INSERT_ENTRY =
-  'INSERT INTO entry (seq, at, bytes, key, id, private, topics, frame) VALUES (?, ?, ?, ?, ?, ?, ?, ?)'
+  'INSERT INTO entry (seq, at, bytes, key, id, private, topics, frame, sum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)'
 
 /** Says of an entry which rule is for it and, when that holds per topic, which topic. */
 export const INSERT_RULED = 'INSERT INTO ruled (seq, rule, topic, bytes) VALUES (?, ?, ?, ?)'
@@ -110,6 +112,11 @@ const PLACES = `
   CREATE INDEX place_key ON place (seq >> 12, key);
 `
 
+// The checksum of a row: see `checksum`. It is behind the frame, and read with it alone.
+const SUM = `
+  ALTER TABLE entry ADD COLUMN sum INTEGER;
+`
+
 // How the log's time stands to the clocks of the machine: see `Anchor`.
 const ANCHOR = `
   ALTER TABLE state ADD COLUMN boot TEXT;
@@ -157,12 +164,13 @@ const TABLES = `
   INSERT INTO state VALUES (1, 0, NULL, 0, 0, 0, 0, 0, '', 0);
   ${PLACES}
   ${ANCHOR}
+  ${SUM}
   PRAGMA application_id = ${APPLICATION_ID};
   PRAGMA user_version = ${VERSION};
 `
 
 /** From each version to the next one, the first from 1. */
-const MIGRATIONS: readonly string[] = [PLACES + ANCHOR]
+const MIGRATIONS: readonly string[] = [PLACES + ANCHOR + SUM]
 
 /**
  * Opens the history at `path` and creates it when there is none. The hub holds `lockHistory` meanwhile.
@@ -170,7 +178,7 @@ const MIGRATIONS: readonly string[] = [PLACES + ANCHOR]
  */
 export function openHistory(path: string): Database {
   return refusing(path, () => {
-    if (isVacant(path)) place(path)
+    makeHistory(path)
     const database = connect(path)
     try {
       if (isEmpty(database)) create(database)
@@ -182,6 +190,15 @@ export function openHistory(path: string): Database {
       throw error
     }
   })
+}
+
+/**
+ * Puts an empty history where there is nothing: `create` waits 15 times for the disk, this once. It never fails: what
+ * goes wrong is met again when the history is opened.
+ */
+export function makeHistory(path: string): void {
+  const real = realPath(path)
+  if (isVacant(real)) placeHistory(real, image())
 }
 
 /**
@@ -207,65 +224,14 @@ export const BUSY_MS = 5000
 
 /** A connection with the settings that every reader and writer of the file shares. */
 export function connect(path: string): Database {
-  const database = new Database(path, { create: true, readwrite: true, strict: true })
+  const database = new Database(realPath(path), { create: true, readwrite: true, strict: true })
   database.run(`PRAGMA busy_timeout = ${BUSY_MS}`)
   database.run('PRAGMA cache_size = -2048')
   return database
 }
 
-/**
- * Makes this process the only hub of the file until the answer is closed. The lock is on a file beside it, so
- * that tools can open the history meanwhile; the kernel lets go of it however the process ends. The file of
- * the lock stays: removing it would let two hubs lock two different files of that name.
- */
-export function lockHistory(path: string): Database {
-  return refusing(path, () => {
-    const lock = new Database(`${path}.lock`, { create: true, readwrite: true, strict: true })
-    try {
-      lock.run('BEGIN EXCLUSIVE')
-      return lock
-    } catch (error) {
-      lock.close()
-      if (codeOf(error).startsWith('SQLITE_BUSY')) {
-        throw new Error(`another hub is running on the history file ${path}: stop it, or set sqlite.path`)
-      }
-      throw error
-    }
-  })
-}
-
-/** The code of an SQLite error, such as `SQLITE_FULL`; empty for anything else. */
-export function codeOf(error: unknown): string {
-  return error instanceof SQLiteError ? (error.code ?? '') : ''
-}
-
 function isEmpty(database: Database): boolean {
   return count(database, 'SELECT count(*) AS value FROM sqlite_schema') === 0 && applicationId(database) === 0
-}
-
-/** Whether there is nothing at all, not even a link, nor a journal, which would be read into a new file. */
-function isVacant(path: string): boolean {
-  const places = [path, `${path}-wal`, `${path}-journal`]
-  return places.every((place) => lstatSync(place, { throwIfNoEntry: false }) === undefined)
-}
-
-/**
- * Puts an empty history where there is nothing, all at once: `create` waits 15 times for the disk, this once. It takes
- * no place that another process has taken meanwhile. What goes wrong is left to SQLite, which meets it again and says
- * what it is; so is a file system without links.
- */
-function place(path: string): void {
-  const made = `${path}.new`
-  try {
-    writeFileSync(made, image(), { mode: 0o644, flush: true })
-    try {
-      linkSync(made, path)
-    } finally {
-      rmSync(made)
-    }
-  } catch {
-    // Opening it goes on without.
-  }
 }
 
 /** The file that `create` makes. */
@@ -319,50 +285,4 @@ function applicationId(database: Database): number {
 
 function count(database: Database, sql: string): number {
   return database.query<{ value: number | null }, []>(sql).get()?.value ?? 0
-}
-
-function refusing<T>(path: string, open: () => T): T {
-  try {
-    return open()
-  } catch (error) {
-    const reason = refusal(path, codeOf(error))
-    throw reason === null ? error : new Error(reason, { cause: error })
-  }
-}
-
-/** What an SQLite error says of the file, for the operator of a hub or of a tool; null when it says nothing. */
-export function refusal(path: string, code: string): string | null {
-  switch (code.split('_').slice(0, 2).join('_')) {
-    case 'SQLITE_CANTOPEN':
-    case 'SQLITE_READONLY':
-    case 'SQLITE_PERM':
-      return `the history file ${path} cannot be opened: its directory must exist and be writable for this user, like the file itself`
-    case 'SQLITE_NOTADB':
-      return foreign(path)
-    case 'SQLITE_CORRUPT':
-      return damaged(path)
-    case 'SQLITE_FULL':
-      return `no space left for the history file ${path}`
-    case 'SQLITE_BUSY':
-      return `the history file ${path} is locked by another program`
-    case 'SQLITE_IOERR':
-      return unusable(path, code)
-    default:
-      return null
-  }
-}
-
-/** That the file is a database, but not one of this hub. */
-export function foreign(path: string): string {
-  return `${path} is not a history file of this hub: set sqlite.path to another file`
-}
-
-/** That SQLite failed with a code that tells the operator nothing to do. */
-export function unusable(path: string, code: string): string {
-  return `the history file ${path} cannot be read or written: ${code}`
-}
-
-function damaged(path: string): string {
-  const ways = 'restore it, or move it and its -wal file away to start empty'
-  return `the history file ${path} is damaged: cinnabar history export --salvage saves what can be read; ${ways}`
 }

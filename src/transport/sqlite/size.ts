@@ -32,11 +32,11 @@ export function modelBytes(id: number, topics: number, frame: number): number {
   return Math.max(recordBytes(ROW_BYTES_MIN + values), recordBytes(ROW_BYTES_MAX + values)) + KEY_BYTES
 }
 
-// The record header and the integers of a row, as integers take 0 to 6 bytes; the length, rowid and pointer of
+// The record header and the integers of a row with its checksum, as integers take 0 to 6 bytes; the length, rowid and pointer of
 // its cell; and its key of 21 bytes in the index, whose pages are about two thirds full because keys arrive in
 // random order.
-const ROW_BYTES_MIN = 11
-const ROW_BYTES_MAX = 34
+const ROW_BYTES_MIN = 12
+const ROW_BYTES_MAX = 39
 const CELL_BYTES = 11
 const KEY_BYTES = 34
 

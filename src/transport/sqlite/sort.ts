@@ -1,5 +1,7 @@
 import type { Database } from 'bun:sqlite'
 import { type Rule, type RuleLimits, ruleOf } from '../retention.ts'
+import { Damage } from './checksum.ts'
+import { refusing } from './refusal.ts'
 import { memberOf } from './ruled.ts'
 import { INSERT_RULED, readState } from './schema.ts'
 
@@ -7,8 +9,13 @@ import { INSERT_RULED, readState } from './schema.ts'
  * Sorts stored entries into the rules: all of them when the rules are not those of the last time, and those
  * that another program appended since. It runs before anything else does, because only this thread can match.
  * The writer cuts the groups afterwards and then says how far they are sorted: until it has, sorting starts over.
+ * Throws a plain Error for the operator.
  */
-export function sortIntoRules(database: Database, rules: readonly Rule[]): void {
+export function sortIntoRules(database: Database, path: string, rules: readonly Rule[]): void {
+  refusing(path, () => sortAll(database, rules))
+}
+
+function sortAll(database: Database, rules: readonly Rule[]): void {
   if (readRules(database) !== textOf(rules)) restart(database, rules)
   const { ruledUntil, head } = readState(database)
   if (rules.length === 0 || ruledUntil >= head) return
@@ -18,6 +25,8 @@ export function sortIntoRules(database: Database, rules: readonly Rule[]): void 
   database.query('DELETE FROM ruled WHERE seq > ?').run(ruledUntil)
   for (let after: number | undefined = ruledUntil; after !== undefined; ) {
     const batch: Row[] = rows.all(after)
+    // A damaged page may send the walk back to where it was, for ever.
+    if (batch.some(({ seq }) => seq <= (after ?? 0))) throw new Damage(after)
     database.transaction(() => sort(database, rules, batch)).immediate()
     after = batch.at(-1)?.seq
   }

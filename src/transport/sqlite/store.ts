@@ -1,12 +1,13 @@
 import type { Database, Statement } from 'bun:sqlite'
 import type { Anchor } from '../log-clock.ts'
 import { type Amount, exceeds, isExpired, type Kept, type Limits, minus, plus, toDrop } from '../retention.ts'
+import { checksum } from './checksum.ts'
 import { Gaps } from './gaps.ts'
 import { PlaceTable } from './places.ts'
 import { Room } from './room.ts'
 import { type Member, RuledEntries } from './ruled.ts'
 import { connect, INSERT_ENTRY, keyOf, SELECT_STATE, SET_ANCHOR, type State } from './schema.ts'
-import { modelBytes, RULED_BYTES } from './size.ts'
+import { modelBytes, PAGE_BYTES, RULED_BYTES } from './size.ts'
 import type { Batch, Done, Request } from './thread.ts'
 
 /** The history file as its writer sees it. Every method throws what SQLite throws, and then changed nothing. */
@@ -26,7 +27,7 @@ export class SqliteStore {
   readonly #version: Statement<{ data_version: number }, []>
   #seenVersion = 0
 
-  constructor({ path, durability, limits, rules }: Extract<Request, { kind: 'open' }>) {
+  constructor({ path, durability, limits, rules }: StoreOptions) {
     const database = connect(path)
     this.#limits = limits
     this.#database = database
@@ -95,6 +96,18 @@ export class SqliteStore {
   anchor({ boot, bootOffset, wallOffset }: Anchor): Done {
     this.#database.query(SET_ANCHOR).run(boot, bootOffset, wallOffset)
     return this.#done()
+  }
+
+  /** How long the journal has to be for what its index says; infinite when SQLite cannot say. */
+  get journalBytesMin(): number {
+    try {
+      const { log } = this.#database.query<{ log: number }, []>('PRAGMA wal_checkpoint(NOOP)').get() ?? {
+        log: 0,
+      }
+      return log <= 0 ? 0 : JOURNAL_HEADER_BYTES + log * (FRAME_HEADER_BYTES + PAGE_BYTES)
+    } catch {
+      return Number.POSITIVE_INFINITY
+    }
   }
 
   /** Proves that a publish can be stored, by storing something. */
@@ -220,7 +233,9 @@ export class SqliteStore {
     const head = state.head + 1
     const size = modelBytes(Buffer.byteLength(id), Buffer.byteLength(topics), frame.length)
     const bytes = member === null ? size : size + RULED_BYTES
-    this.#insert.run(head, state.headAt, bytes, keyOf(id), id, isPrivate ? 1 : 0, topics, frame)
+    const row = { seq: head, id, private: isPrivate ? 1 : 0, topics }
+    const sum = checksum(row, frame)
+    this.#insert.run(head, state.headAt, bytes, keyOf(id), id, row.private, topics, frame, sum)
     if (member !== null) this.#ruled.add(head, member, bytes)
     return { ...state, ...plus(state, { bytes }), head, headId: id }
   }
@@ -294,10 +309,20 @@ export class SqliteStore {
   }
 }
 
+// The SQLite file format, section 4.1.
+const JOURNAL_HEADER_BYTES = 32
+const FRAME_HEADER_BYTES = 24
+
 // Old entries are looked at and deleted this many at a time, and by age alone at most so many times in one
 // transaction: deleting 512 rows takes about 2 ms.
 const DROP_ROWS = 128
 const DROP_ROUNDS_BY_AGE = 4
+
+/** Where the history is, and how much of it is kept. */
+export type StoreOptions = Pick<
+  Extract<Request, { kind: 'open' }>,
+  'path' | 'durability' | 'limits' | 'rules'
+>
 
 /** An entry at the front of the log, or a place. */
 interface FrontRow {

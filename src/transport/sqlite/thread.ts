@@ -22,6 +22,8 @@ export type Request =
   | {
       readonly kind: 'open'
       readonly path: string
+      /** The file itself, in this process; null where it could not be opened. */
+      readonly descriptor: number | null
       readonly durability: Durability
       readonly limits: Limits
       readonly rules: readonly RuleLimits[]
@@ -50,10 +52,11 @@ export interface Done {
   readonly isTidy: boolean
 }
 
+/** `store-unavailable`: the file is not the one any more that was opened. */
+export type FailureCode = 'store-full' | 'store-failed' | 'store-unavailable'
+
 /** Every request is answered once, in order. */
-export type Reply =
-  | Done
-  | { readonly kind: 'failed'; readonly code: 'store-full' | 'store-failed'; readonly message: string }
+export type Reply = Done | { readonly kind: 'failed'; readonly code: FailureCode; readonly message: string }
 
 /** The writer as the hub's thread sees it. */
 export class WriterThread {
@@ -68,7 +71,7 @@ export class WriterThread {
     worker.addEventListener('close', () => this.#die())
   }
 
-  /** Rejects with `store-full` or `store-failed`, also for everything after the thread has died. */
+  /** Rejects with one of the codes, with `store-failed` also for everything after the thread has died. */
   request(request: Request): Promise<Done> {
     if (this.#isDead) return Promise.reject(died())
     const answer = Promise.withResolvers<Done>()
@@ -81,6 +84,11 @@ export class WriterThread {
   terminate(): void {
     this.#die()
     this.#worker.terminate()
+  }
+
+  /** Leaves the thread to the end of the process: whatever it waits for, nobody waits for it. */
+  abandon(): void {
+    this.#die()
   }
 
   #settle(reply: Reply): void {

@@ -23,10 +23,13 @@ import { type Anchor, type Clocks, LogClock, NEW_ANCHOR } from '../log-clock.ts'
 import type { Notice } from '../notice.ts'
 import { type Retention, type RuleLimits, ruleOf } from '../retention.ts'
 import { BATCH_ENTRIES, pack, takeBatch, type Waiting } from './batch.ts'
+import { FileWatch } from './file-watch.ts'
+import { type HistoryLock, lockHistory } from './lock.ts'
 import { SqliteReader } from './reader.ts'
-import { lockHistory, migrate, openHistory, readAnchor, readState } from './schema.ts'
+import { realPath } from './real-path.ts'
+import { migrate, openHistory, readAnchor, readState } from './schema.ts'
 import { sortIntoRules } from './sort.ts'
-import { type Done, type Durability, WriterThread } from './thread.ts'
+import { type Done, type Durability, type Request, WriterThread } from './thread.ts'
 
 /** What a log in a file needs. */
 export interface SqliteOptions {
@@ -47,6 +50,9 @@ export class SqliteTransport implements Transport {
   readonly #time: LogClock
   /** As it is in the file. */
   #anchor: Anchor = NEW_ANCHOR
+  #isDamaged = false
+  /** Why the file cannot be used any more, or null. */
+  #lost: ProtocolError | null = null
   #isOpened = false
   #running: Running | null = null
   readonly #waiting: Waiting[] = []
@@ -86,13 +92,14 @@ export class SqliteTransport implements Transport {
       thread = new WriterThread(startWriter())
       database = openHistory(path)
       migrate(database, path)
-      sortIntoRules(database, rules)
+      sortIntoRules(database, path, rules)
       const { head, headId, headAt } = readState(database)
       this.#anchor = readAnchor(database)
       this.#time.resume(this.#anchor, headAt)
       this.#latest = await thread.request({
         kind: 'open',
         path,
+        descriptor: lock.descriptor,
         durability,
         limits: { maxCount, maxAgeMs, maxBytes },
         rules: rules.map(limitsOf),
@@ -100,9 +107,15 @@ export class SqliteTransport implements Transport {
       })
       const timer = setInterval(() => this.#tick(), TICK_MS)
       timer.unref()
-      this.#running = { lock, thread, timer, tail: onEntry, reader: new SqliteReader(database, retention) }
+      const watch = new FileWatch(path, lock.descriptor)
+      const reader = new SqliteReader(database, retention, {
+        check: () => this.#checkReading(watch),
+        onDamage: (problem) => this.#noteDamage(problem),
+      })
+      this.#running = { lock, thread, timer, tail: onEntry, reader }
       this.#delivered = head as Position
       this.#storeAnchor()
+      if (lock.names > 1) this.#options.notify({ kind: 'names', count: lock.names })
       return { position: this.#delivered, id: headId }
     } catch (error) {
       thread?.terminate()
@@ -134,8 +147,8 @@ export class SqliteTransport implements Transport {
   async stats(): Promise<TransportStats> {
     this.#open()
     const { head, count, bytes, oldestAt, rules, places } = this.#latest
-    const { path } = this.#options
-    const fileBytes = Bun.file(path).size + Bun.file(`${path}-wal`).size
+    const real = realPath(this.#options.path)
+    const fileBytes = Bun.file(real).size + Bun.file(`${real}-wal`).size
     // Every entry that ever was had the next sequence number.
     const now = this.#time.now()
     const whole = { rows: count, dropped: head - count, bytes, oldestAt, now, fileBytes, places }
@@ -150,7 +163,7 @@ export class SqliteTransport implements Transport {
   }
 
   async check(): Promise<void> {
-    await this.#open().thread.request({ kind: 'probe' })
+    await this.#ask(this.#open(), { kind: 'probe' })
   }
 
   async close(): Promise<void> {
@@ -161,9 +174,14 @@ export class SqliteTransport implements Transport {
     this.#running = null
     clearInterval(running.timer)
     await this.#draining
-    running.reader.close()
+    if (this.#lost === null) running.reader.close()
     // A writer that is gone or a full disk leaves the journal to the next start, which reads it.
-    await running.thread.request({ kind: 'close' }).catch(() => {})
+    await this.#ask(running, { kind: 'close' }).catch(() => {})
+    // To close a file that is another one now, SQLite would read what was cut short and remove the journal of the other.
+    if (this.#lost !== null) {
+      running.thread.abandon()
+      throw this.#lost
+    }
     running.thread.terminate()
     running.lock.close()
   }
@@ -185,7 +203,7 @@ export class SqliteTransport implements Transport {
     while (this.#running !== null) {
       const isIdle = wasIdle && this.#draining === null
       const request = { kind: 'tidy', now: this.#time.now(), isIdle } as const
-      this.#latest = await this.#running.thread.request(request)
+      this.#latest = await this.#ask(this.#running, request)
       if (this.#latest.isTidy) return
     }
   }
@@ -200,13 +218,44 @@ export class SqliteTransport implements Transport {
   #storeAnchor(): void {
     const { anchor } = this.#time
     if (this.#running === null || isSameAnchor(anchor, this.#anchor)) return
-    const stored = this.#running.thread.request({ kind: 'anchor', anchor })
+    const stored = this.#ask(this.#running, { kind: 'anchor', anchor })
     stored.then(
       () => {
         this.#anchor = anchor
       },
       () => {},
     )
+  }
+
+  /** Asks the writer, and hears from it whether the file is still there. */
+  async #ask({ thread }: Pick<Running, 'thread'>, request: Request): Promise<Done> {
+    try {
+      const done = await thread.request(request)
+      this.#lost = null
+      return done
+    } catch (error) {
+      if (error instanceof ProtocolError && error.code === 'store-unavailable') this.#lose(error)
+      throw error
+    }
+  }
+
+  #lose(reason: ProtocolError): void {
+    const isNew = this.#lost === null
+    this.#lost = reason
+    if (isNew) this.#options.notify({ kind: 'lost', problem: reason.message })
+  }
+
+  /** Told once: everybody who reads that far meets it again. */
+  #noteDamage(problem: string): void {
+    if (!this.#isDamaged) this.#options.notify({ kind: 'damaged', problem })
+    this.#isDamaged = true
+  }
+
+  /** Throws when the file is not the one any more that was opened: a read could end the process. */
+  #checkReading(watch: FileWatch): void {
+    const problem = watch.indexProblem()
+    if (problem !== null) this.#lose(new ProtocolError('store-unavailable', watch.tell(problem)))
+    if (this.#lost !== null) throw this.#lost
   }
 
   #startTidying(): void {
@@ -263,7 +312,7 @@ export class SqliteTransport implements Transport {
     if (batch.length === 0) return null
     const request = { kind: 'commit', batch: pack(batch), now: this.#time.now() } as const
     this.#storeAnchor()
-    return { batch, committed: running.thread.request(request) }
+    return { batch, committed: this.#ask(running, request) }
   }
 
   #settle(batch: readonly Waiting[], outcome: Done | Error, tail: (entry: Entry) => void): void {
@@ -312,7 +361,7 @@ function isSameAnchor(one: Anchor, other: Anchor): boolean {
 const BOOT_TOLERANCE_MS = 2000
 
 interface Running {
-  readonly lock: Database
+  readonly lock: HistoryLock
   readonly thread: WriterThread
   readonly reader: SqliteReader
   readonly timer: ReturnType<typeof setInterval>

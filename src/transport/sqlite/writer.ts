@@ -2,16 +2,19 @@
  * The thread that writes the history, so that no fsync ever stops the hub's own thread.
  * Life: `open` brings the file within its limits; then each request is one transaction or one bounded step of
  * tidying, answered in order; `close` empties the journal. A transaction that fails changes nothing and the
- * next one is tried afresh. All times come with the requests: this thread has no clock.
+ * next one is tried afresh. When the file is not the one any more that was opened, nothing is read or written: not even
+ * to close it. All times come with the requests: this thread has no clock.
  */
 
-import { codeOf } from './schema.ts'
+import { FileWatch } from './file-watch.ts'
+import { codeOf } from './refusal.ts'
 import { SqliteStore } from './store.ts'
 import type { Done, Reply, Request } from './thread.ts'
 
 declare const self: Worker
 
 let store: SqliteStore | null = null
+let watch: FileWatch | null = null
 
 // Damage does not heal, and a publish that touches other pages may still succeed: from the first damaged page
 // on, every probe fails.
@@ -25,16 +28,32 @@ function answer(request: Request): Reply {
   try {
     if (request.kind === 'open') {
       store = new SqliteStore(request)
-      return store.open(request.now)
+      const done = store.open(request.now)
+      watch = new FileWatch(request.path, request.descriptor)
+      return done
     }
-    if (store === null) throw new Error('the writer is not open')
-    if (request.kind === 'probe' && damage !== null) return damage
-    return perform(store, request)
+    if (store === null || watch === null) throw new Error('the writer is not open')
+    return watched(store, watch, request)
   } catch (error) {
     const reply = failure(error)
     if (codeOf(error).startsWith('SQLITE_CORRUPT')) damage = reply
     return reply
   }
+}
+
+function watched(store: SqliteStore, watch: FileWatch, request: Exclude<Request, { kind: 'open' }>): Reply {
+  const problem = () => watch.problem(() => store.journalBytesMin)
+  const before = problem()
+  if (before !== null) return lost(watch, before)
+  if (request.kind === 'probe' && damage !== null) return damage
+  const done = perform(store, request)
+  // Nothing is acknowledged that went into a file which has lost its name meanwhile.
+  const after = request.kind === 'commit' ? problem() : null
+  return after === null ? done : lost(watch, after)
+}
+
+function lost(watch: FileWatch, problem: string): Reply {
+  return { kind: 'failed', code: 'store-unavailable', message: watch.tell(problem) }
 }
 
 function failure(error: unknown): Reply {

@@ -52,3 +52,23 @@ export function sqliteLogAt(path: string, options: Partial<SqliteLogOptions> = {
     dispose: async () => {},
   }
 }
+
+/** Starts a process that appends, and waits until it has the log open. `more` reads on; false at the end. */
+export async function startChild(path: string, prefix: string) {
+  const script = new URL('./child.ts', import.meta.url).pathname
+  const child = Bun.spawn([process.execPath, script, path, prefix], { stdout: 'pipe' })
+  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader()
+  const lines: string[] = []
+  let rest = ''
+  const more = async () => {
+    const { value, done } = await reader.read()
+    const parts = (rest + (value ?? '')).split('\n')
+    rest = parts.pop() ?? ''
+    lines.push(...parts)
+    return !done
+  }
+  while (!lines.includes('open')) {
+    if (!(await more())) throw new Error('the child ended')
+  }
+  return { process: child, lines, more }
+}

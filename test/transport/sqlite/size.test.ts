@@ -76,7 +76,8 @@ test('what rules drop from the middle leaves its room too, and the rest stays as
   const states = { ...ruleFor(['state']), maxCount: 100, maxAgeMs: null, maxBytes: null }
   const { test: _, ...rule } = states
   const store = new SqliteStore({
-    ...{ kind: 'open', path, durability: 'normal', now: 0 },
+    path,
+    durability: 'normal',
     limits: { ...unlimited, maxBytes },
     rules: [rule],
   })
@@ -115,7 +116,8 @@ test('M9 places take no more room than they are counted with, in whatever order 
   const maxBytes = 8 * KIB * KIB
   const { test: _, ...rule } = ruleFor(['state'], { maxCount: 1, perTopic: true })
   const store = new SqliteStore({
-    ...{ kind: 'open', path, durability: 'normal', now: 0 },
+    path,
+    durability: 'normal',
     limits: { ...unlimited, maxBytes },
     rules: [rule],
   })
@@ -151,7 +153,7 @@ test('M9 places take no more room than they are counted with, in whatever order 
 function fill(path: string, phases: readonly Size[][], maxBytes: number): void {
   const reader = openHistory(path)
   const limits = { ...unlimited, maxBytes }
-  const store = new SqliteStore({ kind: 'open', path, durability: 'normal', limits, rules: [], now: 0 })
+  const store = new SqliteStore({ path, durability: 'normal', limits, rules: [] })
   store.open(0)
   for (const sizes of phases) {
     for (let stored = 0; stored < 3 * maxBytes; ) {

@@ -1,6 +1,16 @@
 import { Database } from 'bun:sqlite'
 import { afterEach, describe, expect, test } from 'bun:test'
-import { existsSync, mkdirSync, rmSync, symlinkSync, truncateSync } from 'node:fs'
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { exportHistory } from '../../../src/history/export.ts'
 import { pruneHistory } from '../../../src/history/prune.ts'
@@ -8,20 +18,20 @@ import { historyStats } from '../../../src/history/stats.ts'
 import { type Entry, type Position, START } from '../../../src/hub/transport.ts'
 import type { Frame } from '../../../src/protocol/event-stream.ts'
 import { steady } from '../../../src/transport/log-clock.ts'
+import type { Notice } from '../../../src/transport/notice.ts'
 import { openHistory } from '../../../src/transport/sqlite/schema.ts'
 import { placeBytes, storedBytes } from '../../../src/transport/sqlite/size.ts'
 import { SqliteTransport } from '../../../src/transport/sqlite/transport.ts'
+import { envelope, ids, readAll, refusal, ruleFor, transportContract, unlimited } from '../contract.ts'
 import {
-  envelope,
-  ids,
-  type LogOptions,
-  readAll,
-  refusal,
-  ruleFor,
-  transportContract,
-  unlimited,
-} from '../contract.ts'
-import { type SqliteLog, sqliteLog, sqliteLogAt, startWriter, temporaryFolder } from './log.ts'
+  type SqliteLog,
+  type SqliteLogOptions,
+  sqliteLog,
+  sqliteLogAt,
+  startChild,
+  startWriter,
+  temporaryFolder,
+} from './log.ts'
 import { writeVersion1 } from './version-1.ts'
 
 transportContract('sqlite', {
@@ -43,7 +53,16 @@ function historyPath(): string {
   return join(folder.path, 'history.db')
 }
 
-async function open(path: string, options: Partial<LogOptions> = {}): Promise<SqliteLog & { seen: Entry[] }> {
+async function started(path: string, prefix: string): Promise<Awaited<ReturnType<typeof startChild>>> {
+  const child = await startChild(path, prefix)
+  cleanup.push(() => child.process.kill('SIGKILL'))
+  return child
+}
+
+async function open(
+  path: string,
+  options: Partial<SqliteLogOptions> = {},
+): Promise<SqliteLog & { seen: Entry[] }> {
   const log = sqliteLogAt(path, options)
   const seen: Entry[] = []
   await log.transport.open((entry) => seen.push(entry))
@@ -64,7 +83,7 @@ describe('opening refuses', () => {
 
   test('a file that another process has open, until that is killed', async () => {
     const path = historyPath()
-    const child = await startChild(path, 'a')
+    const child = await started(path, 'a')
     expect(await refusal(open(path))).toMatchObject({
       message: expect.stringContaining('another hub is running'),
     })
@@ -217,7 +236,8 @@ describe('a running log', () => {
     await first.transport.append(envelope('0', 10, 'a'))
     await first.transport.close()
     const tool = openHistory(path)
-    tool.run("INSERT INTO entry SELECT 2, at, bytes, key, 'tool', private, topics, frame FROM entry")
+    const frame = "CAST(replace(CAST(frame AS TEXT), 'id: 0', 'id: tool') AS BLOB)"
+    tool.run(`INSERT INTO entry SELECT 2, at, bytes, key, 'tool', private, topics, ${frame}, NULL FROM entry`)
     tool.run("UPDATE state SET head = 2, headId = 'tool', count = 2, bytes = 2 * bytes")
     tool.close()
     const { transport } = await open(path, { retention })
@@ -302,7 +322,52 @@ describe('a new history', () => {
     const other = historyPath()
     await Bun.write(`${other}.new`, 'half a file')
     openHistory(other).close()
-    expect(existsSync(`${other}.new`)).toBe(false)
+    expect(await Bun.file(`${other}.new`).text()).toBe('half a file')
+  })
+
+  test('S9 writes to no file that was there, follows no link and removes neither', async () => {
+    const path = historyPath()
+    const folder = join(path, '..')
+    await Bun.write(join(folder, 'precious'), 'precious')
+    await Bun.write(join(folder, 'moved.db'), 'a history that was moved away')
+    symlinkSync(join(folder, 'precious'), `${path}.new`)
+    // As a start that was killed has left it: another name of a history that was moved away since.
+    linkSync(join(folder, 'moved.db'), `${path}.new-0`)
+    openHistory(path).close()
+    expect(readlinkSync(`${path}.new`)).toBe(join(folder, 'precious'))
+    expect(await Bun.file(join(folder, 'precious')).text()).toBe('precious')
+    expect(await Bun.file(join(folder, 'moved.db')).text()).toBe('a history that was moved away')
+    expect(readdirSync(folder).toSorted()).toEqual([
+      'history.db',
+      'history.db.new',
+      'history.db.new-0',
+      'moved.db',
+      'precious',
+    ])
+  })
+
+  test('S9 that has other names says so, and loses those that only a killed start can have given it', async () => {
+    const path = historyPath()
+    openHistory(path).close(true)
+    for (const name of [`${path}.new`, `${path}.new-1`, `${path}.copy`]) linkSync(path, name)
+    await Bun.write(`${path}.new-2`, 'something else')
+    const notices: Notice[] = []
+    await open(path, { notify: (notice) => notices.push(notice) })
+    expect(notices).toEqual([{ kind: 'names', count: 2 }])
+    const left = readdirSync(join(path, '..')).filter((name) => /new|copy/.test(name))
+    expect(left.toSorted()).toEqual(['history.db.copy', 'history.db.new-2'])
+  })
+
+  test('is for its owner alone, with its journal, also behind a link and in an empty file', async () => {
+    const [plain, linked] = [historyPath(), historyPath()]
+    symlinkSync(`${linked}.elsewhere`, linked)
+    for (const path of [plain, linked]) {
+      const { transport } = await open(path)
+      await transport.append(envelope('a'))
+      const names = readdirSync(join(path, '..')).filter((name) => !name.includes('.lock'))
+      for (const name of names) expect(statSync(join(path, '..', name)).mode & 0o777).toBe(0o600)
+      expect(names.length).toBeGreaterThanOrEqual(3)
+    }
   })
 
   function layoutOf(path: string): unknown {
@@ -466,7 +531,7 @@ test('every acknowledged update survives SIGKILL, in order and once', async () =
   const path = historyPath()
   const acknowledged: string[] = []
   for (const prefix of ['a', 'b', 'c']) {
-    const child = await startChild(path, prefix)
+    const child = await started(path, prefix)
     while (child.lines.length < 300) await child.more()
     child.process.kill('SIGKILL')
     while (await child.more());
@@ -499,25 +564,4 @@ function mount(path: string): boolean {
 
 function unmount(path: string): void {
   Bun.spawnSync(['umount', '-l', path])
-}
-
-/** Starts a process that appends, and waits until it has the log open. `more` reads on; false at the end. */
-async function startChild(path: string, prefix: string) {
-  const script = new URL('./child.ts', import.meta.url).pathname
-  const child = Bun.spawn([process.execPath, script, path, prefix], { stdout: 'pipe' })
-  cleanup.push(() => child.kill('SIGKILL'))
-  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader()
-  const lines: string[] = []
-  let rest = ''
-  const more = async () => {
-    const { value, done } = await reader.read()
-    const parts = (rest + (value ?? '')).split('\n')
-    rest = parts.pop() ?? ''
-    lines.push(...parts)
-    return !done
-  }
-  while (!lines.includes('open')) {
-    if (!(await more())) throw new Error('the child ended')
-  }
-  return { process: child, lines, more }
 }

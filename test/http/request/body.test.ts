@@ -1,10 +1,18 @@
 import { describe, expect, test } from 'bun:test'
-import { readForm } from '../../src/http/body.ts'
+import { readForm } from '../../../src/http/request/body.ts'
+import { Uploads } from '../../../src/http/request/uploads.ts'
 
 const type = 'application/x-www-form-urlencoded'
 const post = (body: BodyInit | null, headers: Record<string, string> = { 'content-type': type }) =>
   new Request('http://hub.test/', { method: 'POST', body, headers })
-const read = (request: Request, limit = 100, isOptional = false) => readForm(request, limit, isOptional)
+/** A new counter for each body, without a limit, on a loop whose timers never come. */
+const uploads = (bytes = 0) =>
+  new Uploads(
+    { bytes, idleMs: 1000, bytesPerSecond: 1024 },
+    { now: () => 0, later: () => {}, delay: () => () => {} },
+  )
+const read = (request: Request, limit = 100, isOptional = false, counter = uploads()) =>
+  readForm({ request, stayOpen: () => {} }, { limit, isOptional, uploads: counter, share: 1 })
 
 /** A body that comes in pieces of this many bytes, and says how many of them were taken. */
 function pieces(size: number, count: number) {
@@ -73,6 +81,51 @@ describe('bodies', () => {
   test('PUB-62 without a limit anything is read', async () => {
     expect((await read(post('x'.repeat(1_000_000)), 0)).length).toBe(1)
     expect((await read(post(pieces(1000, 1000).stream), 0)).length).toBe(1)
+  })
+
+  test('S7 what is received counts until it is read or refused, whatever was declared', async () => {
+    const counter = uploads(150_000)
+    const held: number[] = []
+    const body = new ReadableStream<Uint8Array>(
+      {
+        pull: (controller) => {
+          held.push(counter.bytes)
+          if (held.length > 3) controller.close()
+          else controller.enqueue(new Uint8Array(40_000).fill(0x61))
+        },
+      },
+      { highWaterMark: 0 },
+    )
+    const headers = { 'content-type': type, 'content-length': '120000' }
+    expect((await read(post(body, headers), 0, false, counter)).length).toBe(1)
+    expect([held, counter.bytes, counter.size]).toEqual([[0, 40_000, 80_000, 120_000], 0, 0])
+  })
+
+  test('S7 a body over what all may have together is refused: at once where it says so', async () => {
+    const { stream, taken } = pieces(60_000, 10)
+    const declared = post(stream, { 'content-type': type, 'content-length': '600000' })
+    await expect(read(declared, 0, false, uploads(150_000))).rejects.toMatchObject({ code: 'body-too-large' })
+    expect(taken()).toBe(0)
+    const counter = uploads(150_000)
+    const undeclared = post(pieces(60_000, 10).stream)
+    await expect(read(undeclared, 0, false, counter)).rejects.toMatchObject({ code: 'body-too-large' })
+    expect([counter.bytes, counter.size]).toEqual([0, 0])
+  })
+
+  test('S7 with others a body that has no room is refused, before it is read where it is small', async () => {
+    const counter = uploads(1000)
+    const other = counter.begin({ stayOpen: () => {} }, 1)
+    other.grow(950)
+    await expect(read(post('x'.repeat(60)), 100, false, counter)).rejects.toMatchObject({
+      code: 'uploads-full',
+    })
+    await expect(read(post(pieces(20, 5).stream), 100, false, counter)).rejects.toMatchObject({
+      code: 'uploads-full',
+    })
+    expect([counter.bytes, counter.size]).toEqual([950, 1])
+    expect((await read(post('x'.repeat(50)), 100, false, counter)).length).toBe(1)
+    other.end()
+    expect((await read(post('x'.repeat(100)), 100, false, counter)).length).toBe(1)
   })
 
   test('PUB-07 a body that breaks off is a refusal, not a failure of the hub', async () => {

@@ -1,7 +1,7 @@
-import { barPlot } from '../../src/bench/plot.ts'
-import { median } from '../../src/bench/report.ts'
-import type { Alone } from './standard-alone.ts'
-import { type ContenderName, type Scenario, scenarios } from './standard-set.ts'
+import { barPlot } from '../../../src/bench/plot.ts'
+import { median } from '../../../src/bench/report.ts'
+import type { Alone } from './alone.ts'
+import { type ContenderName, type Scenario, scenarios } from './set.ts'
 
 /** The figures of one scenario: each contender in each round. */
 export type Rounds = Readonly<Partial<Record<ContenderName, readonly number[]>>>

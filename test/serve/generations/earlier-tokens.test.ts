@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
-import { earlierTokens } from '../../src/serve/notices.ts'
-import { Log } from '../../src/telemetry/log.ts'
-import { forge, tokenFor } from '../support/tokens.ts'
+import { earlierTokens } from '../../../src/serve/generations/earlier-tokens.ts'
+import { Log } from '../../../src/telemetry/log.ts'
+import { forge, tokenFor } from '../../support/tokens.ts'
 
 test('tokens of 0.x are told of once a minute for each place, and never shown', async () => {
   let now = 0

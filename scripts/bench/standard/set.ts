@@ -1,10 +1,9 @@
-import { localProcess } from '../../src/bench/client/process.ts'
-import { benchConnections } from '../../src/bench/connections.ts'
-import { benchFanout } from '../../src/bench/fanout.ts'
-import { benchPublish } from '../../src/bench/publish.ts'
-import { type Bench, type BenchOptions, type Measure, Progress } from '../../src/bench/run.ts'
-import { type Contender, cinnabar, findEpoll, findNchan, type Running } from './contenders.ts'
-import { findPushpin } from './pushpin.ts'
+import { benchConnections } from '../../../src/bench/connections.ts'
+import { benchFanout } from '../../../src/bench/fanout.ts'
+import { benchPublish } from '../../../src/bench/publish.ts'
+import type { BenchOptions, Measure } from '../../../src/bench/run.ts'
+import { benchOf, type Contender, cinnabar, findEpoll, findNchan } from '../contenders.ts'
+import { findPushpin } from '../pushpin.ts'
 
 /** One comparison: the same load on each contender, and the figure that counts. */
 export interface Scenario {
@@ -141,30 +140,3 @@ export async function measure(scenario: Scenario, contender: Contender, timing: 
 }
 
 export type Timing = Pick<BenchOptions, 'durationMs' | 'warmupMs'>
-
-/** A run on something that was started here. */
-export function benchOf({ target, pids }: Running, options: Partial<BenchOptions>): Bench {
-  return {
-    target,
-    options: { ...unused, ...options },
-    local: localProcess(...pids),
-    signal: new AbortController().signal,
-    prefix: 'https://bench.example/standard/',
-    progress: new Progress(null),
-  }
-}
-
-const unused: BenchOptions = {
-  subscribers: 1,
-  publishers: 50,
-  topics: 1,
-  durationMs: 1000,
-  warmupMs: 0,
-  rate: 0,
-  dataBytes: 200,
-  updates: 0,
-  last: 0,
-  rounds: 5,
-  lastEventId: null,
-  topic: null,
-}

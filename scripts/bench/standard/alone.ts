@@ -1,9 +1,8 @@
-import { localProcess } from '../../src/bench/client/process.ts'
-import { benchReplay, fillHistory } from '../../src/bench/replay.ts'
-import { median } from '../../src/bench/report.ts'
-import { cinnabarOf, freeClient } from './contenders.ts'
-import { startHub } from './hub.ts'
-import { benchOf } from './standard-set.ts'
+import { localProcess } from '../../../src/bench/client/process.ts'
+import { benchReplay, fillHistory } from '../../../src/bench/replay.ts'
+import { median } from '../../../src/bench/report.ts'
+import { benchOf, cinnabarOf, freeClient } from '../contenders.ts'
+import { startHub } from '../hub.ts'
 
 /** What is measured without anybody to compare with. */
 export interface Alone {

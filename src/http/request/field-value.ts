@@ -1,4 +1,4 @@
-import { isProtocolString } from '../protocol/topic.ts'
+import { isProtocolString } from '../../protocol/topic.ts'
 
 /** Field values are bytes, which Bun shows and takes as Latin-1 (REC-19). */
 

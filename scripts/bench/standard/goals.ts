@@ -1,6 +1,6 @@
-import { median } from '../../src/bench/report.ts'
-import { type Results, ratio, ratios } from './standard-page.ts'
-import type { ContenderName } from './standard-set.ts'
+import { median } from '../../../src/bench/report.ts'
+import { type Results, ratio, ratios } from './page.ts'
+import type { ContenderName } from './set.ts'
 
 /** What the project wants of a figure of the standard set, and what the run found. */
 export interface Goal {

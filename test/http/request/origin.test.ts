@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { parseOrigins } from '../../src/http/origin.ts'
+import { parseOrigins } from '../../../src/http/request/origin.ts'
 
 describe('lists of origins', () => {
   for (const [entry, yes, no] of [

@@ -1,5 +1,5 @@
-import { ProtocolError } from '../protocol/error.ts'
-import { queryValue } from '../protocol/form.ts'
+import { ProtocolError } from '../../protocol/error.ts'
+import { queryValue } from '../../protocol/form.ts'
 import type { OriginList } from './origin.ts'
 
 /** A token as it was presented. */

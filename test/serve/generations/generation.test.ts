@@ -1,8 +1,8 @@
 import { expect, test } from 'bun:test'
-import { load } from '../../src/config/load.ts'
-import { hubLocation } from '../../src/protocol/topic.ts'
-import { type LoadGeneration, openGenerations } from '../../src/serve/generation.ts'
-import { secretOf } from '../support/tokens.ts'
+import { load } from '../../../src/config/load.ts'
+import { hubLocation } from '../../../src/protocol/topic.ts'
+import { type LoadGeneration, openGenerations } from '../../../src/serve/generations/generation.ts'
+import { secretOf } from '../../support/tokens.ts'
 
 const location = hubLocation('https://hub.example.com/.well-known/mercure')
 

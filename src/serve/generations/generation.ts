@@ -1,11 +1,11 @@
-import type { TokenProfile } from '../auth/token-profile.ts'
-import type { Settings } from '../config/load.ts'
-import { hubUrl } from '../config/location.ts'
-import type { Dialect, DialectOptions } from '../http/dialect.ts'
-import type { GrantLimits } from '../protocol/grant.ts'
-import type { Announcement, Subscription } from '../protocol/subscription.ts'
-import { type HubLocation, hubLocation } from '../protocol/topic.ts'
-import { type Drive, finish } from '../protocol/work.ts'
+import type { TokenProfile } from '../../auth/token-profile.ts'
+import type { Settings } from '../../config/load.ts'
+import { hubUrl } from '../../config/location.ts'
+import type { Dialect, DialectOptions } from '../../http/dialect.ts'
+import type { GrantLimits } from '../../protocol/grant.ts'
+import type { Announcement, Subscription } from '../../protocol/subscription.ts'
+import { type HubLocation, hubLocation } from '../../protocol/topic.ts'
+import { type Drive, finish } from '../../protocol/work.ts'
 
 /**
  * An earlier generation of the protocol that a hub speaks beside 1.0. Its two seams are independent: a dialect for each

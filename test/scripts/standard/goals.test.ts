@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
-import { goalsOf, goalTable, isMet } from '../../scripts/bench/standard-goals.ts'
-import { type Results, replaceSection } from '../../scripts/bench/standard-page.ts'
+import { goalsOf, goalTable, isMet } from '../../../scripts/bench/standard/goals.ts'
+import { type Results, replaceSection } from '../../../scripts/bench/standard/page.ts'
 
 const alone = {
   replayed: 10_000,

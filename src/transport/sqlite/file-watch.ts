@@ -1,0 +1,134 @@
+import { readSync, statSync } from 'node:fs'
+import { realPath } from './real-path.ts'
+import { PAGE_BYTES } from './size.ts'
+
+/** A file as the file system has it now. */
+interface Sight {
+  readonly dev: number
+  readonly ino: number
+  readonly size: number
+}
+
+/** The three files of a history. SQLite keeps all of them as long as somebody has it open. */
+interface Sights {
+  readonly file: Sight | null
+  readonly journal: Sight | null
+  readonly index: Sight | null
+}
+
+/**
+ * Whether the files of a history are still those that the hub has open: the file, its journal (`-wal`) and the index
+ * of that (`-shm`). SQLite goes on writing to a file that has no name any more, and what it is told then is gone after the
+ * next start; a read of an index that somebody else made shorter ends the process. A look costs 5 us.
+ */
+export class FileWatch {
+  /** As the operator knows it. */
+  readonly #name: string
+  readonly #path: string
+  readonly #descriptor: number | null
+  /** As they were at the last look, when all was well. */
+  #known: Sights
+  /** Nothing that was cut off comes back. */
+  #cut: string | null = null
+
+  /** To be made when a connection has read the file. `descriptor`: the file, where it could be opened. */
+  constructor(path: string, descriptor: number | null) {
+    this.#name = path
+    this.#path = realPath(path)
+    this.#descriptor = descriptor
+    this.#known = this.#look()
+  }
+
+  /**
+   * The reason why nothing may be read or written any more, as the end of a sentence about the history file; null when
+   * all is well. `journalBytesMin` answers how long the journal has to be, as SQLite sees it: it is asked when the
+   * journal became shorter.
+   */
+  problem(journalBytesMin: () => number): string | null {
+    const now = this.#look()
+    const stranger = strangerIn(now, this.#known)
+    this.#cut ??= stranger === null ? this.#findCut(now, journalBytesMin) : null
+    if (stranger === null && this.#cut === null) this.#known = now
+    return this.#cut ?? stranger
+  }
+
+  /** The problem as a whole sentence for the operator, with what to do. */
+  tell(problem: string): string {
+    const cure = 'restart the hub to go on with what is there'
+    return `the history file ${this.#name} ${problem} while the hub was running: ${cure}`
+  }
+
+  /** The problem of the index alone, which is read with every page: enough for whoever only reads. */
+  indexProblem(): string | null {
+    const index = look(`${this.#path}-shm`)
+    if (this.#isIndexCut(index)) return CUT_INDEX
+    this.#known = { ...this.#known, index }
+    return null
+  }
+
+  #look(): Sights {
+    return {
+      file: look(this.#path),
+      journal: look(`${this.#path}-wal`),
+      index: look(`${this.#path}-shm`),
+    }
+  }
+
+  #findCut({ file, journal, index }: Sights, journalBytesMin: () => number): string | null {
+    if (this.#isIndexCut(index)) return CUT_INDEX
+    // A checkpoint of a tool makes the journal shorter too, and then SQLite needs less of it.
+    if (isShorter(journal, this.#known.journal) && sizeOf(journal) < journalBytesMin()) {
+      return 'has a -wal file that was cut short'
+    }
+    return isShorter(file, this.#known.file) && this.#isFileCut() ? 'was cut short' : null
+  }
+
+  #isIndexCut(index: Sight | null): boolean {
+    return isShorter(index, this.#known.index)
+  }
+
+  /** A tool may be in the middle of a checkpoint, which takes milliseconds. */
+  #isFileCut(): boolean {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      if (sizeOf(look(this.#path)) >= this.#fileBytesMin()) return false
+      Bun.sleepSync(PAUSE_MS)
+    }
+    return true
+  }
+
+  /** The number of pages is at 28 of the file (the SQLite file format, section 1.3): a checkpoint leaves as many. */
+  #fileBytesMin(): number {
+    if (this.#descriptor === null) return 1
+    const header = Buffer.alloc(HEADER_BYTES)
+    const isThere = readSync(this.#descriptor, header, 0, HEADER_BYTES, 0) === HEADER_BYTES
+    return isThere ? header.readUInt32BE(28) * PAGE_BYTES : Number.POSITIVE_INFINITY
+  }
+}
+
+function strangerIn(now: Sights, known: Sights): string | null {
+  if (now.file === null) return 'was removed or moved away'
+  if (isOther(now.file, known.file)) return 'was replaced by another file'
+  if (isOther(now.journal, known.journal)) return 'has lost its -wal file'
+  return isOther(now.index, known.index) ? 'has lost its -shm file' : null
+}
+
+function isOther(now: Sight | null, known: Sight | null): boolean {
+  return known !== null && (now?.ino !== known.ino || now.dev !== known.dev)
+}
+
+function isShorter(now: Sight | null, known: Sight | null): boolean {
+  return sizeOf(now) < sizeOf(known)
+}
+
+function sizeOf(sight: Sight | null): number {
+  return sight?.size ?? 0
+}
+
+function look(path: string): Sight | null {
+  return statSync(path, { throwIfNoEntry: false }) ?? null
+}
+
+const CUT_INDEX = 'has a -shm file that was cut short'
+const HEADER_BYTES = 100
+const ATTEMPTS = 5
+const PAUSE_MS = 10

@@ -1,0 +1,137 @@
+import { Database } from 'bun:sqlite'
+import { closeSync, existsSync, openSync, statSync } from 'node:fs'
+import { isLocked, lockFile } from './file-lock.ts'
+import { countNames } from './new-history.ts'
+import { realPath } from './real-path.ts'
+import { codeOf, refusal, refusing } from './refusal.ts'
+import { makeHistory } from './schema.ts'
+
+/** That this process is the only hub of a history. The kernel lets go of it however the process ends. */
+export interface HistoryLock {
+  /** The file itself, open for reading and writing; null where it could not be opened. */
+  readonly descriptor: number | null
+  /** How many names the file has. SQLite keeps a journal beside each that it is opened by. */
+  readonly names: number
+  /**
+   * To be called when no connection to the file is open any more: to close the descriptor ends every lock that SQLite
+   * holds for this process.
+   */
+  close(): void
+}
+
+/**
+ * Makes this process the only hub of the file, which is made when there is none. There are two locks: one on a file
+ * beside it, which every version of the hub and every system has, and one on the file itself, which holds for each of
+ * its names and after the file of the first lock was removed. Tools can open the history meanwhile. The file of the
+ * lock stays: removing it would let two hubs lock two different files of that name. Throws a plain Error for the operator.
+ */
+export function lockHistory(path: string): HistoryLock {
+  return refusing(path, () => {
+    const beside = lockBeside(path)
+    try {
+      makeHistory(path)
+      const { descriptor, inode } = lockItself(path)
+      const names = inode === null ? 1 : countNames(realPath(path))
+      const close = () => {
+        if (descriptor !== null) closeSync(descriptor)
+        if (inode !== null) held.delete(inode)
+        beside.close()
+      }
+      return { descriptor, names, close }
+    } catch (error) {
+      beside.close()
+      throw error
+    }
+  })
+}
+
+/**
+ * Whether a hub is running on the file, or whoever else owns it. Only looks: taking the lock, however shortly,
+ * could keep a hub from starting. A lock that this user may not look at counts as held. To be called when this process
+ * has no connection to the file.
+ */
+export function isHistoryHeld(path: string): boolean {
+  return isHeldBeside(path) || isHeldItself(realPath(path))
+}
+
+function lockBeside(path: string): Database {
+  const lock = new Database(besideOf(path), { create: true, readwrite: true, strict: true })
+  try {
+    lock.run('BEGIN EXCLUSIVE')
+    return lock
+  } catch (error) {
+    lock.close()
+    throw codeOf(error).startsWith('SQLITE_BUSY') ? taken(path) : error
+  }
+}
+
+/**
+ * The histories that this process holds. Another descriptor of one of them must not even be opened: to close it again
+ * would end the locks of SQLite on that file.
+ */
+const held = new Set<string>()
+
+function lockItself(path: string): { descriptor: number | null; inode: string | null } {
+  const inode = inodeOf(realPath(path))
+  if (inode === null) return { descriptor: null, inode }
+  if (held.has(inode)) throw taken(path)
+  const descriptor = openFile(path)
+  if (lockFile(descriptor) === 'held') {
+    closeSync(descriptor)
+    throw taken(path)
+  }
+  held.add(inode)
+  return { descriptor, inode }
+}
+
+function openFile(path: string): number {
+  try {
+    return openSync(realPath(path), 'r+')
+  } catch (error) {
+    throw new Error(refusal(path, 'SQLITE_CANTOPEN') ?? undefined, { cause: error })
+  }
+}
+
+function isHeldBeside(path: string): boolean {
+  const name = besideOf(path)
+  if (!existsSync(name)) return false
+  let lock: Database | null = null
+  try {
+    lock = new Database(name, { create: false, readwrite: true, strict: true })
+    lock.query('SELECT count(*) FROM sqlite_schema').get()
+    return false
+  } catch {
+    return true
+  } finally {
+    lock?.close()
+  }
+}
+
+function isHeldItself(real: string): boolean {
+  const inode = inodeOf(real)
+  if (inode === null) return false
+  if (held.has(inode)) return true
+  let descriptor: number | null = null
+  try {
+    descriptor = openSync(real, 'r')
+    return isLocked(descriptor)
+  } catch {
+    return true
+  } finally {
+    if (descriptor !== null) closeSync(descriptor)
+  }
+}
+
+function besideOf(path: string): string {
+  return `${realPath(path)}.lock`
+}
+
+/** Null when there is no such file. */
+function inodeOf(path: string): string | null {
+  const stat = statSync(path, { throwIfNoEntry: false })
+  return stat?.isFile() === true ? `${stat.dev} ${stat.ino}` : null
+}
+
+function taken(path: string): Error {
+  return new Error(`another hub is running on the history file ${path}: stop it, or set sqlite.path`)
+}
