@@ -44,7 +44,7 @@ export interface Dialect {
    * or `invalid-form`.
    */
   subscription(request: Request, query: readonly FormPair[], body: readonly FormPair[]): SubscribeRequest
-  /** The response fields that name the cursor; none without one (SUB-52). */
+  /** The response fields that name the cursor, none without one (SUB-52), and whatever else its streams are to have. */
   cursorFields(lastEventId: string | null): Readonly<Record<string, string>>
   /** How the resource at the raw path, below `subscriptions`, is shown to the holder of the token. */
   documents(rawPath: string, token: string): SubscriptionDocuments

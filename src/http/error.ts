@@ -70,8 +70,6 @@ export const hardening = {
   'X-Content-Type-Options': 'nosniff',
   'X-Frame-Options': 'DENY',
   'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
-  // A URL of the hub may hold a token of the 0.x generation.
-  'Referrer-Policy': 'no-referrer',
 } as const
 
 /** A problem that is not the client's: shown as 500 and handed on, so that it is logged once. */
@@ -107,6 +105,8 @@ function plainHeaders(): Headers {
     ...hardening,
     'Content-Type': 'text/plain; charset=utf-8',
     'Cache-Control': 'no-store',
+    // A client of the 0.x generation has its token in the URL.
+    'Referrer-Policy': 'no-referrer',
   })
 }
 

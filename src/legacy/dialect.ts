@@ -4,7 +4,7 @@ import { ProtocolError } from '../protocol/error.ts'
 import { queryValue } from '../protocol/form.ts'
 import type { HubLocation } from '../protocol/topic.ts'
 import { writtenSelector } from './selector.ts'
-import { legacyDocuments } from './subscription.ts'
+import { legacyDocuments, noReferrer } from './subscription.ts'
 
 const COOKIE = 'mercureAuthorization'
 
@@ -53,7 +53,7 @@ export function legacyDialect(
     cursorFields: (lastEventId) => {
       const fields = current.cursorFields(lastEventId)
       const cursor = fields['Mercure-Last-Event-ID']
-      return cursor === undefined ? fields : { ...fields, 'Last-Event-ID': cursor }
+      return { ...fields, ...noReferrer, ...(cursor !== undefined && { 'Last-Event-ID': cursor }) }
     },
     documents: (rawPath, token) => {
       const own = current.documents(rawPath, token)

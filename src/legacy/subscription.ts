@@ -13,6 +13,9 @@ import { SELECTOR } from './selector.ts'
 
 const CONTEXT = 'https://mercure.rocks/'
 
+/** A URL of this generation may hold a token, which is to stay in it. */
+export const noReferrer = { 'Referrer-Policy': 'no-referrer' } as const
+
 /** Whether the subscription was made with a selector. */
 export function isLegacy({ matchType }: Subscription): boolean {
   return matchType === SELECTOR
@@ -59,6 +62,7 @@ export function legacyDocuments(hub: HubLocation): SubscriptionDocuments {
     member: (subscription) =>
       isLegacy(subscription) ? member(hub, subscription, 'Subscription', true) : null,
     fields: (lastEventId) => ({
+      ...noReferrer,
       'Content-Type': 'application/ld+json',
       // Without quotes, as hubs of this generation have sent it.
       ETag: subscriptionsTag(lastEventId).slice(1, -1),
