@@ -17,6 +17,7 @@ import { DevFile } from './serve/dev-file.ts'
 import { endNow } from './serve/end.ts'
 import type { LoadGeneration } from './serve/generations/generation.ts'
 import type { Server } from './serve/server.ts'
+import { containerMemory } from './serve/system/cgroup.ts'
 import { Log } from './telemetry/log.ts'
 
 /**
@@ -29,7 +30,7 @@ async function serve(argv: readonly string[], io: CommandIo): Promise<ExitCode> 
     io.stdout(serveHelp())
     return 0
   }
-  // Unhandled, either of them would end the process before it has drained, or at all.
+  // Without handlers a signal would end the process: SIGTERM and SIGINT before it has drained, SIGHUP at all.
   const signals = new Signals()
   const dev = new DevRun()
   const read = reader(argv, io, dev)
@@ -47,8 +48,9 @@ async function serve(argv: readonly string[], io: CommandIo): Promise<ExitCode> 
     return 78
   }
   const log = new Log({ ...settings.log, write: io.stderr, clock: () => new Date() })
+  for (const note of configuration.notes) log.info(describeProblem(note))
   if (configuration.file !== null) log.info('configuration read', { file: absolute(configuration.file) })
-  // What `--dev` stands for is not what somebody asked for.
+  // A value of `--dev` is nothing that somebody asked for.
   const missing = configuration.isDev ? [] : missingFeatures(settings)
   for (const warning of [...configuration.warnings, ...missing]) log.warn(describeProblem(warning))
   if (dev.problem !== null) log.warn(`--dev: the keys are for this run: ${dev.problem}`)
@@ -66,7 +68,7 @@ async function serveUntilSignal(
   let server: Server
   try {
     const { Server } = await import('./serve/server.ts')
-    // A developer may see it; in production it would tell an attacker what to try.
+    // A developer may see the version; in production it would tell an attacker what to try.
     const shown = isDev ? (await import('./cli/version.ts')).version.version : null
     server = await Server.open(settings, log, startWriter, shown, earlier)
   } catch (error) {
@@ -113,16 +115,16 @@ function compileAsUsual(): void {
 }
 
 /**
- * Reads all places anew at each call. The keys of `--dev` are taken once: they are for the whole run. A file that was
- * found is named from then on: should it be away when the hub reads again, that is a mistake and no configuration.
+ * Reads all places anew at each call. It takes the keys of `--dev` once: they are for the whole run. It names a file
+ * that it has found from then on: a file that is away when the hub reads again is a mistake, not an absent setting.
  */
 function reader(argv: readonly string[], io: CommandIo, dev: DevRun): () => Configuration | Refusal {
   const devKeys = () => dev.keys()
-  const { readFile, exists, isErrorTerminal: isTerminal } = io
+  const { readFile, exists, isErrorTerminal: isTerminal, containerBytes } = io
   let found: string | null = null
   return () => {
     const env = found === null ? io.env : { ...io.env, CINNABAR_CONFIG: found }
-    const loaded = load({ argv, env, readFile, exists, isTerminal, devKeys })
+    const loaded = load({ argv, env, readFile, exists, isTerminal, devKeys, containerBytes })
     if (loaded.ok) found = loaded.file
     return loaded
   }
@@ -142,16 +144,16 @@ class DevRun {
     return keys
   }
 
-  /** Remembers where the hub is for other commands. Answers whether the folder keeps the keys. */
+  /** Writes down where the hub is for other commands. Answers whether the folder keeps the keys. */
   record(hub: KnownHub): boolean {
     return this.problem === null && devFile.record(hub)
   }
 }
 
-/** In the working folder, beside the history. */
+/** The file of `--dev` in the working folder, beside the history. */
 const devFile = new DevFile('.cinnabar-dev.json', () => randomText(32, io))
 
-/** For the log, which is read elsewhere. */
+/** The absolute path, for the log, which people read elsewhere. */
 function absolute(path: string): string {
   return path.startsWith('/') ? path : `${process.cwd()}/${path}`
 }
@@ -162,7 +164,7 @@ function problemsOf(configuration: Configuration | Refusal): string[] {
   return [...refusedFeatures(settings), ...audienceProblems(settings, isDev)].map(describeProblem)
 }
 
-/** Says what keeps the hub from starting: where its log is JSON to the reader of the log, else to whoever typed it. */
+/** Tells what keeps the hub from starting: in its log where that is JSON, else to the person at the terminal. */
 function refuse(problems: readonly string[], format: 'json' | 'pretty', { stderr }: CommandIo): void {
   const log = new Log({ format, level: 'error', write: stderr, clock: () => new Date() })
   for (const problem of problems) {
@@ -171,7 +173,7 @@ function refuse(problems: readonly string[], format: 'json' | 'pretty', { stderr
   }
 }
 
-/** What is wrong is logged, all of it, and leaves everything as it was. Never rejects. */
+/** Reloads the server. Logs all mistakes of a wrong configuration, which leaves everything as it was. Never rejects. */
 async function reload(server: Server, configuration: Configuration | Refusal, log: Log): Promise<void> {
   const refuse = (problem: string) => log.error('configuration refused', { problem })
   const problems = problemsOf(configuration)
@@ -188,7 +190,7 @@ async function reload(server: Server, configuration: Configuration | Refusal, lo
   }
 }
 
-/** Sockets handed over by the service manager. Bun 1.4.5 would ignore them and listen elsewhere. */
+/** Whether the service manager hands over sockets. Bun 1.4.5 would ignore them and listen elsewhere. */
 function isActivated({ env }: CommandIo): boolean {
   return Number(env['LISTEN_FDS'] ?? 0) > 0 && Number(env['LISTEN_PID'] ?? process.pid) === process.pid
 }
@@ -196,7 +198,7 @@ function isActivated({ env }: CommandIo): boolean {
 /** The first of SIGTERM and SIGINT drains, the second ends the process at once; SIGHUP reloads; others do nothing. */
 class Signals {
   readonly first: Promise<string>
-  // Reloads come one after the other. One before the hub listens is dropped: it has just read everything.
+  // Reloads run one after the other. A reload before the hub listens is dropped: the hub has just read everything.
   #reloading = Promise.resolve()
   #reload: () => Promise<void> = () => Promise.resolve()
 
@@ -212,15 +214,15 @@ class Signals {
         resolve(name)
       })
     }
-    // Habits of log rotation and of other servers. Unhandled, each would end the process.
+    // Log rotation and habits of other servers send these. Without a handler, each would end the process.
     for (const name of ['SIGUSR1', 'SIGUSR2', 'SIGQUIT', 'SIGALRM'] as const) process.on(name, () => {})
-    // Unhandled it would end the process: terminals that close send it too.
+    // Without a handler it would end the process: a terminal that closes sends it too.
     process.on('SIGHUP', () => {
       this.#reloading = this.#reloading.then(() => this.#reload())
     })
   }
 
-  /** What SIGHUP does. It must not reject. */
+  /** Sets the action of SIGHUP, which must not reject. */
   onHangup(run: () => Promise<void>): void {
     this.#reload = run
   }
@@ -247,6 +249,10 @@ function interruptionOf(command: Command | null): AbortSignal {
   return interruption.signal
 }
 
+function readText(path: string): string {
+  return readFileSync(path, 'utf8')
+}
+
 function processIo(command: Command | null): CommandIo {
   return {
     env: process.env,
@@ -258,13 +264,14 @@ function processIo(command: Command | null): CommandIo {
     clock: Date.now,
     sleep: (ms, signal) => sleep(ms, signal),
     interrupted: interruptionOf(command),
-    readFile: (path) => readFileSync(path, 'utf8'),
+    readFile: readText,
     exists: existsSync,
     devKeys: () => devFile.read(),
     random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
     legacyTokens,
     isTerminal: process.stdout.isTTY,
     isErrorTerminal: process.stderr.isTTY,
+    containerBytes: containerMemory(readText),
   }
 }
 
@@ -285,7 +292,7 @@ function sleep(ms: number, signal: AbortSignal): Promise<void> {
 // Data with a byte order mark is published with it.
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** Says what nobody foresaw in one line. A hub that runs says it in its log. */
+/** Reports an error that nobody foresaw in one line. A running hub reports it in its log. */
 let report = (_what: string, error: unknown): void =>
   io.stderr(`cinnabar ${name}: ${unexpectedText(error)}\n`)
 
@@ -303,7 +310,7 @@ process.on('unhandledRejection', (error) => {
 process.stderr.on('error', () => {})
 process.stdout.on('error', (error) => {
   if (isServing) return
-  // A reader such as `head` may leave early; then there is nothing more to say to it.
+  // A reader such as `head` may leave early; then the command has nothing more to say to it.
   if (codeOf(error) === 'EPIPE') process.exit(0)
   io.stderr(`cinnabar ${name}: the standard output cannot be written: ${reasonOf(error)}\n`)
   process.exit(1)
@@ -314,6 +321,6 @@ const command = findCommand(name)
 const io = processIo(command)
 if (name !== 'serve') compileAsUsual()
 const code = command === null ? await refuseCommand(name, io) : await run(await command.load(serve))
-// Standard output may be a pipe that is still being written to: leave by the natural end where there is one.
+// The process may still write to a pipe: it leaves by the natural end where there is one.
 process.exitCode = code
 if (name === 'serve') process.exit(code)

@@ -131,6 +131,38 @@ function between(
     .filter(({ from, to }) => !isOnePlace(from, to))
 }
 
+/** The comments of a source text, each as one line: a block, or lines with `//` that follow each other. */
+function commentsOf(text: string): readonly string[] {
+  const comments = text.match(/^ *\/\*(?:.|\n)*?\*\/|^ *\/\/.*(?:\n *\/\/.*)*/gm) ?? []
+  return comments.map((comment) => {
+    const words = comment.replaceAll(/^ *(?:\/\*+|\*\/|\*|\/\/)|\*\/$/gm, '')
+    return words.replaceAll(/\s+/g, ' ').trim()
+  })
+}
+
+/** Places whose comments were all read for who acts in them. */
+const readPlaces: readonly string[] = [
+  'admin/',
+  'bench/',
+  'cli/',
+  'command/',
+  'config/',
+  'history/',
+  'hub/',
+  'legacy/',
+  'main.ts',
+  'protocol/url-pattern/',
+  'serve/',
+  'stream/',
+  'telemetry/',
+  'transport/sqlite/',
+]
+
+/** Whether a comment hides who acts: `so many` and `whoever` name nobody, and neither does a sentence with `What`. */
+function hidesItsSubject(comment: string): boolean {
+  return /\b(?:so many|whoever)\b/i.test(comment) || /(?:^|\. )What /.test(comment)
+}
+
 describe('the house', () => {
   test('every file stands in a room and imports only what its room may', () => {
     expect(imports.length).toBeGreaterThan(50)
@@ -222,6 +254,41 @@ describe('the house', () => {
       expect(file).not.toMatch(/(^|\/)(index|utils?|types|helpers?|common)\b/)
       expect(await Bun.file(join(source, file)).text()).not.toMatch(/^export default\b/m)
     }
+  })
+
+  test('every comment says who acts', async () => {
+    const found: string[] = []
+    for (const file of files.filter((each) => readPlaces.some((place) => isBelow(each, place)))) {
+      const comments = commentsOf(await Bun.file(join(source, file)).text())
+      found.push(...comments.filter(hidesItsSubject).map((comment) => `${file}: ${comment}`))
+    }
+    expect(found).toEqual([])
+  })
+
+  test('a comment that hides who acts is found, wherever its lines break', () => {
+    const text = [
+      '/** What it is. */',
+      'const a = 1',
+      '  /**',
+      '   * Takes so',
+      '   * many of them.',
+      '   */',
+      '  const b = 2 // What',
+      '// Whoever asks.',
+      '// It answers.',
+      '  // It answers.',
+      '  // What follows is taken.',
+      "const c = 'What is it?'",
+      '// It tells what it is. Whatever comes is many.',
+    ].join('\n')
+    const comments = [
+      'What it is.',
+      'Takes so many of them.',
+      'Whoever asks. It answers. It answers. What follows is taken.',
+      'It tells what it is. Whatever comes is many.',
+    ]
+    expect(commentsOf(text)).toEqual(comments)
+    expect(comments.filter(hidesItsSubject)).toEqual(comments.slice(0, 3))
   })
 
   test('every dependency is pinned, used, and explained in ARCHITECTURE.md', async () => {

@@ -4,7 +4,7 @@ import type { MetricSources, Metrics } from './metrics.ts'
 
 /** The routes of the admin listener. Nothing on it changes state. */
 export function adminApp(health: Health, sources: MetricSources) {
-  // Made when the metrics are first read, so that a start does not wait for it.
+  // The first reading makes the page, so that a start does not wait for it.
   let opened: Promise<Metrics> | null = null
   return new Elysia({ strictPath: true })
     .onError({ as: 'global' }, ({ code }) =>

@@ -1,16 +1,16 @@
-/** The two questions of whoever watches the process. */
+/** The two questions of a program that watches the process. */
 export interface Health {
   /** Alive: the loop turns. */
   alive(): Response
-  /** Ready: the store was asked whether it takes a publication. */
+  /** Ready: asks the store whether it takes a publication. */
   ready(): Promise<Response>
-  /** The same for operators, who are told why not. */
+  /** The same answer for operators, with the reason why the hub is not ready. */
   readyInDetail(): Promise<Response>
 }
 
-/** `check` resolves when a publication can be accepted and rejects when it cannot. */
+/** `check` resolves when the store can accept a publication and rejects when it cannot. */
 export function health(check: () => Promise<void>): Health {
-  // Whoever asks while a check is under way gets its outcome: asking often costs the store nothing more.
+  // Questions that come while a check is under way share its outcome: asking often costs the store nothing more.
   let checking: Promise<string | null> | null = null
   const findProblem = () => {
     checking ??= check()

@@ -3,11 +3,11 @@ import type { HubGauges } from '../hub/event.ts'
 import type { TransportStats } from '../hub/transport.ts'
 import { type Counters, type Durations, durationBounds } from '../telemetry/counters.ts'
 
-/** Where the figures come from. They are asked for when somebody reads the metrics, and only then. */
+/** The sources of the figures. The page asks them when somebody reads the metrics, and only then. */
 export interface MetricSources {
   /** Totals since the start. */
   readonly counters: Counters
-  /** Everything that has a level, once for each reading, so that all gauges of a page agree. Never rejects. */
+  /** All levels, asked once for each page, so that its gauges agree. Never rejects. */
   readonly snapshot: () => Promise<Snapshot>
 }
 
@@ -18,13 +18,13 @@ export interface Snapshot {
   readonly history: TransportStats | null
   /** Bytes waiting for slow readers. */
   readonly waitingBytes: number
-  /** Bytes of request bodies that are being received. */
+  /** Bytes of request bodies that the hub is receiving. */
   readonly bodyBytes: number
   readonly residentBytes: number
-  /** Zero is none. */
+  /** The limit on resident memory; zero is none. */
   readonly memoryLimitBytes: number
   readonly loopLagSeconds: number
-  /** What the patterns of all streams and their tokens weigh. */
+  /** The weight of the patterns of all streams and their tokens. */
   readonly patternWeight: number
   /** Work that was left for later turns of the event loop. */
   readonly workWaiting: number
@@ -63,7 +63,7 @@ export class Metrics {
     return this.#registry.contentType
   }
 
-  /** Resolves with what holds now. From the snapshot to the figures of the page nothing else runs. */
+  /** Resolves with the figures of this moment. Nothing else runs between the snapshot and the figures of the page. */
   async page(): Promise<string> {
     this.#show(await this.#sources.snapshot())
     return await this.#registry.metrics()
@@ -91,7 +91,7 @@ export class Metrics {
 
 type Total = (counters: Counters) => number
 
-/** Null is not shown. */
+/** A gauge of the snapshot; the page leaves out one that is null. */
 type Level = (snapshot: Snapshot) => number | null
 
 type Row<Read> = readonly [name: string, help: string, read: Read]
@@ -187,8 +187,8 @@ function latencies({ publishTimes, deliveryTimes }: Counters): readonly Duration
 }
 
 /**
- * A histogram of what was counted elsewhere: prom-client's own `observe` costs more than to store an update in
- * memory. Names, labels and order come from one that stays empty.
+ * A histogram of durations that `Durations` has counted: prom-client's own `observe` costs more than to store an
+ * update in memory. Names, labels and order come from a histogram of prom-client that stays empty.
  */
 class DurationHistogram extends Histogram {
   readonly #source: Durations
@@ -208,7 +208,7 @@ class DurationHistogram extends Histogram {
     return { ...rows, values: rows.values.map((row, index) => ({ ...row, value: figures[index] ?? 0 })) }
   }
 
-  /** The registry of prom-client 15.1.3 asks for this instead. */
+  /** The registry of prom-client 15.1.3 calls this instead of `get`. */
   getForPromString() {
     return this.get()
   }

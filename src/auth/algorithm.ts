@@ -3,7 +3,7 @@
  * `none` is not among them in any spelling, and the list of a key comes from configuration only (SEC-04).
  */
 
-/** What an algorithm asks of its key. */
+/** The demands of an algorithm on its key. */
 export interface Algorithm {
   /** The `kty` of a JWK. */
   readonly keyType: 'oct' | 'RSA' | 'EC' | 'OKP'
@@ -13,12 +13,12 @@ export interface Algorithm {
   readonly bitsMin: number
 }
 
-/** The algorithm of that name, or null. Names are case-sensitive. */
+/** The algorithm of this name, or null. Names are case-sensitive. */
 export function findAlgorithm(name: string): Algorithm | null {
   return algorithms.get(name) ?? null
 }
 
-/** What a key set may use when its configuration lists nothing (AUT-37). Never a shared secret. */
+/** The algorithms of a key set whose configuration lists none (AUT-37). Never a shared secret. */
 export const keySetAlgorithms: readonly string[] = [
   'EdDSA',
   'ES256',
@@ -47,7 +47,7 @@ const algorithms: ReadonlyMap<string, Algorithm> = new Map([
   ['Ed25519', ed25519],
 ])
 
-// No shorter than the hash: jose takes a secret of any length.
+// A secret is no shorter than the hash; jose takes a secret of any length.
 function secret(bitsMin: number): Algorithm {
   return { keyType: 'oct', curve: null, bitsMin }
 }

@@ -25,7 +25,7 @@ export type { TokenFailure } from './claim-checks.ts'
 export interface Authenticator {
   /**
    * Verifies a token completely (section 4.3), for one role and one resource identifier. Answers at once for
-   * a token that it has verified before. Throws or rejects with `invalid-token`, whatever the reason, or with
+   * a token that it has verified before. Throws or rejects with `invalid-token` for every reason, or with
    * `keys-unavailable` while the key set of the issuer cannot be fetched.
    */
   authenticate(token: string, role: Role, audience: string): Identity | Promise<Identity>
@@ -33,7 +33,7 @@ export interface Authenticator {
   explain(token: string, role: Role, audience: string): Promise<Explanation>
   /** Whether some issuer has a key for the role. A role without any is disabled. */
   hasKeys(role: Role): boolean
-  /** Fetches every key set again, whatever is due. */
+  /** Fetches every key set again, whether it is due or not. */
   refresh(): void
   /** Stops fetching key sets. Keys that are loaded can still be used. */
   close(): void
@@ -48,11 +48,11 @@ export interface AuthenticatorOptions {
   readonly clock: () => number
   /** Identities remembered at most. Zero remembers none. */
   readonly cacheEntries: number
-  /** Bytes that they hold at most, in sum. */
+  /** The most bytes of the remembered identities, in sum. */
   readonly cacheBytes: number
-  /** Drives what may take longer than a few milliseconds. Without one it is done in one go. */
+  /** Drives work that may take longer than a few milliseconds. Without a drive it is done in one go. */
   readonly drive?: Drive | undefined
-  /** Of the 0.x generation, where the configuration allows its tokens. Asked about those that are not of 1.0. */
+  /** The rules of the 0.x generation, where the configuration allows its tokens, for tokens that are not of 1.0. */
   readonly legacy?: readonly TokenProfile[] | undefined
   /** Told about each refused token. */
   readonly onFailure?: ((failure: TokenFailure) => void) | undefined
@@ -147,7 +147,7 @@ class CachingAuthenticator implements Authenticator {
 
   async #verify(key: string, opened: Case | null): Promise<Identity> {
     const source = opened === null ? null : keysOf(opened.token, opened.expected)
-    // From before: keys that are withdrawn meanwhile must not count for the cache.
+    // The revision from before: keys that are withdrawn meanwhile must not count for the cache.
     const revision = source?.revision ?? 0
     try {
       const identity = await verify(opened)
@@ -174,8 +174,8 @@ class CachingAuthenticator implements Authenticator {
 }
 
 /**
- * At most what an identity holds, in bytes: 250 for each matcher beside its weight, two for each character of the
- * token, which all texts stood in, and sixteen where the JSON of payloads stood in it.
+ * The most bytes that an identity holds: 250 for each matcher beside its weight, two for each character of the
+ * token, in which all texts stood, and sixteen where the JSON of payloads stood in it.
  */
 function bytesOf({ compact }: Token, { grants, weight }: Identity): number {
   const matchers = grants.reduce((sum, { topics }) => sum + topics.length, 0)

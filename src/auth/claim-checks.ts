@@ -17,19 +17,19 @@ export type TokenFailure =
 
 /** One rule about the header or a claim. */
 export interface ClaimCheck {
-  /** The header parameter or claim it looks at, or what it is about. */
+  /** The header parameter or claim that it looks at, or its subject. */
   readonly name: string
   readonly failure: TokenFailure
-  /** What is wrong, or null. */
+  /** The mistake in words, or null. */
   readonly problem: (token: Token, expected: Expectation) => string | null
-  /** What the token says about it, for an operator. */
+  /** The words of the token about it, for an operator. */
   readonly fact: (token: Token, expected: Expectation) => string
 }
 
 const critical: ClaimCheck = {
   name: 'crit',
   failure: 'critical',
-  // The hub implements no extension, so whatever the issuer calls critical is unknown (AUT-32).
+  // The hub implements no extension, so it knows none that an issuer may call critical (AUT-32).
   problem: ({ header }) => (header.crit === undefined ? null : 'the header demands an extension'),
   fact: ({ header }) => shown(header.crit),
 }
@@ -82,7 +82,7 @@ const expiry: ClaimCheck = {
   fact: ({ claims }) => shownDate(claims.exp),
 }
 
-/** Everything that can be told without a key, cheapest first (section 4.3). */
+/** All checks that need no key, cheapest first (section 4.3). */
 export const claimChecks: readonly ClaimCheck[] = [
   {
     name: 'typ',
@@ -105,7 +105,7 @@ export const claimChecks: readonly ClaimCheck[] = [
   },
 ]
 
-/** The rules that are left for a token of the 0.x generation (LEG-12). */
+/** The checks that are left for a token of the 0.x generation (LEG-12). */
 export const legacyClaimChecks: readonly ClaimCheck[] = [
   critical,
   issuer,

@@ -1,17 +1,17 @@
 import type { Identity } from '../protocol/grant.ts'
 import type { KeySource } from './key-source.ts'
 
-/** A verified identity, and the keys it rests on. */
+/** A verified identity, and the keys on which it rests. */
 export interface Verified {
   readonly identity: Identity
   readonly source: KeySource
-  /** Of the source, from before the verification. */
+  /** The revision of the source, from before the verification. */
   readonly revision: number
-  /** What the identity holds. */
+  /** The bytes that the identity holds. */
   readonly bytes: number
 }
 
-/** Identities by the hash of their token. Over a limit it forgets those that were asked for longest ago. */
+/** Identities by the hash of their token. Over a limit the cache forgets those that it was asked for longest ago. */
 export class IdentityCache {
   readonly #entriesMax: number
   readonly #bytesMax: number

@@ -12,9 +12,9 @@ export interface Issuer {
 
 /** A mistake in the configuration of the issuers. */
 export interface IssuerProblem {
-  /** Where, for example `issuers[0].publisher.key`. */
+  /** The place of the mistake, for example `issuers[0].publisher.key`. */
   readonly setting: string
-  /** What, for the operator. Never shows a key. */
+  /** The mistake in words, for the operator. Never shows a key. */
   readonly message: string
 }
 
@@ -95,7 +95,7 @@ function checkKeySet(uri: string, settings: KeySettings, setting: string): Issue
   const address = keyAddressProblem(uri, jwksInsecure)
   if (address !== null) problems.push({ setting: `${setting}.jwks_uri`, message: address })
   if (algorithms.length === 0) problems.push({ setting: `${setting}.algorithms`, message: 'none is allowed' })
-  // Mistakes are told without the value: whoever swaps two settings has put the key there.
+  // The message leaves the value out: an operator who swaps two settings has put the key there.
   if (algorithms.some((name) => (findAlgorithm(name)?.keyType ?? 'oct') === 'oct')) {
     problems.push({ setting: `${setting}.algorithms`, message: 'holds one that is not for key sets' })
   }

@@ -1,7 +1,7 @@
 /**
- * What is wrong with the address of a key set, or null (AUT-41, SEC-11). Tokens are only as safe as their
- * keys, so they travel encrypted or not at all over a network, and an address of the internal network is
- * refused. Names are not resolved here. `isInsecure`: the operator has allowed both for this key set, as where
+ * The mistake in the address of a key set, or null (AUT-41, SEC-11). Tokens are only as safe as their
+ * keys, so keys travel encrypted or not at all over a network, and an address of the internal network is
+ * refused. This function resolves no name. `isInsecure`: the operator has allowed both for this key set, as where
  * the containers of one network reach each other without TLS.
  */
 export function keyAddressProblem(address: string, isInsecure: boolean): string | null {

@@ -33,8 +33,12 @@ const COOLDOWN_MS = 30_000
 const EMPTY_COOLDOWN_MS = 1_000
 const TIMEOUT_MS = 5_000
 const BYTES_MAX = 1024 * 1024
-// Each wrong token without a `kid` may cost a verification with every key.
 const KEYS_MAX = 100
+/**
+ * A wrong token may cost so many verifications. Where several keys fit the algorithm, issuers name theirs by `kid`
+ * (OpenID Connect Core 1.0 section 10.1); a set that is being rotated has few.
+ */
+const KEYS_TRIED_MAX = 8
 
 interface Loaded {
   readonly text: string
@@ -124,7 +128,7 @@ function problemOf(error: unknown): string {
   return code === null ? error.message : `the key set could not be fetched (${code})`
 }
 
-/** `kid` is only a hint (AUT-24): without a key of that name, every key of the right kind is tried. */
+/** `kid` is only a hint (AUT-24): without a key of that name, the first keys of the right kind are tried. */
 async function hasSigned(
   set: Loaded,
   compact: string,
@@ -142,10 +146,19 @@ async function keysFor(set: Loaded, header: { alg: string; kid?: string }): Prom
   try {
     return [await set.select(header)]
   } catch (error) {
-    if (error instanceof errors.JWKSMultipleMatchingKeys) return Array.fromAsync(error)
+    if (error instanceof errors.JWKSMultipleMatchingKeys) return await firstOf(error)
     // Keys that cannot be imported are as good as absent: another one may still fit.
     return []
   }
+}
+
+async function firstOf(matching: AsyncIterable<CryptoKey>): Promise<CryptoKey[]> {
+  const keys: CryptoKey[] = []
+  for await (const key of matching) {
+    keys.push(key)
+    if (keys.length === KEYS_TRIED_MAX) break
+  }
+  return keys
 }
 
 function readKeySet(text: string): LocalJWKSet {

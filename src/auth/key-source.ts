@@ -1,20 +1,20 @@
 import { compactVerify, errors } from 'jose'
 import type { Key } from './keys.ts'
 
-/** The keys of one issuer for one role, whatever they come from. Keys are never pooled (AUT-26). */
+/** The keys of one issuer for one role, from any source. Keys are never pooled (AUT-26). */
 export interface KeySource {
-  /** The `alg` values a token may have. From configuration only, never from the token. */
+  /** The `alg` values that a token may have. They come from the configuration only, never from the token. */
   readonly algorithms: readonly string[]
-  /** Changes whenever keys may have been withdrawn: what was verified before must be verified again. */
+  /** Changes whenever keys may have been withdrawn: tokens that were verified before must be verified again. */
   readonly revision: number
   /**
    * Whether a key of this source has signed the compact JWS. The caller has checked `alg` and `crit`.
    * Rejects with `keys-unavailable` while no key could be loaded at all.
    */
   verify(compact: string, header: { readonly alg: string; readonly kid?: string }): Promise<boolean>
-  /** Loads the keys again where they are loaded. Those there are stay in use until then. */
+  /** Loads the keys of a key set again. The keys in use stay until then. */
   refresh(): void
-  /** Stops what runs in the background. */
+  /** Stops all work in the background. */
   close(): void
 }
 

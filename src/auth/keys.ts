@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto'
 import { type CryptoKey, importJWK, type JWK } from 'jose'
 import { type Algorithm, findAlgorithm } from './algorithm.ts'
 
-/** The two things a token is for. An issuer has separate keys for them (SEC-13). */
+/** The two purposes of a token. An issuer has separate keys for them (SEC-13). */
 export type Role = 'publisher' | 'subscriber'
 
 /** The keys of one issuer for one role: one key with its algorithm, or the address of a key set. */
@@ -68,7 +68,7 @@ async function readSpelling(raw: string, wanted: Algorithm): Promise<Spelling> {
   if (jwk !== null) return { kind: 'jwk', jwk }
   const pem = readPem(text) ?? readPem(decodeBase64(text))
   if (pem !== null) return { kind: 'pem', text: pem }
-  // Some issuers show their public key as bare base64. Looked for under HMAC too: a public key is no secret.
+  // Some issuers show their public key as bare base64. The hub looks for one under HMAC too: it is no secret.
   const armored = armor('PUBLIC KEY', text)
   if (await isPublicKey(armored)) return { kind: 'pem', text: armored }
   if (wanted.keyType !== 'oct') throw new Error('this algorithm needs a key as PEM or JWK')
@@ -97,7 +97,7 @@ function isJwk(value: unknown): value is JWK {
 
 const pemBlock = /-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----/s
 
-/** Rebuilds the PEM, whatever happened to its line ends on the way through a shell or an env file. */
+/** Rebuilds the PEM, also when a shell or an env file has changed or lost its line ends. */
 function readPem(text: string): string | null {
   const [, label = '', body = ''] = pemBlock.exec(text) ?? []
   if (label === '') {
@@ -142,7 +142,7 @@ async function importKey(spelling: Spelling, name: string, wanted: Algorithm, ha
 async function pemToJwk(pem: string, half: Half): Promise<JWK> {
   const { createPrivateKey, createPublicKey } = await import('node:crypto')
   if (half === 'private') return exportJwk(() => createPrivateKey(pem))
-  // The hub only verifies. Whoever reads its configuration must not be able to sign.
+  // The hub only verifies. A reader of its configuration must not be able to sign.
   if (pem.includes('PRIVATE KEY')) throw new Error('a private key: only its public half belongs here')
   return exportJwk(() => createPublicKey(pem))
 }
@@ -155,7 +155,7 @@ function exportJwk(create: () => KeyObject): JWK {
   }
 }
 
-// The cause is left out: what a parser says about a key may quote it.
+// The cause is left out: the message of a parser may quote the key.
 function unusable(_cause: unknown): never {
   throw new Error('the key cannot be read')
 }

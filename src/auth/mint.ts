@@ -2,7 +2,7 @@ import { SignJWT } from 'jose'
 import { DETAIL_TYPE, type JsonObject } from '../protocol/grant.ts'
 import { parseSigningKey } from './keys.ts'
 
-/** What goes into a new token. Absent things are left out of it. */
+/** The content of a new token. It leaves absent members out. */
 export interface MintOptions {
   /** A secret or a private key, in any spelling that `parseSigningKey` takes. */
   readonly key: string
@@ -23,17 +23,17 @@ export interface MintOptions {
   readonly legacy?: boolean | undefined
 }
 
-/** What a new token allows, by matcher type. */
+/** The rights of a new token, by matcher type. */
 export interface MintRights {
   readonly publish?: readonly string[] | undefined
   readonly subscribe?: readonly string[] | undefined
   readonly publishPatterns?: readonly string[] | undefined
   readonly subscribePatterns?: readonly string[] | undefined
-  /** Shown beside the subscriptions of the holder. */
+  /** The payload of the holder's subscriptions. */
   readonly payload?: JsonObject | undefined
 }
 
-/** Signs a token. Rejects with a plain Error, that never shows the key, when the key does not fit. */
+/** Signs a token. Rejects with a plain Error, which never shows the key, when the key does not fit. */
 export async function mint(options: MintOptions): Promise<string> {
   const key = await parseSigningKey(options.key, options.algorithm)
   const header = {
@@ -60,7 +60,7 @@ function claimsOf(options: MintOptions): Record<string, unknown> {
   }
 }
 
-/** The claim `authorization_details`: one detail to publish and one to subscribe, as far as there is any. */
+/** The claim `authorization_details`: a detail to publish and one to subscribe, each where there is such a right. */
 export function authorizationDetails(rights: MintRights): JsonObject[] {
   const publish = topicsOf(rights.publish, rights.publishPatterns)
   const subscribe = topicsOf(rights.subscribe, rights.subscribePatterns)
@@ -78,7 +78,7 @@ function topicsOf(exact: readonly string[] = [], patterns: readonly string[] = [
   ]
 }
 
-// Selectors of the old generation are exact, "*" or URI Templates. URL Patterns need the object form (LEG-10).
+// Selectors of the 0.x generation are exact, "*" or URI Templates. URL Patterns need the object form (LEG-10).
 function legacyClaim(rights: MintRights): JsonObject {
   const list = (exact: readonly string[] = [], patterns: readonly string[] = []) => [
     ...exact,

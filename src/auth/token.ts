@@ -41,9 +41,12 @@ export interface Expectation {
   readonly now: number
 }
 
-/** Takes the token apart, or null: not three parts, or the first two not JSON objects (AUT-20). */
+/**
+ * Takes the token apart, or null: not three parts of canonical base64url, or the first two not JSON objects (AUT-20).
+ */
 export function readToken(compact: string): Token | null {
-  const [, header = '', claims = ''] = threeParts.exec(compact) ?? []
+  const [, header = '', claims = '', signature = ''] = threeParts.exec(compact) ?? []
+  if (![header, claims, signature].every(isCanonical)) return null
   const parts = { header: decodeJson(header), claims: decodeJson(claims) }
   if (!isJsonObject(parts.header) || !isJsonObject(parts.claims)) return null
   return { compact, header: parts.header, claims: parts.claims }
@@ -66,7 +69,25 @@ export function dateOf(claim: unknown): number | null {
 }
 
 // An empty signature is for `none`, which is refused by its name.
-const threeParts = /^([\w-]+)\.([\w-]+)\.[\w-]*$/
+const threeParts = /^([\w-]+)\.([\w-]+)\.([\w-]*)$/
+
+/**
+ * Whether the bits of the last character that belong to no byte are zero (RFC 4648 section 3.5). Otherwise one
+ * signature would have up to sixteen spellings, each of them a token of its own.
+ */
+function isCanonical(base64url: string): boolean {
+  const last = base64url.slice(-1)
+  switch (base64url.length % 4) {
+    case 0:
+      return true
+    case 2:
+      return 'AQgw'.includes(last)
+    case 3:
+      return 'AEIMQUYcgkosw048'.includes(last)
+    default:
+      return false
+  }
+}
 
 // A decoder that keeps a byte order mark makes JSON refuse it.
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })

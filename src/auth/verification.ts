@@ -126,7 +126,7 @@ function identityOf({ token, expected }: Case, rights: Rights): Identity {
   }
 }
 
-/** A signature may have several spellings, which are one token all the same. */
+/** Whoever holds an ECDSA signature can make another of it, which is the same token. */
 function signedPart({ compact }: Token): string {
   return compact.slice(0, compact.lastIndexOf('.'))
 }

@@ -8,7 +8,7 @@ export interface Chart {
   readonly height: number
   /** With colours lines are thin braille dots; without, each is drawn with its own letter. */
   readonly hasColor: boolean
-  /** How a value of the y axis is written. */
+  /** The text of a value on the y axis. */
   label(y: number): string
 }
 
@@ -40,7 +40,7 @@ export function terminalChart({ series, width, height, hasColor, label }: Chart)
   )
 }
 
-/** What stands for a line of the chart in a legend. */
+/** The sign of a line of the chart in a legend. */
 export function chartMark(index: number, hasColor: boolean): string {
   return hasColor ? `\x1b[${colorOf(index)}m━\x1b[0m` : letterOf(index)
 }
@@ -64,7 +64,7 @@ class Grid {
   readonly #columns: number
   readonly #rows: number
   readonly #dots: Uint8Array
-  /** Which line was drawn last in a cell: it gives the colour. */
+  /** The line that was drawn last in each cell: it gives the cell its colour. */
   readonly #owners: Uint8Array
 
   constructor(columns: number, rows: number) {
@@ -107,7 +107,7 @@ class Grid {
   }
 }
 
-/** At the top, in the middle and at the bottom. */
+/** A label at the top, in the middle and at the bottom of the axis; other rows have none. */
 function axisLabel(row: number, rows: number, yMax: number, label: (y: number) => string): string {
   if (![0, Math.floor(rows / 2), rows - 1].includes(row)) return ''
   return label(row === rows - 1 ? 0 : yMax * (1 - row / rows))

@@ -5,15 +5,15 @@ import type { Report } from './report.ts'
 import { type Bench, CpuUse, Watch } from './run.ts'
 
 /**
- * Subscribers that come, stay and leave, and nothing is published: what a connection costs. Its memory is what each
- * adds when a tenth of them is there already.
+ * Measures the cost of a connection: subscribers come, stay and leave, and nothing is published. The memory of one is
+ * its share of what all of them add when a tenth of them is there already.
  */
 export async function benchConnections(bench: Bench): Promise<Report> {
   const { local, options, progress } = bench
   const readers: Reader[] = []
   const resident = () => local?.residentBytes() ?? Number.NaN
   const before = resident()
-  // What the first ones cost is also the hub's own: code that is compiled, tables that grow.
+  // The first ones also cost what the hub spends on itself: code that is compiled, tables that grow.
   const first = Math.floor(options.subscribers / 10)
   let settled = before
   const watch = new Watch(() => readers.length)
@@ -53,7 +53,7 @@ export async function benchConnections(bench: Bench): Promise<Report> {
   }
 }
 
-/** Opens more of them, until there are so many. */
+/** Opens more subscribers, until there are `count`. */
 function open(
   { target, options, prefix, signal, progress }: Bench,
   count: number,
@@ -92,7 +92,7 @@ async function hold({ options, signal, progress }: Bench): Promise<void> {
 async function leave(readers: readonly Reader[]): Promise<number> {
   let closed = 0
   const { promise, resolve } = Promise.withResolvers<void>()
-  // A timer that is left over would keep the process.
+  // A timer that is left over would keep the process alive.
   const timer = setTimeout(resolve, LEAVE_MS)
   const all = readers.map((reader) => reader.closed.then(() => closed++))
   for (const reader of readers) reader.leave()

@@ -7,8 +7,8 @@ import { percentiles, type Report } from './report.ts'
 import { type Bench, CpuUse, perSecond, Watch } from './run.ts'
 
 /**
- * Subscribers that get what is published. One publisher without a rate is one event at a time: the next is
- * published when all have the one before. Otherwise publishers go on as soon as they are answered.
+ * Measures deliveries to subscribers. A single publisher without a rate publishes one event at a time: the next when
+ * all subscribers have the one before. Otherwise publishers go on as soon as they are answered.
  */
 export async function benchFanout(bench: Bench): Promise<Report> {
   const tally = new Tally()
@@ -74,7 +74,7 @@ async function measure(
   return { figures, plot: { title, xLabel: 'seconds', yLabel: 'deliveries per second', series } }
 }
 
-/** Publishes for so long and waits for the deliveries. */
+/** Publishes for `ms` and waits for the deliveries. */
 async function publishFor(
   bench: Bench,
   tally: Tally,
@@ -119,5 +119,5 @@ function topic(prefix: string, number: number): string {
   return `${prefix}${number}`
 }
 
-/** Deliveries that do not come for so long are missing. */
+/** Deliveries that are outstanding when none came for this time count as missing. */
 const QUIET_MS = 5000

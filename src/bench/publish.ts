@@ -2,7 +2,7 @@ import { Publishers, stampedBody } from './client/publishers.ts'
 import { percentiles, type Report } from './report.ts'
 import { type Bench, CpuUse, perSecond, Watch } from './run.ts'
 
-/** Publishers on connections that stay open, and nobody who listens. */
+/** Measures publishers on connections that stay open, while nobody listens. */
 export async function benchPublish(bench: Bench): Promise<Report> {
   const { options } = bench
   const publishers = await Publishers.open(bench.target, options.publishers)

@@ -7,8 +7,8 @@ import { median, type Report } from './report.ts'
 import type { Bench } from './run.ts'
 
 /**
- * A subscriber that comes back with a cursor and gets what it has missed. Publishes first, and asks for the
- * last of that; with a cursor given, it asks for what is there already.
+ * Measures a subscriber that comes back with a cursor and gets what it has missed. The run publishes first, and asks
+ * for the last updates of these; with a cursor given, it asks for updates that are there already.
  */
 export async function benchReplay(bench: Bench): Promise<Report> {
   const { options, signal, prefix } = bench
@@ -45,7 +45,7 @@ export async function benchReplay(bench: Bench): Promise<Report> {
 
 interface Round {
   readonly events: number
-  /** From the start of the connection. */
+  /** The time of the first event, from the start of the connection. */
   readonly firstMs: number
   readonly lastMs: number
 }
@@ -71,7 +71,7 @@ async function replay({ target, options, signal }: Bench, topic: string, cursor:
   }
 }
 
-/** Publishes the updates; answers with the id after which the wanted ones come. */
+/** Publishes the updates; answers with the id after which the updates come that the run asks for. */
 export async function fillHistory(bench: Bench): Promise<string> {
   const { options, target } = bench
   const publishers = await Publishers.open(target, options.publishers)
@@ -86,7 +86,7 @@ export async function fillHistory(bench: Bench): Promise<string> {
   }
 }
 
-/** With nobody else at it, so that exactly the others come after it. Answers with the id. */
+/** Publishes one update while nobody else publishes, so that exactly the others come after it. Answers with its id. */
 async function publishAlone(bench: Bench): Promise<string> {
   const publishers = await Publishers.open(bench.target, 1)
   try {
@@ -117,5 +117,5 @@ async function publishSome(
   })
 }
 
-/** A replay that stops for so long is over. */
+/** A replay that brings nothing for this time is over. */
 const QUIET_MS = 5000

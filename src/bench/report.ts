@@ -1,7 +1,7 @@
 import type { Latency } from './client/latency.ts'
 import { linePlot, type Series } from './plot.ts'
 
-/** What a run found out. */
+/** The findings of a run. */
 export interface Report {
   /** Named with their unit last. One that is not finite was not measured. */
   readonly figures: Readonly<Record<string, number>>

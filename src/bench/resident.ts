@@ -3,7 +3,7 @@ import { Publishers, stampedBody } from './client/publishers.ts'
 import type { Report } from './report.ts'
 import { type Bench, Watch } from './run.ts'
 
-/** Resident memory while many updates pass through. */
+/** Measures resident memory while many updates pass through the hub. */
 export async function benchMemory(bench: Bench): Promise<Report> {
   const { target, options, local, signal, progress, prefix } = bench
   if (local === null) throw new UsageError('memory can only be seen with --pid, on the machine of the hub')

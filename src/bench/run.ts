@@ -2,7 +2,7 @@ import type { LocalProcess } from './client/process.ts'
 import type { Target } from './client/target.ts'
 import type { Report } from './report.ts'
 
-/** What is wanted of a run. Times are in milliseconds. */
+/** The settings of a run. Times are in milliseconds. */
 export interface BenchOptions {
   readonly subscribers: number
   readonly publishers: number
@@ -15,7 +15,7 @@ export interface BenchOptions {
   readonly dataBytes: number
   /** Updates published by a replay or memory run. */
   readonly updates: number
-  /** The updates of them that are asked for again. */
+  /** The number of the newest of these updates that a replay run asks for again. */
   readonly last: number
   readonly rounds: number
   /** The cursor of a replay of what is there already, or null. */
@@ -29,9 +29,9 @@ export interface Bench {
   readonly options: BenchOptions
   /** The process of the hub, when it runs here. */
   readonly local: LocalProcess | null
-  /** Aborted by whoever wants it to end now, with what is known by then. */
+  /** Aborted when the run is to end now, with the figures that are known by then. */
   readonly signal: AbortSignal
-  /** What its topics begin with: no other run has it. */
+  /** The beginning of all topics of this run: no other run has it. */
   readonly prefix: string
   readonly progress: Progress
 }
@@ -39,15 +39,15 @@ export interface Bench {
 /** One way to measure. */
 export type Measure = (bench: Bench) => Promise<Report>
 
-/** A terminal, as far as a line on it depends on it. */
+/** The properties of a terminal on which a line of progress depends. */
 export interface Screen {
   /** Characters in a line, at this moment. */
   columns(): number
-  /** Whether it has letters and line breaks alone. */
+  /** Whether the terminal knows letters and line breaks alone. */
   readonly isDumb: boolean
 }
 
-/** How far a run is, for someone who watches: one line that is written again and again. */
+/** Shows how far a run is to someone who watches: one line that is written again and again. */
 export class Progress {
   readonly #write: ((text: string) => void) | null
   readonly #screen: Screen
@@ -89,7 +89,7 @@ export class Progress {
 const LABEL = 24
 const BAR = 40
 
-/** Looks at a figure four times a second while something goes on: the line of a plot, and the progress. */
+/** Looks at a figure four times a second during a run, for the line of a plot and for the progress. */
 export class Watch {
   readonly points: [seconds: number, value: number][] = []
   readonly #timer: ReturnType<typeof setInterval>
@@ -138,7 +138,7 @@ export class CpuUse {
     return this.#local === null ? Number.NaN : this.#local.cpuUs() - this.#startUs
   }
 
-  /** How busy this process was: near 100 it measures itself. */
+  /** The processor time of this process in percent: near 100 the run measures itself. */
   get clientPercent(): number {
     return (100 * (ownCpuUs() - this.#ownStartUs)) / 1000 / (performance.now() - this.#start)
   }

@@ -6,11 +6,11 @@ export type Points = readonly (readonly [seconds: number, value: number])[]
 /** Whether a figure grew over a run. */
 export interface Trend {
   readonly verdict: 'flat' | 'growing' | 'too short'
-  /** From the median of the first third to that of the last; NaN when there is nothing to compare. */
+  /** The growth from the median of the first third to that of the last; NaN when there is nothing to compare. */
   readonly growthPercent: number
 }
 
-/** A figure whose median has become this many times as much is not flat. */
+/** The factor of the medians above which a figure is not flat. */
 export const GROWTH_MAX = 1.1
 
 /**
@@ -45,7 +45,7 @@ function thirdsOf(values: readonly number[]) {
   }
 }
 
-/** A third of it is long enough for the median to come after the warm-up. */
+/** The shortest run with a verdict: a third of it is long enough for the median to come after the warm-up. */
 const TREND_SECONDS = 20
 
 function finite(value: number): number {

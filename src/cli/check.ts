@@ -28,6 +28,7 @@ export function runCheck(argv: readonly string[], io: CommandIo): Promise<ExitCo
     const warnings = [...loaded.warnings.map(describeProblem), ...startWarnings(loaded.settings)]
     for (const warning of warnings) io.stderr(`warning: ${warning}\n`)
     if (problems.length > 0) return 78
+    for (const note of loaded.notes) io.stdout(`${describeProblem(note)}\n`)
     io.stdout('The configuration is valid.\n')
     if (usualFiles.some((path) => path === loaded.file)) io.stdout(`It was read from ${loaded.file}.\n`)
     return 0

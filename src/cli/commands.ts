@@ -1,18 +1,18 @@
 import type { CommandIo, ExitCode } from '../command/command.ts'
 
-/** Answers on the command line, and resolves with how the process ends. */
+/** Runs a command: answers on the command line, and resolves with the exit code of the process. */
 export type Run = (argv: readonly string[], io: CommandIo) => Promise<ExitCode>
 
 /** A command of the program. */
 export interface Command {
-  /** What it does, for the help. */
+  /** The purpose of the command, for the help. */
   readonly help: string
   /**
-   * Each is loaded when it is asked for, so that a start evaluates nothing of the others. `serve` is the process itself
-   * and comes from there.
+   * Loads the command when it is asked for, so that a start evaluates nothing of the others. `serve` is the process
+   * itself and comes from there.
    */
   readonly load: (serve: Run) => Promise<Run>
-  /** Whether it ends by itself when it is interrupted, and says what it knows; any other just ends. */
+  /** Whether an interrupted command first says what it knows, then ends by itself; any other just ends. */
   readonly isInterruptible?: true
 }
 
@@ -77,7 +77,7 @@ const flags: ReadonlyMap<string, string> = new Map([
   ['-V', 'version'],
 ])
 
-/** The command of this name, also as the flag that other programs have for it; null: there is none. */
+/** The command of this name, also by the flag that other programs have for it, or null. */
 export function findCommand(name: string): Command | null {
   const plain = flags.get(name) ?? name
   return Object.hasOwn(commands, plain) ? (commands[plain] ?? null) : null

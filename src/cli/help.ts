@@ -3,10 +3,10 @@ import { quotedName } from '../command/printable.ts'
 import { settingsHelp } from '../config/describe.ts'
 import { findFlag, suggestion } from '../config/names.ts'
 
-/** Answers on the command line, and resolves with how the process ends. */
+/** Runs a command: answers on the command line, and resolves with the exit code of the process. */
 type Run = (argv: readonly string[], io: CommandIo) => Promise<ExitCode>
 
-/** The commands by their names, as far as the help is concerned. */
+/** The commands by their names, with the part that the help shows. */
 type Table = Readonly<Record<string, { readonly help: string }>>
 
 /** The help of the program. */
@@ -42,7 +42,7 @@ ${settingsHelp()}
 `
 }
 
-/** `cinnabar help`: of the program, or of the command that is named, which `find` loads. */
+/** `cinnabar help`: the help of the program, or of the named command, which `find` loads. */
 export function helpOn(commands: Table, find: (name: string) => Promise<Run> | null): Run {
   return async ([wanted, ...inner], io) => {
     if (wanted === undefined || wanted.startsWith('-')) {
@@ -54,14 +54,14 @@ export function helpOn(commands: Table, find: (name: string) => Promise<Run> | n
   }
 }
 
-/** Refuses a command that does not exist, with the nearest one. */
+/** Refuses a command that does not exist, and names the nearest one. */
 export function refuseCommand(name: string, commands: Table, io: CommandIo): ExitCode {
   io.stderr(`cinnabar: ${quotedName(name, 'the first word')} is not a command${hintFor(name, commands)}\n`)
   io.stderr('Try: cinnabar help\n')
   return 2
 }
 
-/** A command, one of its subcommands, or the flag of a hub to be run. */
+/** A hint at the command, its subcommand, or the flag of a hub to be run that the user may have meant. */
 function hintFor(name: string, commands: Table): string {
   const flag = name.replace(/^--/, '').replace(/=.*/s, '')
   if (name.startsWith('--') && (['config', 'dev'].includes(flag) || findFlag(flag) !== null)) {

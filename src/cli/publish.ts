@@ -61,7 +61,7 @@ async function form(args: Arguments, io: CommandIo): Promise<URLSearchParams> {
   return fields
 }
 
-/** Null: there is none. An input that never ends is waited for, but not in silence. */
+/** The data of the update, or null. The command waits for an input that never ends, but not in silence. */
 async function dataOf(args: Arguments, io: CommandIo): Promise<string | null> {
   const data = args.value('data')
   if (data !== null && data !== '-') return data

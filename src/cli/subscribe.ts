@@ -47,10 +47,10 @@ class Reader {
   #left: number
   #lastId: string | null
   #retryMs = FIRST_DELAY_MS
-  /** What a refusal asked for in its `Retry-After`. */
+  /** The milliseconds that a refusal asked the reader to wait in its `Retry-After`. */
   #pauseMs = 0
   #failures = 0
-  /** Whether the next connection is news: the first one is, and one after something went wrong. */
+  /** Whether the reader tells of its next connection: of the first one, and of one after something went wrong. */
   #isNews = true
 
   constructor(args: Arguments, io: CommandIo) {
@@ -78,13 +78,13 @@ class Reader {
     }
   }
 
-  /** The time that the hub asked for; longer after each failure in a row. */
+  /** Milliseconds until the next connection: the time that the hub asked for; longer after each failure in a row. */
   #delayMs(): number {
     const backoffMs = Math.min(this.#retryMs * 2 ** Math.max(0, this.#failures - 1), DELAY_MS_MAX)
     return Math.max(backoffMs, this.#retryMs, this.#pauseMs)
   }
 
-  /** Why the connection is no more: `over` for good, `ended` as connections do, or what went wrong. */
+  /** Resolves with the end of the connection: `over` for good, `ended` as connections do, or the mistake in words. */
   async #connect(): Promise<string> {
     const url = new URL(this.#url)
     // A header field could not carry every id: its values are Latin-1 (REC-19).
@@ -130,7 +130,7 @@ class Reader {
     return 'ended'
   }
 
-  /** Says that it is connected, to whoever looks, and that updates may be missing, to everybody. */
+  /** Says that the reader is connected, on a terminal or when asked to, and always that updates may be missing. */
   #greet(headers: Headers): void {
     if (this.#isTalkative && this.#isNews) this.#say(`connected to ${this.#url.origin}${this.#url.pathname}`)
     this.#isNews = false
@@ -169,7 +169,7 @@ function limitOf(args: Arguments): number {
   return Number(limit)
 }
 
-/** As in the stream: an event ends with an empty line. */
+/** The event as text: as in the stream, it ends with an empty line. */
 function asText({ id, type, data }: ReceivedEvent): string {
   const head = type === 'message' ? '' : `event: ${type}\n`
   const lines = data

@@ -86,7 +86,7 @@ function rightsOf(args: Arguments): MintOptions['rights'] {
   return payload === null ? rights : { ...rights, payload }
 }
 
-/** Throws a UsageError for rights that the hub would not accept in a token: such a token is not signed. */
+/** Throws a UsageError for rights that the hub would not accept in a token: the command signs no such token. */
 function checkRights(args: Arguments, rights: MintOptions['rights'], { hub, limits }: Settings): void {
   const location = hubLocation(hubUrl({ hub }))
   for (const option of ['publish', 'subscribe']) {
@@ -102,7 +102,7 @@ function checkRights(args: Arguments, rights: MintOptions['rights'], { hub, limi
   }
 }
 
-/** Three parts, as `explain` takes them. */
+/** Whether the word has the three parts of a token, as `explain` takes them. */
 function isTokenLike(word: string): boolean {
   return /^[\w-]{4,}\.[\w-]{4,}\.[\w-]*$/.test(word)
 }
@@ -130,7 +130,7 @@ function claimsOf(args: Arguments, { settings }: Configuration, ttlMs: number, i
   const issuer = args.value('iss') ?? settings.issuers[0]?.id
   const audience = args.value('aud') ?? settings.hub.resourceIdentifier ?? undefined
   const dates = { issuedAt: io.clock(), expiresAt: io.clock() + ttlMs }
-  // Tokens of 0.x name neither, as their issuers never did (LEG-24), unless asked to.
+  // A token of 0.x names neither, as issuers of 0.x never did (LEG-24), unless the user asks for it.
   if (legacy) {
     return {
       ...dates,

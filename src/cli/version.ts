@@ -10,12 +10,12 @@ declare module 'bun' {
   }
 }
 
-/** What this executable is made of. */
+/** The origin of this executable. */
 export interface Version {
   readonly version: string
-  /** The commit it was built from, or `unknown`. */
+  /** The commit that it was built from, or `unknown`. */
   readonly commit: string
-  /** What it was built for, such as `linux-x64-musl`, or `source`. */
+  /** The platform that it was built for, such as `linux-x64-musl`, or `source`. */
   readonly target: string
   readonly bun: string
   readonly sqlite: string

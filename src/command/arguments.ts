@@ -7,25 +7,25 @@ import { printable } from './printable.ts'
 export interface Option {
   /** Without the two dashes. */
   readonly name: string
-  /** What its value is, for the help; null: it has none. */
+  /** The name of its value, for the help; null: it has none. */
   readonly takes: string | null
   readonly help: string
 }
 
-/** What a command understands. */
+/** The arguments that a command understands. */
 export interface CommandLine {
   readonly name: string
-  /** What comes after the name in the first line of the help. */
+  /** The text after the name in the first line of the help. */
   readonly usage: string
   readonly summary: string
   readonly options: readonly Option[]
-  /** Whether flags of settings, `--config` and `--dev` are understood too. */
+  /** Whether the command understands flags of settings, `--config` and `--dev` too. */
   readonly hasSettings: boolean
-  /** How many positional arguments it takes. */
+  /** The number of positional arguments that the command takes. */
   readonly positionals: { readonly min: number; readonly max: number }
 }
 
-/** What was written. */
+/** The arguments as the user wrote them. */
 export interface Arguments {
   readonly isHelp: boolean
   readonly problems: readonly string[]
@@ -40,7 +40,7 @@ export interface Arguments {
   values(option: string): readonly string[]
 }
 
-/** Takes a command line apart. Never throws: what is wrong is in `problems`. */
+/** Takes a command line apart. Never throws: mistakes are in `problems`. */
 export function parseArguments(argv: readonly string[], line: CommandLine): Arguments {
   const parsed = new ParsedArguments(line)
   parsed.read([...argv])
@@ -101,11 +101,11 @@ class ParsedArguments implements Arguments {
       else if (next.startsWith('-') && next !== '-') this.#readOption(next, rest)
       else this.positionals.push(next)
     }
-    // After a wrong option it is not known which words were its value.
+    // After a wrong option nobody knows which words were its value.
     if (this.problems.length > 0) return
     const { min, max } = this.#line.positionals
     if (this.positionals.length < min) this.problems.push(`an argument is missing: ${firstOf(this.#line)}`)
-    // An argument in the wrong place may be a token, so it is not repeated.
+    // An argument in the wrong place may be a token, so no message repeats it.
     if (this.positionals.length > max)
       this.problems.push(
         max === 0
@@ -150,7 +150,7 @@ class ParsedArguments implements Arguments {
   }
 }
 
-/** Its name alone: what follows, also directly after a single letter, may be a token. */
+/** The name of an option alone: the text after it, also directly after a single letter, may be a token. */
 function optionIn(written: string): string {
   return printable(/^(--[^=]*|-.?)/s.exec(written)?.[0] ?? '')
 }

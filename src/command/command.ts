@@ -4,7 +4,7 @@ import { type Configuration, describeProblem, exitCode, load, type Settings } fr
 import { type Arguments, type CommandLine, helpOf, parseArguments } from './arguments.ts'
 import { reasonOf } from './failure.ts'
 
-/** What a command may touch of the world. The process gives it the real things, a test its own. */
+/** The world as far as a command may touch it. The process gives it the real things, a test its own. */
 export interface CommandIo {
   readonly env: Readonly<Record<string, string | undefined>>
   /** All of the standard input. Rejects when it cannot be read, or is no UTF-8 text. */
@@ -16,7 +16,7 @@ export interface CommandIo {
   readonly fetch: (url: string, init?: BunFetchRequestInit) => Promise<Response>
   /** Milliseconds since the epoch. */
   readonly clock: () => number
-  /** Resolves after that many milliseconds, or at once when the signal is aborted. */
+  /** Resolves after `ms` milliseconds, or at once when the signal is aborted. */
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>
   /** Aborted when the user interrupts the command. */
   readonly interrupted: AbortSignal
@@ -27,15 +27,17 @@ export interface CommandIo {
   /** The keys of the `--dev` hub of this folder, and where it is. Throws a plain Error that says why there are none. */
   readonly devKeys: () => DevKeys
   readonly random: (bytes: number) => Uint8Array
-  /** The rules for 0.x tokens with these settings; none: they are not accepted. */
+  /** The rules for 0.x tokens with these settings; without a rule the hub accepts no such token. */
   readonly legacyTokens: (settings: Settings) => Promise<readonly TokenProfile[]>
+  /** Memory that the container of the process may take, in bytes; null: no limit. */
+  readonly containerBytes: number | null
   /** Whether the standard output is a terminal. */
   readonly isTerminal: boolean
   /** Whether the standard error is a terminal: there messages and the log go. */
   readonly isErrorTerminal: boolean
 }
 
-/** What every command answers with: 0 ok, 1 failure, 2 usage, 78 configuration. */
+/** The exit code of every command: 0 ok, 1 failure, 2 usage, 78 configuration. */
 export type ExitCode = 0 | 1 | 2 | 78
 
 /** Wrong input that the command line syntax cannot see. Ends the command with 2. */
@@ -72,16 +74,16 @@ export async function runCommand(
 }
 
 /**
- * The configuration that the hub would have with these flags; what is wrong with it goes to stderr. A command to which
- * the keys of `--dev` matter says where they come from.
+ * The configuration that the hub would have with these flags; problems go to stderr. A command to which the keys of
+ * `--dev` matter says where they come from.
  */
 export function configure(
   argv: readonly string[],
   io: CommandIo,
   devKeys: () => DevKeys = () => ({ publisher: randomText(32, io), subscriber: randomText(32, io) }),
 ): Configuration | ExitCode {
-  const { env, readFile, exists, isErrorTerminal: isTerminal } = io
-  const loaded = load({ argv, env, readFile, exists, isTerminal, devKeys })
+  const { env, readFile, exists, isErrorTerminal: isTerminal, containerBytes } = io
+  const loaded = load({ argv, env, readFile, exists, isTerminal, devKeys, containerBytes })
   if (loaded.ok) return loaded
   for (const problem of loaded.problems) io.stderr(`${describeProblem(problem)}\n`)
   return exitCode(loaded.problems)
@@ -99,14 +101,14 @@ export async function readInput({ stdin }: CommandIo): Promise<string> {
   })
 }
 
-/** Says what is wrong with the command line and where to look. */
+/** Tells the user what is wrong with the command line and where to look. */
 export function misused(line: CommandLine, problems: readonly string[], io: CommandIo): ExitCode {
   for (const problem of problems) io.stderr(`cinnabar ${line.name}: ${problem}\n`)
   io.stderr(`Try: cinnabar ${line.name} --help\n`)
   return 2
 }
 
-/** Writes a file that was asked for. Rejects with a `CommandFailure`. */
+/** Writes a file that the user asked for. Rejects with a `CommandFailure`. */
 export async function writeResult(file: string, content: string): Promise<void> {
   await Bun.write(file, content).catch((error) => {
     throw new CommandFailure(`${file} cannot be written: ${reasonOf(error)}`)

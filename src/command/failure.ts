@@ -2,12 +2,12 @@ import { firstLine } from './printable.ts'
 
 /** Failures in words for a user. The runtime's own words may quote source, and speak of its own options. */
 
-/** The message of whatever was thrown. */
+/** The message of anything that was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-/** Why something outside failed, as the end of a sentence: what its code means, the code, or else its message. */
+/** Why something outside failed, as the end of a sentence: the meaning of the code, the code, or else the message. */
 export function reasonOf(error: unknown): string {
   const code = codeOf(error)
   if (code !== null) return reasons[code] ?? (isAboutCertificate(code) ? certificateReason(code) : code)

@@ -3,7 +3,7 @@ import type { Arguments, Option } from './arguments.ts'
 import { type CommandIo, UsageError } from './command.ts'
 import { firstLine, quoted } from './printable.ts'
 
-/** What the commands that talk to a hub have in common. */
+/** The common parts of commands that talk to a hub. */
 
 const DEFAULT_HUB = 'http://127.0.0.1:3000/.well-known/mercure'
 
@@ -36,12 +36,12 @@ export function hasToken(args: Arguments, io: CommandIo): boolean {
   return (args.value('token') ?? io.env['CINNABAR_TOKEN'] ?? '') !== ''
 }
 
-/** Says what a refusal means for the sender of the request, in the words of the hub where it has any. Never rejects. */
+/** Explains a refusal to the sender of the request, in the words of the hub where it has any. Never rejects. */
 export async function explainAnswer(response: Response, isWithToken: boolean): Promise<string> {
   return explain(response, await reasonIn(response), isWithToken)
 }
 
-/** The same, where nothing but the status is known. */
+/** Explains a refusal of which only the status is known. */
 export function explainRefusal(response: Response): string {
   return explain(response, '', true)
 }
@@ -55,7 +55,7 @@ function explain({ status, headers }: Response, reason: string, isWithToken: boo
 }
 
 interface Meaning {
-  /** For a hub that says nothing. */
+  /** The explanation where the hub says nothing. */
   readonly meaning: string
   /** A remedy for the user. */
   readonly advice?: string
@@ -92,7 +92,7 @@ function redirection(headers: Headers): string {
   return `it redirects to ${location}; give that as --hub if you trust it`
 }
 
-/** The first line of a text that the hub sends along. A page for people is none, and it is not waited for long. */
+/** The first line of a text that the hub sends along. A page for people is none; the command does not wait long. */
 async function reasonIn({ headers, body }: Response): Promise<string> {
   const isText = /^text\/plain\s*(;|$)/i.test(headers.get('Content-Type') ?? '')
   const reader = body?.getReader()
@@ -108,7 +108,7 @@ async function reasonIn({ headers, body }: Response): Promise<string> {
     }
     await reader.cancel()
   } catch {
-    // The connection broke off: the text that had come by then is said.
+    // The connection broke off: the message has the text that had come by then.
   }
   clearTimeout(timer)
   return firstLine(text, REASON_MAX)

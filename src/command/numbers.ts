@@ -15,7 +15,7 @@ export function countOf(args: Arguments, name: string, fallback: number, least: 
   return Number(written)
 }
 
-/** Milliseconds. */
+/** A time span in milliseconds, or the fallback when the option is absent. */
 export function durationOf(args: Arguments, name: string, fallback: number): number {
   const written = args.value(name)
   return written === null ? fallback : readValue(name, written, parseDuration)

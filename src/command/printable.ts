@@ -1,9 +1,9 @@
 /**
  * Text that somebody else wrote, on its way to a terminal. A terminal obeys control characters, of which those from
- * U+0080 to U+009F are as good as an escape, and shows what follows a bidirectional override in another order.
+ * U+0080 to U+009F are as good as an escape, and shows text after a bidirectional override in another order.
  */
 
-/** The text with `\u001b` and the like in place of what a terminal would obey; tabs and line breaks stay. */
+/** The text with `\u001b` and the like in place of characters that a terminal would obey; tabs and line breaks stay. */
 export function printable(text: string): string {
   return text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g, escaped)
 }
@@ -13,7 +13,7 @@ export function printableJson(value: unknown): string {
   return printable(JSON.stringify(value))
 }
 
-/** The first line of the text, cut after so many characters, without blanks around it. */
+/** The first line of the text, cut after `lengthMax` characters, without blanks around it. */
 export function firstLine(text: string, lengthMax: number): string {
   const [line = ''] = text.trimStart().split(/[\r\n]/, 1)
   const shown = printable(line).trim()
@@ -25,7 +25,7 @@ export function quoted(word: string): string {
   return printable(JSON.stringify(word.length > QUOTED_MAX ? `${word.slice(0, QUOTED_MAX)}…` : word))
 }
 
-/** A misspelled name of a command, quoted. A word that is not as short and plain may be a token: it is not repeated. */
+/** A misspelled name of a command, quoted. A longer or less plain word may be a token: `otherwise` stands for it. */
 export function quotedName(word: string, otherwise: string): string {
   return /^[\w-]{1,20}$/.test(word) ? quoted(word) : otherwise
 }

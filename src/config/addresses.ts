@@ -1,6 +1,6 @@
 import { type Kind, kind, WrongValue } from './values.ts'
 
-/** Values that name places on the network. They are checked for their form; nothing is resolved here. */
+/** Values that name places on the network. This file checks their form and resolves no name. */
 
 /** Where a listener waits: a host and a port, or the path of a Unix socket. */
 export type ListenAddress =
@@ -27,8 +27,8 @@ export function formatAddress(address: ListenAddress): string {
 }
 
 /**
- * The addresses that stand behind one: the name `localhost` is both loopback addresses, because a client may take
- * either, and one that finds somebody else there is not heard of again.
+ * The addresses behind one address: the name `localhost` is both loopback addresses, because a client may take
+ * either, and the hub never hears of a client that finds another program there.
  */
 export function loopbacks(address: ListenAddress): readonly ListenAddress[] {
   if (address.kind === 'unix' || address.host !== 'localhost') return [address]
@@ -42,8 +42,8 @@ export function isLoopback(address: ListenAddress): boolean {
 }
 
 /**
- * The hub path: it begins with a slash, has a name and ends without one (GEN-10, GEN-16). Only characters that every
- * URL parser leaves alone and that no router reads as a pattern.
+ * The hub path: it begins with a slash, has a name and ends without a slash (GEN-10, GEN-16). It has only characters
+ * that every URL parser leaves alone and that no router reads as a pattern.
  */
 export const hubPath: Kind<string> = kind('path', (raw) => {
   const path = string(raw)
@@ -76,7 +76,7 @@ export const resourceIdentifier: Kind<string> = kind('absolute URI', (raw) => {
   return uri
 })
 
-/** Where a JWK Set is: over HTTP, or a file of this machine (AUT-41). */
+/** The place of a JWK Set: over HTTP, or a file of this machine (AUT-41). */
 export const jwksUri: Kind<string> = kind('URL', (raw) => {
   const uri = string(raw)
   const local =
@@ -85,7 +85,7 @@ export const jwksUri: Kind<string> = kind('URL', (raw) => {
   return uri
 })
 
-/** An IP address, a network in CIDR notation, or `unix` for whoever connects to a Unix socket. */
+/** An IP address, a network in CIDR notation, or `unix` for the peers of Unix sockets. */
 export const network: Kind<string> = kind('address, network or `unix`', (raw) => {
   const written = string(raw)
   if (written === 'unix') return written
@@ -107,12 +107,19 @@ export const redisUrl: Kind<string> = kind('URL', (raw) => {
   return string(raw)
 })
 
+/** The name of an HTTP field (RFC 9110 section 5.1). A star alone would be one, and means all of them in CORS. */
+export const fieldName: Kind<string> = kind('field name', (raw) => {
+  const name = string(raw)
+  if (!/^[A-Za-z0-9!#$%&'+.^_`|~-]+$/.test(name)) throw new WrongValue('is not the name of a field')
+  return name
+})
+
 /** The text without the user names and passwords of the URLs in it. */
 export function withoutPasswords(text: string): string {
   return text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^/?#\s"]*@/gi, '$1***@')
 }
 
-/** An entry of an origin allow-list (SUB-102). Matching it against requests is the edge's work. */
+/** An entry of an origin allow-list (SUB-102). The edge matches it against requests. */
 export const originPattern: Kind<string> = kind('origin pattern', (raw) => {
   const pattern = string(raw)
   if (!isOriginPattern(pattern)) {
@@ -137,13 +144,12 @@ export function isOriginPattern(pattern: string): boolean {
   return isAuthority(rest)
 }
 
-/** A host with an optional port, nothing else. Only what stands for the wildcards is replaced. */
+/** Whether the text is a host with an optional port, nothing else. The check replaces only the wildcards. */
 function isAuthority(written: string): boolean {
   const port = written.endsWith(':*') ? written.slice(0, -1).concat('1') : written
   const plain = port.startsWith('*.') ? `x.${port.slice(2)}` : port
-  for (const forbidden of ['/', '?', '#', '@', '*', '\\', '%', ' ', ',']) {
-    if (plain.includes(forbidden)) return false
-  }
+  // URL parsers drop tabs and line breaks, and read a backslash as a slash.
+  if (/[/?#@*\\%,\s\p{Cc}]/u.test(plain)) return false
   const url = URL.parse(`http://${plain}`)
   return url !== null && url.hostname !== '' && !plain.endsWith(':')
 }

@@ -3,9 +3,9 @@ import { legacyIssuer } from './container.ts'
 import { type Problem, problem } from './given.ts'
 
 /**
- * A token is for one hub (AUT-40). Derived from the request, the client would choose for which: a token for one hub
- * would work at every other hub of its issuer. Only a developer's hub may go without, and one whose tokens, of the 0.x
- * generation, have no audience.
+ * A token is for one hub (AUT-40). If the hub derived the audience from the request, the client would choose it: a
+ * token for one hub would work at every other hub of its issuer. Only a developer's hub may go without an audience, and
+ * one whose tokens, of the 0.x generation, have none.
  */
 export function audienceProblems({ hub, issuers }: Settings, isDev: boolean): readonly Problem[] {
   if (isDev || hub.resourceIdentifier !== null || issuers.every(({ id }) => id === legacyIssuer)) return []

@@ -4,7 +4,7 @@ import { type Problem, problem } from './given.ts'
 import { snakeCase } from './names.ts'
 import type { schema } from './schema.ts'
 
-/** What holds between settings that are each right on their own. */
+/** Checks between settings that are each right on their own. */
 
 /** The effective configuration. Durations are in milliseconds, sizes in bytes; a limit of 0 is no limit. */
 export type Settings = Frozen<v.InferOutput<typeof schema>>
@@ -16,7 +16,7 @@ type Frozen<T> = T extends (infer Item)[]
     ? { readonly [Key in keyof T]: Frozen<T[Key]> }
     : T
 
-/** How the operator wrote a setting, or its key when it has its default. */
+/** The name of a setting as the operator wrote it, or its key when it has its default. */
 export type Written = (key: string) => string
 
 type Issuer = Settings['issuers'][number]
@@ -24,7 +24,7 @@ type Role = NonNullable<Issuer['publisher']>
 
 type Check = (settings: Settings, written: Written, isDev: boolean) => readonly Problem[]
 
-/** Everything that would keep the hub from serving. Sections with broken values are not looked at again. */
+/** Finds everything that would keep the hub from serving. Sections with broken values are not looked at again. */
 export function checkSettings(
   settings: Settings,
   written: Written,
@@ -44,7 +44,7 @@ const checks: readonly (readonly [section: string, check: Check])[] = [
   ['redis', checkRedis],
 ]
 
-/** What is allowed and probably not meant. */
+/** Warns about values that are allowed and probably not meant. */
 export function warnAbout(settings: Settings, written: Written): readonly Problem[] {
   const { hub, issuers } = settings
   const warnings: Problem[] = []
@@ -74,6 +74,7 @@ export function warnAbout(settings: Settings, written: Written): readonly Proble
     warn('hub.legacy_issuer', 'does nothing while hub.legacy is off')
   if (hub.legacy !== 'off' && hub.legacyIssuer === null && issuers.length > 1)
     warn('hub.legacy', 'tokens that name no issuer are refused: set hub.legacy_issuer')
+  warnAboutLimits(settings, warn)
   const unreachable = unreachableUrls(settings)
   if (unreachable.length > 0) {
     const cure = 'set proxy.trusted to the address of the proxy that clients connect to'
@@ -83,27 +84,37 @@ export function warnAbout(settings: Settings, written: Written): readonly Proble
   const { body, bodies } = settings.limits
   if (bodies > 0 && (body === 0 || body > bodies))
     warn('limits.bodies', 'is less than limits.body: no body may be larger')
-  const needed = residentBytes(settings)
+  // Shedding ends below 80 % of the limit.
+  const needed = LOADED_HUB_BYTES / 0.8
   if (settings.limits.memory > 0 && settings.limits.memory < needed) {
-    const amount = needed === Number.POSITIVE_INFINITY ? 'any amount' : `${Math.ceil(needed / 2 ** 20)} MiB`
+    const amount = `${Math.ceil(needed / 2 ** 20)} MiB`
     warn('limits.memory', `the hub may need ${amount}, and sheds load above the limit`)
   }
   return warnings
 }
 
-/** Public URLs with a scheme that the hub does not speak, where it would not believe a proxy that does. */
+function warnAboutLimits({ hub, limits }: Settings, warn: (key: string, message: string) => void): void {
+  if (limits.body === 0 || limits.body > limits.subscriberBuffer)
+    warn('limits.body', 'above limits.subscriber_buffer: one update may cut every reader that is not quick')
+  if (limits.id > FIELD_BYTES_MAX)
+    warn('limits.id', 'readers could not send such ids back: a request has 16 KiB of fields')
+  if (limits.matchers * PATTERN_WEIGHT_MIN > limits.patternWeight)
+    warn('limits.matchers', 'so many URL patterns weigh more than limits.pattern_weight')
+  if (hub.corsHeaders.length > 0 && hub.corsOrigins.length === 0)
+    warn('hub.cors_headers', 'says nothing without hub.cors_origins')
+}
+
+/** Bytes that all fields of a request may have, less those that other fields need. */
+const FIELD_BYTES_MAX = 8 * 1024
+
+/** The weight of the lightest URL pattern. */
+const PATTERN_WEIGHT_MIN = 4
+
+/** Public URLs with a scheme that the hub does not speak, where it would not believe a proxy that speaks it. */
 function unreachableUrls({ hub, tls, proxy }: Settings): readonly string[] {
   if (proxy.trusted.length > 0) return []
   const scheme = tls.certFile === null ? 'http:' : 'https:'
   return hub.publicUrls.filter((url) => URL.parse(url)?.protocol !== scheme)
-}
-
-/** What a hub in good health may come to: itself under load, and the updates it keeps in memory. */
-function residentBytes({ transport, history }: Settings): number {
-  const isInMemory = transport === 'memory' && history.maxCount !== 0
-  const kept = isInMemory ? (history.maxBytes ?? Number.POSITIVE_INFINITY) : 0
-  // Shedding ends below 80 % of the limit.
-  return (LOADED_HUB_BYTES + kept) / 0.8
 }
 
 /** Resident memory of a busy hub without subscribers (docs/memory-and-history.md). */
@@ -155,7 +166,7 @@ function checkLegacyIssuer({ hub, issuers }: Settings, written: Written): readon
   return [problem(written('hub.legacy_issuer'), `${JSON.stringify(legacyIssuer)} is the id of no issuer`)]
 }
 
-/** AUT-39. That a key fits its algorithm is seen when it is opened. */
+/** Checks one issuer (AUT-39). Whether a key fits its algorithm shows when the hub opens the key. */
 function checkIssuer(issuer: Issuer, at: number, settings: Settings, written: Written): readonly Problem[] {
   const key = `issuers[${at}]`
   const problems: Problem[] = []
@@ -192,7 +203,7 @@ function checkRole(role: Role, key: string, written: Written): readonly Problem[
   return role.algorithm === undefined ? [] : refuse('algorithm', 'goes with a key; jwks_uri has algorithms')
 }
 
-/** What Bun can wait for at most. */
+/** The longest time that Bun can wait. */
 const IDLE_MS_MAX = 255_000
 
 function checkIdle({ limits }: Settings, written: Written): readonly Problem[] {

@@ -2,15 +2,15 @@ import { type Given, type Problem, problem, type Source } from './given.ts'
 import { findEnv } from './names.ts'
 
 /**
- * Environment names of the reference container image, for a drop-in replacement. The few that name keys and
- * listeners are mapped; every other one is refused with a hint, never ignored.
+ * Environment names of the reference container image, for a drop-in replacement. This file maps the few that name keys
+ * and listeners; it refuses every other one with a hint and ignores none.
  */
 
-/** What a mapped name needs to know of the rest of the configuration. */
+/** The rest of the configuration as far as a mapped name depends on it. */
 export interface Around {
-  /** What is said of 0.x tokens, which name no issuer: whether they are accepted, or nothing. */
+  /** Whether the hub is to accept 0.x tokens, which name no issuer; null: the configuration does not say. */
   readonly isLegacy: boolean | null
-  /** Whether issuers are configured by the names of this hub. */
+  /** Whether the configuration has issuers under names of this hub. */
   readonly hasIssuers: boolean
   /** Whether certificates are configured. */
   readonly hasTls: boolean
@@ -21,7 +21,7 @@ type Environment = Readonly<Record<string, string | undefined>>
 /** The issuer that 0.x keys without issuer are bound to. No token needs to name it (LEG-14). */
 export const legacyIssuer = 'urn:cinnabar:legacy'
 
-/** Reads the names of that image. */
+/** Reads the names of the reference image. */
 export function readContainerNames(env: Environment, around: Around): Source {
   const reading = new Reading(env, around)
   reading.read()
@@ -160,8 +160,8 @@ class Reading implements Source {
 }
 
 /**
- * Where a site of that image would listen, or null when it would be served with automatic certificates.
- * A domain name selects requests there, it is not an interface: such a site listens on all of them.
+ * The address on which that image would listen for a site, or null when it would serve it with automatic certificates.
+ * A domain name selects requests there, it is not an interface: such a site listens on all interfaces.
  */
 function listenOf(site: string, hasTls: boolean): string | null {
   const [, scheme, host = '', port] = /^(?:(https?):\/\/)?(\[[^\]]*\]|[^:/]*)(?::(\d+))?\/?$/.exec(site) ?? []

@@ -5,7 +5,7 @@ import { item, members, type Name, type Node, names, snakeCase } from './names.t
 import { schema } from './schema.ts'
 import { formatDuration, formatSize } from './values.ts'
 
-/** The settings as people read them: in the help, in the reference page and when they are in effect. */
+/** The settings for people: in the help, in the reference page, and as they are in effect. */
 
 /** Every setting as a flag, for `--help`; columns are aligned. */
 export function settingsHelp(): string {
@@ -25,7 +25,7 @@ export function settingsReference(): string {
   return `${introduction}\n${tables.join('\n')}`
 }
 
-/** What is in effect, a line for each setting: `name = value  # origin`. Secrets and passwords are masked. */
+/** The settings in effect, a line for each: `name = value  # origin`. Secrets and passwords are masked. */
 export function settingsInEffect(
   settings: Settings,
   origins: ReadonlyMap<string, Origin>,

@@ -2,7 +2,7 @@ import { formatAddress, type ListenAddress } from './addresses.ts'
 import type { Given } from './given.ts'
 import { findKey } from './names.ts'
 
-/** What `--dev` stands for: a hub for one developer on one machine. Whatever is given otherwise wins. */
+/** The values of `--dev`: a hub for one developer on one machine. A value given in any other place wins. */
 
 /** Secrets of the hub. They come from outside: nothing here is random. */
 export interface DevKeys {
@@ -12,7 +12,7 @@ export interface DevKeys {
   readonly hub?: KnownHub | null
 }
 
-/** A hub that has started: what its tokens must say. */
+/** A hub that has started, and the claims that its tokens must have. */
 export interface KnownHub {
   readonly url: string
   /** The id of its issuer. */
@@ -21,9 +21,9 @@ export interface KnownHub {
   readonly audience: string
 }
 
-/** What is known when the values are made. */
+/** The settings on which the values depend. */
 export interface DevHub {
-  /** Where it listens, when that is given. */
+  /** The address of the hub, when it is given. */
   readonly listen: ListenAddress | null
   readonly path: string
   readonly hasTls: boolean
@@ -31,7 +31,7 @@ export interface DevHub {
   readonly hasIssuers: boolean
 }
 
-/** The values, to be used where nothing else is given. Null: there are no keys, and no issuer is made of them. */
+/** The values, to be used where nothing else is given. With null keys they have no issuer. */
 export function devValues(hub: DevHub, keys: DevKeys | null): readonly Given[] {
   const local = 'http://localhost:*,http://127.0.0.1:*,http://[::1]:*'
   const known = isPlaced(hub) ? null : (keys?.hub ?? null)
@@ -63,7 +63,7 @@ function issuer(id: string, keys: DevKeys): readonly (readonly [key: string, raw
   ]
 }
 
-/** Whether it is told where the hub is. The system chooses another port 0 each time. */
+/** Whether the settings tell where the hub is. The system chooses another port for port 0 each time. */
 function isPlaced({ listen }: DevHub): boolean {
   return listen !== null && !(listen.kind === 'tcp' && listen.port === 0)
 }

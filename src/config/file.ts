@@ -9,7 +9,7 @@ export type ReadFile = (path: string) => string
 /** Whether there is something at the path. */
 export type Exists = (path: string) => boolean
 
-/** Where a configuration is looked for when none is named: the first that is there is read. */
+/** The places of a configuration when none is named: the hub reads the first that is there. */
 export const usualFiles: readonly string[] = ['cinnabar.toml', '/etc/cinnabar/cinnabar.toml']
 
 /** The file to read, or null. An empty name stands for no file at all. */
@@ -18,7 +18,7 @@ export function findConfigFile(named: string | undefined, exists: Exists = () =>
   return usualFiles.find(exists) ?? null
 }
 
-/** Reads the file. What is wrong with it is a problem, by key and line. */
+/** Reads the file. Each mistake in it is a problem, by key and line. */
 export function readConfigFile(path: string, readFile: ReadFile): Source {
   const text = attempt(() => readFile(path))
   if (text instanceof Error) return failed(problem(path, `cannot be read: ${reason(text)}`))
@@ -51,7 +51,7 @@ function failed(problem: Problem): Source {
 
 /**
  * Says what is wrong with a text that is no TOML, and in which line. The parser of Bun 1.4.5 knows no lines, and its
- * messages quote the source, which may be a secret without its quotes: only their kind is told.
+ * messages quote the source, which may be a secret without its quotes: this function tells only their kind.
  */
 function mistakeIn(text: string): string {
   const lines = text.split('\n')
@@ -81,7 +81,7 @@ function refusalOf(lines: readonly string[]): string | null {
   return document instanceof Error ? document.message : null
 }
 
-/** The parser stops at the first mistake, so every beginning of the text that holds it is refused alike. */
+/** The parser stops at the first mistake, so it refuses every beginning of the text that holds the mistake alike. */
 function lineOfMistake(lines: readonly string[], message: string): number {
   let [without, within] = [0, lines.length]
   while (within - without > 1) {
@@ -92,7 +92,7 @@ function lineOfMistake(lines: readonly string[], message: string): number {
   return within
 }
 
-/** Where what never ends begins: the text before it is TOML. Null when that is too far up to look for. */
+/** The line where a text or table begins that never ends: the lines before it are TOML. Null when it is too far up. */
 function lineOfOpening(lines: readonly string[]): number | null {
   for (let line = lines.length; line > Math.max(0, lines.length - OPENING_LINES); line--) {
     if (refusalOf(lines.slice(0, line - 1)) === null) return line
@@ -102,12 +102,12 @@ function lineOfOpening(lines: readonly string[]): number | null {
 
 const openEnded = /Unterminated (?!string;)|found end of file$/
 
-/** A hub that reads its configuration again must not stand still for it. */
+/** The most lines to look through: a hub that reads its configuration again must not stand still for it. */
 const OPENING_LINES = 200
 
 /**
- * The line of each key, found by its looks, since Bun 1.4.5 tells no lines. A key inside an inline table or
- * behind a quoted name is not found; its message then has no line.
+ * The line of each key, found by its looks, since Bun 1.4.5 tells no lines. It misses a key inside an inline table or
+ * behind a quoted name; the message about that key then has no line.
  */
 function locate(text: string): ReadonlyMap<string, number> {
   const lines = new Map<string, number>()

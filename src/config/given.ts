@@ -2,23 +2,23 @@ import type { Name } from './names.ts'
 
 /** The shape that every place of settings is read into. */
 
-/** Where a value comes from, and what it is called there. */
+/** The place that a value comes from, and its name there. */
 export interface Origin {
-  readonly kind: 'flag' | 'environment' | 'file' | 'dev' | 'default'
-  /** As it is written there: `--history-max-age`, `CINNABAR_LISTEN`, `history.max_age (hub.toml:3)`. */
+  readonly kind: 'flag' | 'environment' | 'file' | 'dev' | 'container' | 'default'
+  /** The name as the operator wrote it: `--history-max-age`, `CINNABAR_LISTEN`, `history.max_age (hub.toml:3)`. */
   readonly name: string
 }
 
 /** One value as it was given, before it is read. */
 export interface Given {
   readonly name: Name
-  /** The number of the table it is in. */
+  /** The number of the table that it is in. */
   readonly index: number | null
   readonly raw: unknown
   readonly origin: Origin
 }
 
-/** Something wrong, by the name that the operator wrote. */
+/** A mistake, by the name that the operator wrote. */
 export interface Problem {
   readonly setting: string
   readonly message: string
@@ -26,10 +26,10 @@ export interface Problem {
   readonly isUsage: boolean
 }
 
-/** What one place says. */
+/** The settings of one place. */
 export interface Source {
   readonly givens: readonly Given[]
-  /** Keys of tables that are given as a whole here: tables of lower places do not count. */
+  /** Keys of tables that this place gives as a whole: those tables of weaker places do not count. */
   readonly whole: readonly string[]
   readonly problems: readonly Problem[]
 }

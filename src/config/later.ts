@@ -1,12 +1,12 @@
 import type { Settings } from './checks.ts'
 import { type Problem, problem } from './given.ts'
 
-/** What the schema has a place for and this version does not do: none of it is ignored in silence. */
+/** Features that the schema has a place for and this version lacks: the hub ignores none of them in silence. */
 
 interface Later {
   readonly setting: string
   readonly what: string
-  /** A hub does not start with it; one that is not refused goes without. */
+  /** Whether a hub with this setting does not start; otherwise it starts without the feature. */
   readonly isRefused: boolean
   isAsked(settings: Settings): boolean
 }
@@ -26,12 +26,12 @@ const later: readonly Later[] = [
   },
 ]
 
-/** What is asked for and keeps a hub from starting. */
+/** The features that the settings ask for and that keep a hub from starting. */
 export function refusedFeatures(settings: Settings): readonly Problem[] {
   return asked(settings, true)
 }
 
-/** What is asked for and a hub goes without. */
+/** The features that the settings ask for and that a hub goes without. */
 export function missingFeatures(settings: Settings): readonly Problem[] {
   return asked(settings, false)
 }

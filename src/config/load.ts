@@ -6,6 +6,7 @@ import { type DevKeys, devValues } from './dev.ts'
 import { attempt, type Exists, findConfigFile, type ReadFile, readConfigFile } from './file.ts'
 import { type Origin, type Problem, problem, type Source } from './given.ts'
 import { resourceIdentifier } from './location.ts'
+import { fitMemory } from './memory.ts'
 import { type Merged, merge, readSecrets } from './merge.ts'
 import { findKey, item, members, type Node, snakeCase } from './names.ts'
 import { schema } from './schema.ts'
@@ -15,40 +16,44 @@ import { splitList } from './values.ts'
 export type { Settings } from './checks.ts'
 export type { Origin, Problem } from './given.ts'
 
-/** Where settings may be. Nothing else of the process is looked at. */
+/** The places of settings. `load` looks at nothing else of the process. */
 export interface Places {
   /** The arguments after the command: settings as flags, `--config FILE` and `--dev`. */
   readonly argv: readonly string[]
   readonly env: Readonly<Record<string, string | undefined>>
   readonly readFile: ReadFile
-  /** Whether there is something at the path. Without it only a file that is named is read. */
+  /** Whether there is something at the path. Without this function `load` reads only a file that is named. */
   readonly exists?: Exists
   /**
-   * The keys that `--dev` uses, of 32 characters or more, or how to get them when they are needed, which throws a plain
-   * Error that says why there are none.
+   * The keys that `--dev` uses, of 32 characters or more, or a function that gets them when they are needed and throws
+   * a plain Error that says why there are none.
    */
   readonly devKeys: DevKeys | (() => DevKeys)
   /** Whether the log goes to a terminal. */
   readonly isTerminal: boolean
+  /** Memory that the container of the hub may take, in bytes; null: no limit. */
+  readonly containerBytes?: number | null
 }
 
 /** A configuration that the hub can run with. */
 export interface Configuration {
   readonly ok: true
   readonly settings: Settings
-  /** Where each setting comes from, by its key such as `issuers[0].id`; one with its default is not here. */
+  /** The origin of each setting, by its key such as `issuers[0].id`; a setting with its default has none. */
   readonly origins: ReadonlyMap<string, Origin>
   readonly warnings: readonly Problem[]
+  /** Lines about decisions that the hub took where the operator said nothing. */
+  readonly notes: readonly Problem[]
   readonly isDev: boolean
   /** The file that was read, or null. */
   readonly file: string | null
 }
 
-/** Everything that is wrong, at once. */
+/** All mistakes of a configuration at once. */
 export interface Refusal {
   readonly ok: false
   readonly problems: readonly Problem[]
-  /** How the log would be written, as far as that is known. */
+  /** The format of the log, as far as it is known. */
   readonly logFormat: 'json' | 'pretty'
 }
 
@@ -61,17 +66,29 @@ export function load(places: Places): Configuration | Refusal {
   const { settings, issues } = read(merged.givens, other)
   const written = (key: string) => merged.givens.get(key)?.origin.name ?? key
   const broken = new Set(issues.map((issue) => keyOf(issue).replace(/[.[].*/, '')))
+  const isGiven = (key: string) => merged.givens.has(key)
+  const fitted =
+    settings === null ? null : fitMemory(settings, isGiven, written, places.containerBytes ?? null)
   const problems = [
     ...merged.problems,
     ...issues.map((issue) => explain(issue, merged.givens)),
     ...(settings === null ? [] : checkSettings(settings, written, flags.isDev, broken)),
+    ...(broken.has('history') || broken.has('limits') ? [] : (fitted?.problems ?? [])),
   ]
-  if (settings === null || problems.length > 0) {
+  if (fitted === null || problems.length > 0) {
     const format = textOf(merged.givens, 'log.format') ?? other.get('log.format')
     return { ok: false, problems, logFormat: format === 'pretty' ? format : 'json' }
   }
-  const origins = new Map([...merged.givens].map(([key, { origin }]) => [key, origin]))
-  return { ok: true, settings, origins, warnings: warnAbout(settings, written), isDev: flags.isDev, file }
+  const given = [...merged.givens].map(([key, { origin }]) => [key, origin] as const)
+  return {
+    ok: true,
+    settings: fitted.settings,
+    origins: new Map([...fitted.origins, ...given]),
+    warnings: [...warnAbout(fitted.settings, written), ...fitted.warnings],
+    notes: fitted.notes,
+    isDev: flags.isDev,
+    file,
+  }
 }
 
 /** Whether there is a file and no setting comes from it. */
@@ -112,7 +129,7 @@ function givesIssuers({ givens, whole }: Source): boolean {
 
 const nothing: Source = { givens: [], whole: [], problems: [] }
 
-/** `--dev` depends on where the hub listens, whoever said so. */
+/** The values of `--dev` depend on where the hub listens, whichever source says so. */
 function devSource(sources: readonly Source[], devKeys: Places['devKeys']): Source {
   const { givens } = merge(sources)
   const issuers = [...givens.keys()].some((key) => key.startsWith('issuers['))
@@ -141,7 +158,7 @@ function textOf(givens: Merged['givens'], key: string): string | undefined {
   return raw === undefined ? undefined : String(raw)
 }
 
-/** What the schema is to read: the shape of the settings, with what was given or the default in it. */
+/** The input of the schema: the shape of the settings, with the given value or the default in each place. */
 function build(
   node: Node,
   key: string,
@@ -167,21 +184,21 @@ function build(
   return givens.get(key)?.raw ?? other.get(key) ?? fallback
 }
 
-/** Gaps are tables too: what they lack is then a problem with a name. */
+/** Gaps are tables too: each setting that they lack is then a problem with a name. */
 function countTables(table: string, givens: Merged['givens']): number {
   const indices = [...givens.keys()].filter((key) => key.startsWith(`${table}[`))
   return Math.max(0, ...indices.map((key) => Number.parseInt(key.slice(table.length + 1), 10) + 1))
 }
 
 interface Read {
-  /** Null when even the defaults in place of wrong values make no whole. */
+  /** Null when the settings are not whole even with the defaults in place of wrong values. */
   readonly settings: Settings | null
   readonly issues: readonly Issue[]
 }
 
 type Issue = v.BaseIssue<unknown>
 
-/** Wrong values are left out at the second try, so that one of them does not hide what else is wrong. */
+/** Leaves wrong values out at the second try, so that one of them does not hide other mistakes. */
 function read(givens: Merged['givens'], other: ReadonlyMap<string, string>): Read {
   const parsed = v.safeParse(schema, build(schema, '', givens, other))
   if (parsed.success) return { settings: derive(parsed.output), issues: [] }
@@ -201,7 +218,7 @@ function keyOf(issue: Issue): string {
 function explain(issue: Issue, givens: Merged['givens']): Problem {
   const given = givens.get(keyOf(issue))
   if (given === undefined) return problem(keyOf(issue), 'is needed')
-  // Whoever swaps two settings of an issuer has put the key elsewhere.
+  // An operator who swaps two settings of an issuer has put the key elsewhere.
   const isShown = !given.name.meaning.secret && !given.name.key.startsWith('issuers')
   const value = isShown ? shown(given.raw) : 'the value'
   return problem(given.origin.name, `${value} ${issue.message}`)
@@ -212,7 +229,7 @@ function shown(raw: unknown): string {
   return text.length > 80 ? `${text.slice(0, 80)}…` : text
 }
 
-/** What follows from other settings. */
+/** Fills in the settings that follow from others. */
 function derive(settings: Settings): Settings {
   return { ...settings, hub: { ...settings.hub, resourceIdentifier: resourceIdentifier(settings) } }
 }

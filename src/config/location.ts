@@ -14,8 +14,8 @@ export function hubUrl({ hub }: Pick<Settings, 'hub'>): string {
 }
 
 /**
- * The audience of the hub's tokens (AUT-40): the one that is set, else the first public URL and the hub path. Null is
- * derived from each request, as is one with a port that the system is to choose.
+ * The audience of the hub's tokens (AUT-40): the one that is set, else the first public URL and the hub path. With null
+ * the hub derives it from each request, as it does for a URL with a port that the system is to choose.
  */
 export function resourceIdentifier({ hub }: Pick<Settings, 'hub'>): string | null {
   const [origin] = hub.publicUrls

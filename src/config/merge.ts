@@ -2,7 +2,7 @@ import { attempt, type ReadFile, reason } from './file.ts'
 import { type Given, type Problem, problem, type Source } from './given.ts'
 import { numbered } from './names.ts'
 
-/** The places of settings, laid over each other. */
+/** Lays the places of settings over each other. */
 
 /** One given value for each key such as `issuers[0].id`. */
 export interface Merged {
@@ -46,7 +46,7 @@ export function readSecrets({ givens, problems }: Merged, readFile: ReadFile): M
   return { givens: new Map(read), problems: [...problems, ...failed] }
 }
 
-/** The key of the setting that it gives a value to. */
+/** The key of the setting to which the value belongs. */
 function keyOf({ name, index }: Given): string {
   const key = name.takes === 'file' ? name.key.slice(0, -'_file'.length) : name.key
   return numbered(key, index)

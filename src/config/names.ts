@@ -2,30 +2,30 @@ import * as v from 'valibot'
 import { type Meaning, schema } from './schema.ts'
 
 /**
- * How each setting is called. The key of the file is its name: `history.max_age`, and `issuers[].id` for a
+ * The names of the settings. The key of the file is the name: `history.max_age`, and `issuers[].id` for a
  * member of a table that may be there many times. Its flag and environment name follow from the key.
  */
 
-/** A setting as it may be written. */
+/** The ways to write one setting. */
 export interface Name {
   /** The key in the file, with `[]` where the number of a table goes. */
   readonly key: string
-  /** Without the two dashes; `N` stands for the number of a table. */
+  /** The flag without the two dashes; `N` stands for the number of a table. */
   readonly flag: string
-  /** `N` stands for the number of a table. */
+  /** The environment name; `N` stands for the number of a table. */
   readonly env: string
-  /** What the name takes: a value, the file that holds a secret value, or a whole array of tables. */
+  /** The kind of text behind the name: a value, the file that holds a secret value, or a whole array of tables. */
   readonly takes: 'value' | 'file' | 'tables'
   readonly meaning: Meaning
 }
 
-/** A name, and the number of the table it is in. */
+/** A name, and the number of the table that it is in. */
 export interface Found {
   readonly name: Name
   readonly index: number | null
 }
 
-/** What can be walked: every schema that the settings are built of. */
+/** Every schema that the settings are built of: the nodes of a walk. */
 export type Node = v.GenericSchema
 
 const tables: Meaning = {
@@ -85,7 +85,7 @@ export function nearest(unknown: string, known: Iterable<string>): string | null
   return best
 }
 
-/** What to add to a message about an unknown word. */
+/** The end of a message about an unknown word: the nearest known one, when there is one. */
 export function suggestion(unknown: string, known: Iterable<string>): string {
   const word = nearest(unknown, known)
   return word === null ? '' : `; did you mean ${word}?`
@@ -97,13 +97,13 @@ export function members(node: Node): readonly (readonly [key: string, member: No
   return isObject(inner) ? Object.entries(inner.entries) : null
 }
 
-/** What an array of tables repeats; null when it is none. */
+/** The schema that an array of tables repeats; null when the node is no such array. */
 export function item(node: Node): Node | null {
   const inner = unwrap(node)
   return isArray(inner) ? inner.item : null
 }
 
-/** `maxAge` as it is written in the file. */
+/** The spelling of a member in the file: `max_age` for `maxAge`. */
 export function snakeCase(member: string): string {
   return member.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 }
@@ -116,7 +116,7 @@ function collect(node: Node, key: string): readonly Name[] {
   const repeated = item(node)
   if (repeated !== null) {
     const inner = collect(repeated, `${key}[]`)
-    // They are exchanged together or not at all.
+    // A reload exchanges the settings of a table together or not at all.
     const restart = inner.some(({ meaning }) => meaning.restart)
     return [named(key, 'tables', { ...tables, restart }), ...inner]
   }

@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import { matcherTypes } from '../protocol/matcher.ts'
 import {
+  fieldName,
   hubPath,
   jwksUri,
   listenAddress,
@@ -32,14 +33,14 @@ import {
  * snake_case in the file, with dashes as a flag and in capitals in the environment.
  */
 
-/** What the schema says of one setting beyond its type. */
+/** The meaning of one setting beyond its type. */
 export interface Meaning {
   readonly form: string
   readonly help: string
-  /** As an operator would write it; null: nothing, the setting may be absent. */
+  /** The default as an operator would write it; null: none, the setting may be absent. */
   readonly fallback: string | null
   readonly secret: boolean
-  /** Whether a running hub keeps its value until the next start, whatever a reload says. */
+  /** Whether a running hub keeps its value until the next start, so that a reload does not change it. */
   readonly restart: boolean
   readonly isList: boolean
 }
@@ -65,7 +66,7 @@ const keptCount = unlimited(count({ zero: true, example: '100000' }))
 const keptAge = unlimited(duration({ zero: false, example: 'an age such as 24h, or the word unlimited' }))
 const keptBytes = unlimited(size({ zero: false, example: 'a size such as 256MiB, or the word unlimited' }))
 
-// What is opened once, or what open streams stand on.
+// For settings of parts that the hub opens once, or that open streams stand on.
 const restart = { restart: true }
 
 const role = v.exactOptional(
@@ -121,6 +122,7 @@ export const schema = v.object({
     ),
     cookieName: setting(cookieName, '__Secure-mercure_access_token', 'the cookie that may hold the token'),
     corsOrigins: setting(list(originPattern), '', 'origins whose pages may read'),
+    corsHeaders: setting(list(fieldName), '', 'further request fields that pages may send, for preflights'),
     publishOrigins: setting(list(originPattern), '', 'origins whose pages may publish with the cookie'),
     heartbeat: setting(
       duration({ zero: true, example: '20s' }),
@@ -208,7 +210,7 @@ export const schema = v.object({
     memory: setting(
       size({ zero: true, example: '512MiB' }),
       '0',
-      'resident memory above which load is shed; 0 = none',
+      'resident memory above which load is shed; 0 = none; not given in a container: 80 % of what that has',
       restart,
     ),
     subscribers: setting(
@@ -262,6 +264,11 @@ export const schema = v.object({
       count({ zero: false, example: '4096' }),
       '4096',
       'length of one topic, id or type of an update; over it 413',
+    ),
+    id: setting(
+      size({ zero: false, example: '1KiB' }),
+      '1KiB',
+      'bytes of one event id, which a reader sends back in a field of its next request (all its fields have 16 KiB); over it 413',
     ),
     matchers: setting(count({ zero: false, example: '100' }), '100', 'matchers of one request; over it 400'),
     pattern: setting(count({ zero: false, example: '4096' }), '4096', 'length of one matcher; over it 400'),
@@ -320,7 +327,7 @@ export const schema = v.object({
   }),
 })
 
-/** What is said of few settings; the rest is no secret, and taken by a reload. */
+/** Properties of few settings; the others are no secrets, and a reload takes them. */
 type Rare = Partial<Pick<Meaning, 'secret' | 'restart'>>
 
 /** A setting that always has a value. */

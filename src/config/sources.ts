@@ -5,7 +5,7 @@ import { splitList, WrongValue } from './values.ts'
 
 /** The command line and the environment, read into the same shape as the file. */
 
-/** What the command line says: settings, and the two flags that are none. */
+/** The flags of the command line: settings, and the two flags that are none. */
 export interface Flags extends Source {
   readonly configFile: string | null
   readonly isDev: boolean
@@ -18,7 +18,7 @@ export function readFlags(argv: readonly string[]): Flags {
   return reader
 }
 
-// They speak to the commands, not to the hub.
+// These names speak to the commands, not to the hub.
 const otherEnvironment = new Set(['CINNABAR_CONFIG', 'CINNABAR_TOKEN'])
 
 /** Reads every `CINNABAR_` name; one that is no setting is a problem (SEC-18). */
@@ -105,7 +105,7 @@ class FlagReader implements Flags {
     add(this, found, value, { kind: 'flag', name: written })
   }
 
-  /** What comes after the flag. A PEM may follow; another flag may not. */
+  /** The value after the flag. A PEM may follow; another flag may not. */
   #value(flag: string, value: string | undefined): string | undefined {
     const next = value ?? this.#rest[0]
     if (next === undefined || (value === undefined && /^--[a-z]/.test(next))) {
@@ -125,7 +125,7 @@ function isBoolean({ name }: Found): boolean {
   return name.meaning.form === 'boolean'
 }
 
-/** One occurrence may hold several. What is no list stays as it is and is refused when it is read. */
+/** One occurrence may hold several items. A text that is no list stays as it is, and its reader refuses it. */
 function items(raw: unknown): readonly unknown[] {
   try {
     return splitList(raw)

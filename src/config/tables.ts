@@ -4,10 +4,10 @@ import { parseJson } from './values.ts'
 
 /** Nested tables, from the file or from JSON, taken apart into single settings. */
 
-/** The settings of a table, and what is wrong with it. */
+/** The settings of a table, and its problems. */
 export interface Expanded {
   readonly givens: readonly Given[]
-  /** Keys of arrays of tables that are there. */
+  /** Keys of the arrays of tables in it. */
   readonly whole: readonly string[]
   readonly problems: readonly Problem[]
 }

@@ -1,8 +1,8 @@
-/** How values are written: the same text in a flag, in the environment and in a file means the same. */
+/** The spelling of values: the same text in a flag, in the environment and in a file means the same. */
 
 /** A kind of value. `read` takes text or what TOML made of it, and throws WrongValue. */
 export interface Kind<T> {
-  /** How the reference page calls it. */
+  /** The name of the kind on the reference page. */
   readonly form: string
   /** Whether several values may be given, one by one or as a list. */
   readonly isList: boolean
@@ -14,7 +14,7 @@ export class WrongValue extends Error {
   override readonly name = 'WrongValue'
 }
 
-/** What `0` and the word `unlimited` mean for a number. */
+/** Says whether a number may be `0`, and what the message suggests instead. */
 export interface Bounds {
   /** Whether 0 may be written. */
   readonly zero: boolean
@@ -72,7 +72,7 @@ export function unlimited(limit: Kind<number>): Kind<number | null> {
   return kind(`${limit.form} or \`unlimited\``, (raw) => (raw === 'unlimited' ? null : limit.read(raw)))
 }
 
-/** Nothing at all when it is empty. */
+/** The kind, or null for an empty text. */
 export function orNone<T>(whole: Kind<T>): Kind<T | null> {
   return kind(whole.form, (raw) => (raw === '' ? null : whole.read(raw)))
 }
@@ -86,7 +86,7 @@ export function list<T>(item: Kind<T>): Kind<readonly T[]> {
   }
 }
 
-/** A kind of its own, from its reader. */
+/** Makes a kind from its reader. */
 export function kind<T>(form: string, read: (raw: unknown) => T): Kind<T> {
   return { form, isList: false, read }
 }

@@ -2,9 +2,9 @@ import type { Database } from 'bun:sqlite'
 import { isHistoryHeld } from '../transport/sqlite/lock.ts'
 import { changing, freePages, owning, type Pause, refuseMissing, sizeOf } from './file.ts'
 
-/** What a compaction did. */
+/** The result of a compaction. */
 export interface Compaction {
-  /** `whole`: the file was written anew; `beside`: free pages were taken off it while a hub was running. */
+  /** `whole`: the tool wrote the file anew; `beside`: it took free pages off the file while a hub was running. */
   readonly way: 'whole' | 'beside'
   /** Bytes of the file and its journal, before and after. */
   readonly before: number
@@ -21,19 +21,19 @@ export async function compactHistory(path: string, pause: Pause): Promise<Compac
   return { way: isBeside ? 'beside' : 'whole', before, after: totalBytes(path) }
 }
 
-/** The hub only waits for one step at a time, of about 5 ms. */
+/** Compacts in steps: the hub only waits for one at a time, of about 5 ms. */
 async function compactBeside(database: Database, pause: Pause): Promise<void> {
   for (let free = freePages(database), left = 0; free > 0; free = left) {
     database.run(`PRAGMA incremental_vacuum(${STEP_PAGES})`)
     left = freePages(database)
-    // Another program is filling them.
+    // Another program fills the free pages.
     if (left >= free) break
     await pause()
   }
   await emptyJournal(database, pause)
 }
 
-/** The file only shrinks when the journal has been copied into it. Readers may hold on to it for a moment. */
+/** The file only shrinks when the journal has been copied into it. Readers may hold on to the journal for a moment. */
 async function emptyJournal(database: Database, pause: Pause): Promise<void> {
   database.run('PRAGMA busy_timeout = 0')
   for (let attempt = 0; attempt < CHECKPOINT_ATTEMPTS; attempt++) {

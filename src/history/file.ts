@@ -12,7 +12,7 @@ import { BUSY_MS, migrate, openHistory } from '../transport/sqlite/schema.ts'
  * short transactions, so that neither the hub's commits nor its checkpoints ever wait for it.
  */
 
-/** A history that a tool cannot work on. The message is for the operator. */
+/** A tool cannot work on the history. The message is for the operator. */
 export class HistoryProblem extends Error {
   override readonly name = 'HistoryProblem'
 }
@@ -31,7 +31,7 @@ export async function changing<T>(path: string, action: (database: Database) => 
 }
 
 /**
- * Runs the action as the only program that may be the hub of this file, which is made when there is none.
+ * Runs the action as the only program that may be the hub of this file, and makes the file when there is none.
  * Throws HistoryProblem, also when a hub is running.
  */
 export async function owning<T>(path: string, action: (database: Database) => T | Promise<T>): Promise<T> {
@@ -43,13 +43,13 @@ export async function owning<T>(path: string, action: (database: Database) => T 
   }
 }
 
-/** Bytes on disk. */
+/** Bytes of the file and its journal on disk. */
 export function sizeOf(path: string): { readonly fileBytes: number; readonly journalBytes: number } {
   const real = realPath(path)
   return { fileBytes: Bun.file(real).size, journalBytes: Bun.file(`${real}-wal`).size }
 }
 
-/** Pages of the file that hold nothing. */
+/** The number of pages of the file that hold nothing. */
 export function freePages(database: Database): number {
   return (
     database.query<{ count: number }, []>('SELECT freelist_count AS count FROM pragma_freelist_count').get()
@@ -78,7 +78,7 @@ export async function using<T>(
   }
 }
 
-/** The connection of whoever closes it last tidies up, so it may write; the tool may not. */
+/** The last connection to close tidies up the file, so the connection may write; the tool may not. */
 function openForReading(path: string): Database {
   refuseMissing(path)
   const database = new Database(path, { create: false, readwrite: true, strict: true })
@@ -89,7 +89,7 @@ function openForReading(path: string): Database {
     return database
   } catch (error) {
     database.close(true)
-    // Another program's database has no such table.
+    // The database of another program has no such table.
     throw codeOf(error) === 'SQLITE_ERROR' ? new HistoryProblem(foreign(path)) : error
   }
 }
@@ -105,7 +105,7 @@ function openAsOwner(path: string): Database {
   return database
 }
 
-/** The journal stays as short as the hub keeps it. */
+/** Keeps the journal as short as the hub does. */
 function tuned(database: Database): Database {
   limitJournal(database)
   return database

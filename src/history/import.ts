@@ -7,31 +7,31 @@ import { HistoryProblem, owning, writing } from './file.ts'
 import type { StoredEntry } from './pages.ts'
 
 /**
- * An entry that is to be stored, in the order of the times: its place in the log follows from that. A source that has
- * updates and not their bytes makes one with `seal`.
+ * An entry that the import is to store. A source hands its entries over in the order of their times, and their places
+ * in the log follow from that. A source that has updates and not their bytes makes an entry with `seal`.
  */
 export type NewEntry = Omit<StoredEntry, 'seq'>
 
-/** What a source has in one of its places. Reasons complete the sentence "line 7 …" and show no content. */
+/** The find in one place of a source. Reasons complete the sentence "line 7 …" and show no content. */
 export type Found = { readonly place: string } & (
   | { readonly kind: 'entry'; readonly entry: NewEntry }
-  /** No history could hold it: it is counted, and the import goes on. */
+  /** An entry that no history could hold: the import counts it and goes on. */
   | { readonly kind: 'left-out'; readonly reason: string }
-  /** The source is not what it should be: the import ends, and its batch is not stored. */
+  /** The source is not as it should be: the import ends, and does not store the batch. */
   | { readonly kind: 'wrong'; readonly reason: string }
 )
 
-/** What an import did. */
+/** The result of an import. */
 export interface Imported {
   readonly stored: number
   readonly leftOut: number
-  /** The first of what was left out, each with its place and reason: `line 7 has no topic`. */
+  /** The first entries that were left out, each with its place and reason: `line 7 has no topic`. */
   readonly examples: readonly string[]
 }
 
 /**
- * Stores what the source has at the end of the history, which is made when there is none, in batches of which each is
- * stored whole or not at all; at the end everything is brought into the file. Throws HistoryProblem for a wrong place
+ * Stores the entries of the source at the end of the history, and makes the file when there is none. Each batch is
+ * stored whole or not at all; at the end the journal is copied into the file. Throws HistoryProblem for a wrong place
  * and for an entry older than the one before it, with how far the import came; also when a hub is running.
  */
 export function importHistory(
@@ -89,7 +89,7 @@ class Importing {
   }
 
   #add(entry: NewEntry): void {
-    // Ages only fall along the log: the hub finds what is too old by halving.
+    // Ages only fall along the log: the hub finds the entries that are too old by halving.
     if (entry.at < this.#newestAt) throw this.#problem('is older than the entry before it')
     this.#newestAt = entry.at
     this.#batch.push(entry)

@@ -7,7 +7,7 @@ import type { StoredEntry } from './pages.ts'
 
 /** One entry of the history as one line of JSON. */
 
-/** A line of an import that is none. The message completes the sentence "line 7 …" and shows no content. */
+/** A line that is no entry. The message completes the sentence "line 7 …" and shows no content. */
 export class WrongLine extends Error {
   override readonly name = 'WrongLine'
 }
@@ -29,7 +29,7 @@ export function parseLine(text: string): NewEntry {
   return { id, topics, private: line.private, at, frame }
 }
 
-/** Whether what was read of a damaged file is an entry as a hub stores them. */
+/** Whether an entry that was read from a damaged file is as a hub stores them. */
 export function isSound(entry: StoredEntry): boolean {
   try {
     parseLine(formatLine(entry))
@@ -77,7 +77,7 @@ function explain(issue: v.BaseIssue<unknown>): string {
   return issue.received === 'undefined' ? `has no ${place}` : `has a wrong ${place}: it ${issue.message}`
 }
 
-/** What the hub's own encoder makes of the event's fields is the event again, byte by byte. */
+/** Whether the hub's own encoder makes the same event of the event's fields again, byte by byte. */
 function isOneEvent(frame: Uint8Array, text: string, id: string): boolean {
   const parser = new EventStreamParser()
   const [event, ...others] = parser.push(frame)

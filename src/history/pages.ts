@@ -2,22 +2,22 @@ import type { Database } from 'bun:sqlite'
 import { Damage, isIntact } from '../transport/sqlite/checksum.ts'
 import { earliestOf, isOlder, readAnchor } from '../transport/sqlite/schema.ts'
 
-/** Walks along the log, a page at a time and with nothing left open in between. */
+/** Walks along the log, a page at a time, and leaves nothing open in between. */
 
-/** What a tool asks about an entry before it reads the whole of it. */
+/** The properties of an entry that a tool reads before the whole of it. */
 export interface EntryOutline {
   readonly seq: number
-  /** When it was accepted, in milliseconds of the log's own time. */
+  /** When the hub accepted it, in milliseconds of the log's own time. */
   readonly at: number
   /** Stored bytes as retention counts them. */
   readonly bytes: number
   readonly topics: readonly string[]
 }
 
-/** An entry with everything that an export holds. */
+/** An entry with all members that an export holds. */
 export interface StoredEntry {
   readonly seq: number
-  /** When it was accepted, in milliseconds since the epoch. */
+  /** When the hub accepted it, in milliseconds since the epoch. */
   readonly at: number
   readonly id: string
   readonly topics: readonly string[]
@@ -35,14 +35,14 @@ export function* outlines(database: Database, until: number, rows = OUTLINE_ROWS
     const found = page.all(after, until, rows)
     const last = found.at(-1)
     if (last === undefined) return
-    // A damaged page may send the walk back to where it was, for ever.
+    // A damaged page may send the walk back to the same place for ever.
     if (last.seq <= after) throw new Damage(after)
     yield found.map(toOutline)
     after = last.seq
   }
 }
 
-/** The same from the newest to the oldest. Throws Damage. */
+/** Outlines of all entries, from the newest to the oldest. Throws Damage. */
 export function* outlinesBackwards(database: Database): Generator<EntryOutline[]> {
   const page = database.prepare<OutlineRow, [number, number]>(
     'SELECT seq, at, bytes, topics FROM entry WHERE seq < ? ORDER BY seq DESC LIMIT ?',
@@ -96,8 +96,8 @@ export function findId(database: Database, id: string): number | null {
 }
 
 /**
- * A row as an entry; the wall clock shows the log's time and `wallOffset`. Throws SyntaxError when the topics are not
- * what was stored.
+ * A row as an entry; the wall clock shows the log's time plus `wallOffset`. Throws SyntaxError when the topics are
+ * not as a hub stores them.
  */
 export function toEntry({ seq, at, id, topics, frame, ...row }: EntryRow, wallOffset: number): StoredEntry {
   return { seq, at: at + wallOffset, id, topics: JSON.parse(topics), private: row.private === 1, frame }
@@ -126,7 +126,7 @@ function toOutline({ topics, ...row }: OutlineRow): EntryOutline {
   return { ...row, topics: JSON.parse(topics) }
 }
 
-// A page of outlines takes a few milliseconds; the frames behind them are not read.
+// A page of outlines takes a few milliseconds; SQLite does not read the frames behind them.
 const OUTLINE_ROWS = 1000
 const PAGE_ROWS = 500
 const PAGE_FRAME_BYTES = 1 << 20

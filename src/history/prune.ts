@@ -5,22 +5,22 @@ import { placeBytes } from '../transport/sqlite/size.ts'
 import { changing, type Pause, reading, writing } from './file.ts'
 import { type EntryOutline, outlines, outlinesBackwards } from './pages.ts'
 
-/** What a prune leaves. */
+/** The limits of a prune and the entries that it looks at. */
 export interface PruneOptions {
-  /** Of the entries that match, or of all of them. */
+  /** The limits for the entries that match, or for all. */
   readonly keep: Retention
-  /** Whether an entry with these topics is meant; null: every entry. */
+  /** Whether the prune is for an entry with these topics; null: for every entry. */
   readonly matches: ((topics: readonly string[]) => boolean) | null
   /** Milliseconds since the epoch. */
   readonly now: number
-  /** Only counts. */
+  /** Whether the prune only counts. */
   readonly isDryRun: boolean
   readonly pause: Pause
 }
 
 /**
- * Drops what is over the limits, beside a running hub, and answers how much that was. What a hub drops or
- * appends meanwhile changes nothing about which entries are dropped here. Throws HistoryProblem.
+ * Drops the entries over the limits, beside a running hub, and answers their amount. Entries that a hub drops or
+ * appends meanwhile do not change which ones the prune drops. Throws HistoryProblem.
  */
 export function pruneHistory(path: string, options: PruneOptions): Promise<Amount> {
   if (options.isDryRun) return reading(path, (database) => countDoomed(database, options))
@@ -47,8 +47,8 @@ async function dropDoomed(database: Database, options: PruneOptions): Promise<Am
 }
 
 /**
- * The newest entry that has to go: everything that matches up to it goes too. It is found from the newest
- * entry backwards, because there nothing but appends happens meanwhile.
+ * The newest entry that has to go: all matching entries up to it go too. The search runs from the newest
+ * entry backwards, because at that end a hub only appends meanwhile.
  */
 function newestDoomed(database: Database, options: PruneOptions): number {
   const now = options.now - readAnchor(database).wallOffset
@@ -67,7 +67,7 @@ function chosen(page: readonly EntryOutline[], { matches }: PruneOptions): reado
   return matches === null ? page : page.filter(({ topics }) => matches(topics))
 }
 
-/** Deletes entries and keeps the books of the log as a whole in the same transaction. */
+/** Deletes entries and updates the totals of the log in the same transaction. */
 class Dropping {
   readonly #database: Database
   /** False in a file of an older version. */
@@ -83,7 +83,7 @@ class Dropping {
     return this.#dropped
   }
 
-  /** `isFront`: nothing older is left, so a reader that has not come this far must be told. */
+  /** `isFront`: nothing older is left, so the hub must tell a reader whose cursor is older. */
   drop(doomed: readonly EntryOutline[], isFront: boolean): void {
     const gone = writing(this.#database, () => this.#delete(doomed, isFront))
     const { count, bytes } = this.#dropped
@@ -97,7 +97,7 @@ class Dropping {
     )
     for (const { seq } of doomed) {
       if (!isFront) this.#keepPlace(seq)
-      // The hub may have dropped it since the page was read.
+      // The hub may have dropped the entry since the page was read.
       const row = remove.get(seq)
       if (row !== null) gone = { count: gone.count + 1, bytes: gone.bytes + row.bytes }
     }
@@ -109,7 +109,7 @@ class Dropping {
     return gone
   }
 
-  /** A reader that comes back with its id goes on from there, as with what a rule drops. */
+  /** Keeps the place of an entry: a reader that comes back with its id goes on from there, as after a rule's drop. */
   #keepPlace(seq: number): void {
     if (!this.#hasPlaces) return
     const row = this.#database.query<{ id: string }, [number]>('SELECT id FROM entry WHERE seq = ?').get(seq)
@@ -117,5 +117,5 @@ class Dropping {
   }
 }
 
-// Deleting so many takes about 2 ms, for which the hub's next commit waits.
+// Deleting this number of rows takes about 2 ms, for which the hub's next commit waits.
 const TRANSACTION_ROWS = 256

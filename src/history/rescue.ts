@@ -33,7 +33,7 @@ function openReadOnly(path: string): Database {
   return new Database(path, { readonly: true, strict: true })
 }
 
-/** SQLite reads nothing of a file that is shorter than its header says, so that is made up in a copy. */
+/** SQLite reads nothing of a file that is shorter than its header says, so a copy makes up the missing bytes. */
 function lengthened(path: string, missing: number, folder: string): string {
   const copy = join(folder, 'history')
   copyFileSync(path, copy)
@@ -54,12 +54,12 @@ function missingBytes(path: string): number {
   if (header.subarray(0, MAGIC.length).toString() !== MAGIC) return 0
   const pageBytes = header.readUInt16BE(16) === 1 ? 65_536 : header.readUInt16BE(16)
   const missing = header.readUInt32BE(28) * pageBytes - Bun.file(path).size
-  // A header that is nonsense must not ask for terabytes.
+  // A nonsensical header must not ask for terabytes.
   return missing > 0 && missing <= MISSING_MAX ? missing : 0
 }
 
 const HEADER_BYTES = 100
 const MAGIC = 'SQLite format 3\0'
 
-// What is made up is a hole in the copy and takes no room.
+// The missing bytes are a hole in the copy and take no room.
 const MISSING_MAX = 2 ** 40

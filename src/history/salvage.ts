@@ -6,16 +6,16 @@ import type { Take } from './export.ts'
 import { type EntryRow, type StoredEntry, selectEntries, toEntry } from './pages.ts'
 import { rescuing } from './rescue.ts'
 
-/** What a salvage could not read. */
+/** The entries that a salvage could not read. */
 export interface Losses {
-  /** Sequence numbers, first and last, in order. */
+  /** Ranges of sequence numbers in order, each with its first and last. */
   readonly ranges: readonly (readonly [first: number, last: number])[]
-  /** Entries that the history says it holds and that were not read; null when it cannot say. */
+  /** The number of entries that the history says it holds and that were not read; null when it cannot say. */
   readonly entries: number | null
 }
 
 /**
- * Hands out every entry of a damaged file that can be read and that `isSound` accepts. Nothing is written to
+ * Hands out every entry of a damaged file that can be read and that `isSound` accepts. Writes nothing to
  * the file. Throws HistoryProblem when not even the extent of the log can be read.
  */
 export function salvageHistory(
@@ -50,7 +50,7 @@ class Salvage {
     this.#wallOffset = findWallOffset(database)
   }
 
-  /** Everything in (after, until]. */
+  /** Hands out every entry in (after, until] that can be read. */
   async stretch(after: number, until: number): Promise<void> {
     const { rows, end } = this.#read(after, until)
     if (rows.length > 0) await this.#take(rows)
@@ -63,7 +63,7 @@ class Salvage {
     }
   }
 
-  /** The sound entries from the front of the stretch, and how far it could be read. */
+  /** The sound entries from the front of the stretch, and the end of the part that could be read. */
   #read(after: number, until: number): { rows: readonly StoredEntry[]; end: number } {
     const rows: StoredEntry[] = []
     let end = after
@@ -117,7 +117,7 @@ function soundEntry(
   }
 }
 
-/** From where to where the log goes: as it says itself, else as its tables do. */
+/** The extent of the log, (horizon, head]: as the log says itself, else as its tables do. */
 function findExtent(database: Database): { horizon: number; head: number; count: number | null } {
   try {
     return readState(database)
@@ -127,7 +127,7 @@ function findExtent(database: Database): { horizon: number; head: number; count:
   }
 }
 
-/** Times are off where it cannot be read, by as much as the clock of the machine was set. */
+/** Where the offset cannot be read, times are off by as much as the clock of the machine was set. */
 function findWallOffset(database: Database): number {
   try {
     return readAnchor(database).wallOffset
@@ -140,5 +140,5 @@ function isDamage(error: unknown): boolean {
   return /^SQLITE_(CORRUPT|IOERR|NOTADB)/.test(codeOf(error))
 }
 
-// So many entries are held in memory at once, whatever their size.
+// The most entries that are held in memory at once, of any size.
 const STRETCH = 64

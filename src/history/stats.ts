@@ -5,26 +5,26 @@ import { PAGE_BYTES } from '../transport/sqlite/size.ts'
 import { freePages, reading, refuseMissing, sizeOf } from './file.ts'
 import { outlines } from './pages.ts'
 
-/** What a history file holds. */
+/** The figures of a history file. */
 export interface HistoryStats {
   readonly path: string
   /** Whether a hub is running on it. */
   readonly isRunning: boolean
-  /** Entries kept. */
+  /** The number of entries kept. */
   readonly rows: number
-  /** Their stored bytes, as retention counts them. */
+  /** The stored bytes of these entries, as retention counts them. */
   readonly bytes: number
-  /** Null when nothing is kept. */
+  /** The oldest entry; null when none is kept. */
   readonly oldest: EntryMark | null
   readonly newest: EntryMark | null
   readonly fileBytes: number
   readonly journalBytes: number
   readonly pageBytes: number
-  /** Pages that hold nothing and could be given back. */
+  /** The number of pages that hold nothing and could be given back. */
   readonly freePages: number
-  /** What belongs to each of the rules that a hub last ran with. */
+  /** The shares of the rules that a hub last ran with. */
   readonly rules: readonly RuleShare[]
-  /** How many canonical topics there are. */
+  /** The number of canonical topics. */
   readonly topicCount: number
   readonly topicsByRows: readonly TopicShare[]
   readonly topicsByBytes: readonly TopicShare[]
@@ -37,22 +37,22 @@ export interface EntryMark {
   readonly at: number
 }
 
-/** What a rule holds. */
+/** The entries that belong to a rule. */
 export interface RuleShare {
-  /** What it selects. */
+  /** The name of the rule, which says what it selects. */
   readonly rule: string
   readonly rows: number
   readonly bytes: number
 }
 
-/** What a canonical topic takes. */
+/** The entries of a canonical topic. */
 export interface TopicShare {
   readonly topic: string
   readonly rows: number
   readonly bytes: number
 }
 
-/** Looks at the history, with so many of the topics that take most. Throws HistoryProblem. */
+/** Looks at the history, with the `top` topics that take most bytes. Throws HistoryProblem. */
 export async function historyStats(path: string, top: number): Promise<HistoryStats> {
   refuseMissing(path)
   const isRunning = isHistoryHeld(path)
@@ -82,7 +82,7 @@ function entryAt(database: Database, order: 'ASC' | 'DESC'): EntryMark | null {
   return row === null ? null : { id: row.id, at: row.at + readAnchor(database).wallOffset }
 }
 
-/** The rules are in the file as their names and limits, in JSON; without rules that is empty. */
+/** The file holds the rules as their names and limits, in JSON; without rules the text is empty. */
 function ruleShares(database: Database): readonly RuleShare[] {
   const text = database.query<{ rules: string }, []>('SELECT rules FROM state').get()?.rules ?? ''
   const rules: readonly (readonly [name: string])[] = text === '' ? [] : JSON.parse(text)

@@ -6,8 +6,8 @@ import { HostGate } from './request/host.ts'
 
 /**
  * The routes of the hub listener, each a plain function of the request. Elysia finds the handler and turns
- * streams into responses; everything else is ours, errors included. `current` is asked at every request, so
- * that a reload changes what the edge does; the paths and the scheme are fixed here.
+ * streams into responses; everything else is ours, errors included. Each request asks `current`, so
+ * that a reload changes the edge; the paths and the scheme are fixed here.
  *
  * Elysia reads the source of a handler to learn what it needs: each names `request` and `server` itself.
  */

@@ -8,12 +8,19 @@ export class Cors {
   readonly #origins: OriginList
   readonly #isUsed: boolean
   readonly #exposed: string
+  readonly #requestFields: string
 
-  /** `exposed`: response fields that pages may read beside those of 1.0. */
-  constructor(origins: OriginList, isUsed: boolean, exposed: readonly string[] = []) {
+  /** `moreFields`: request fields that pages may send, `exposed`: response fields that they may read, beside those of 1.0. */
+  constructor(
+    origins: OriginList,
+    isUsed: boolean,
+    moreFields: readonly string[] = [],
+    exposed: readonly string[] = [],
+  ) {
     this.#origins = origins
     this.#isUsed = isUsed
-    this.#exposed = [...exposedFields, ...exposed].join(', ')
+    this.#requestFields = [...REQUEST_FIELDS, ...moreFields].join(', ')
+    this.#exposed = [...EXPOSED_FIELDS, ...exposed].join(', ')
   }
 
   /** The same fields with those that the answer to this request needs. Most hubs need none: nothing is copied. */
@@ -37,7 +44,7 @@ export class Cors {
     const headers = new Headers()
     if (this.#isUsed && this.#allow(request, headers)) {
       headers.set('Access-Control-Allow-Methods', methods)
-      headers.set('Access-Control-Allow-Headers', 'authorization, cache-control, last-event-id, content-type')
+      headers.set('Access-Control-Allow-Headers', this.#requestFields)
       headers.set('Access-Control-Max-Age', '7200')
     }
     return new Response(null, { status: 204, headers })
@@ -57,4 +64,6 @@ export class Cors {
   }
 }
 
-const exposedFields = ['Link', 'Mercure-Last-Event-ID', 'WWW-Authenticate', 'Retry-After']
+const EXPOSED_FIELDS = ['Link', 'Mercure-Last-Event-ID', 'WWW-Authenticate', 'Retry-After']
+/** What subscribers and publishers send (SUB-99). */
+const REQUEST_FIELDS = ['authorization', 'cache-control', 'last-event-id', 'content-type']

@@ -1,5 +1,5 @@
 import { ProtocolError } from '../protocol/error.ts'
-import type { FormPair } from '../protocol/form.ts'
+import { type FormPair, type FormRules, UNKNOWN_FIELDS_MAX } from '../protocol/form.ts'
 import { checkMatcher, matcherTypes, type WrittenMatcher } from '../protocol/matcher.ts'
 import type { HubLocation } from '../protocol/topic.ts'
 import {
@@ -38,6 +38,8 @@ export interface Dialect {
   recognizes(request: Request): boolean
   /** Throws `invalid-credentials` when the presentation is malformed. Null: no token was presented. */
   credentials(request: Request): Credentials | null
+  /** What is read of the query and of the body of a subscription. More pairs are `too-many-parameters`. */
+  readonly form: FormRules
   /**
    * Reads the matchers and the cursor from the pairs of the query and of the body.
    * Throws `missing-matcher`, `unknown-matcher`, `invalid-matcher`, `matcher-too-long`, `too-many-matchers`
@@ -83,6 +85,7 @@ export function currentDialect(options: DialectOptions): Dialect {
     recognizes: () => true,
     credentials: (request) => credentialsOf(request, options),
     documents: () => documents,
+    form: subscriptionForm(options),
     subscription: (request, query, body) => ({
       matchers: readMatchers([...query, ...body], options),
       lastEventId: readCursor(request, query, body, options.cursorNames ?? []),
@@ -98,6 +101,19 @@ function credentialsOf(request: Request, { cookieName, earlierTokens }: DialectO
   if (presented === null && earlierTokens !== null) refuseEarlier(request, earlierTokens)
   return presented
 }
+
+function subscriptionForm({ limits: { matchers } }: DialectOptions): FormRules {
+  const isKnown = (name: string | null) =>
+    name !== null &&
+    (name === CURSOR || name === EARLIER_MATCHER || librarySpellings.includes(name) || reserved.test(name))
+  const pairsMax = matchers > 0 ? matchers + UNKNOWN_FIELDS_MAX : 0
+  return { isKnown, pairsMax, refusal: 'too-many-parameters' }
+}
+
+const CURSOR = 'last_event_id'
+/** How the 0.x generation spells a matcher. */
+const EARLIER_MATCHER = 'topic'
+const reserved = /^match/i
 
 function readMatchers(
   pairs: readonly FormPair[],
@@ -119,7 +135,7 @@ function readMatchers(
     const key = `${matcher.type}\n${value}`
     if (!merged.has(key)) merged.set(key, matcher)
   }
-  if (merged.size === 0 && earlierTokens !== null && pairs.some(({ name }) => name === 'topic'))
+  if (merged.size === 0 && earlierTokens !== null && pairs.some(({ name }) => name === EARLIER_MATCHER))
     throw new ProtocolError('earlier-matcher', 'the request has a topic of the 0.x generation and no matcher')
   if (merged.size === 0) throw new ProtocolError('missing-matcher', 'the request has no matcher')
   return [...merged.values()]
@@ -141,7 +157,7 @@ function readerOf(name: string): MatcherReader | null {
  */
 function matcherType(name: string): string | null {
   if (name === 'match') return 'exact'
-  if (!/^match/i.test(name)) return null
+  if (!reserved.test(name)) return null
   const type = name.startsWith('match_') ? name.slice('match_'.length) : ''
   if (matcherTypes.includes(type)) return type
   throw new ProtocolError('unknown-matcher', 'a parameter name that starts with match is not supported')
@@ -156,7 +172,7 @@ function readCursor(
 ): string | null {
   const field = request.headers.get('last-event-id')
   if (field !== null && field !== '') return fromFieldValue(field) ?? ''
-  const parameter = firstValue(query, 'last_event_id') ?? firstValue(body, 'last_event_id')
+  const parameter = firstValue(query, CURSOR) ?? firstValue(body, CURSOR)
   if (parameter !== undefined) return parameter
   for (const name of otherNames) {
     const value = firstValue(query, name)

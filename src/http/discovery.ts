@@ -1,17 +1,17 @@
 import { matcherTypes } from '../protocol/matcher.ts'
 
-/** What the protected resource metadata says about this hub (section 8, RFC 9728). */
+/** The content of the protected resource metadata of this hub (section 8, RFC 9728). */
 export interface MetadataOptions {
   /** Whether the hub validates tokens at all; without, there is no document (DIS-02). */
   readonly hasKeys: boolean
   /** Issuer identifiers of the advertised authorization servers (DIS-06). */
   readonly authorizationServers: readonly string[]
   readonly cookieName: string
-  /** Whether section 7 is served (DIS-09). */
+  /** Whether the hub serves section 7 (DIS-09). */
   readonly hasSubscriptions: boolean
 }
 
-/** Where the document is served, below the origin (RFC 9728 section 3.1). */
+/** The path of the document below the origin (RFC 9728 section 3.1). */
 export function metadataPath(hubPath: string): string {
   return `/.well-known/oauth-protected-resource${hubPath}`
 }

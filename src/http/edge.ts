@@ -19,7 +19,7 @@ export interface EdgeOptions extends ExchangeOptions {
   /** Origins that the hub answers on, or none to answer on all (GEN-15). */
   readonly publicOrigins: readonly string[]
   readonly metadata: MetadataOptions
-  /** The version that the page at the root shows, or null to keep it. */
+  /** The version that the page at the root shows, or null to hide it. */
   readonly version: string | null
   /** Roles that have a key. Without one the method is not served (GEN-24). */
   readonly canPublish: boolean
@@ -45,8 +45,8 @@ export type Route = 'subscribe' | 'publish' | 'subscriptions' | 'metadata' | 'he
 type Answer = Response | EventStream
 
 /**
- * From a request to its exchange, and from an outcome to its response. A request meets the options of the moment at
- * which it came, whatever is reloaded while it is answered.
+ * Leads from a request to its exchange, and from an outcome to its response. A request meets the options of the moment
+ * at which it came, also when a reload changes them while it is answered.
  */
 export class Edge {
   readonly #current: () => EdgeOptions
@@ -80,7 +80,7 @@ export class Edge {
     )
   }
 
-  /** The subscription API: read-only, and not there at all where the feature is off (ACT-01). */
+  /** The subscription API, which only reads, and is not there at all where the feature is off (ACT-01). */
   subscriptions(request: Request, connection: Connection | null) {
     return this.#answer('subscriptions', request, connection, async (exchange, options) => {
       if (options.subscriptions === null) throw notFound()

@@ -8,16 +8,16 @@ import type { Proxies } from './request/proxy.ts'
 
 /** The connection that a request came on and its listener, as far as Bun knows them. */
 export interface Connection extends Listening {
-  /** Absent for a Unix socket. */
+  /** The port of the listener; absent for a Unix socket. */
   readonly port?: number | undefined
   requestIP(request: Request): { readonly address: string } | null
   timeout(request: Request, seconds: number): void
 }
 
-/** All that an exchange knows before its request comes. */
+/** The options of an exchange that are known before its request comes. */
 export interface ExchangeOptions {
   readonly location: HubLocation
-  /** In the order in which they are asked; see `dialectOf`. */
+  /** The dialects in the order in which `dialectOf` asks them. */
   readonly dialects: readonly Dialect[]
   readonly proxies: Proxies
   /** The configured resource identifier; null derives it from each request (AUT-40). */
@@ -30,8 +30,8 @@ export interface ExchangeOptions {
 }
 
 /**
- * One request with what the edge knows about it, as it was set up when the request came. A class, and not an object
- * of functions, because each open stream keeps one: 10,000 of them were 60,000 functions.
+ * One request with the options of the edge at the moment when it came. A class, and not an object of functions,
+ * because each open stream keeps one: 10,000 of them were 60,000 functions.
  */
 export class Exchange {
   readonly request: Request
@@ -69,7 +69,7 @@ export class Exchange {
     return this.#options.authenticator.authenticate(token, role, this.resource())
   }
 
-  /** Whether the connection stays open while nothing moves on it; otherwise the idle timeout closes it. */
+  /** Keeps the connection open while nothing moves on it, or leaves it to the idle timeout. */
   stayOpen(isOpen: boolean): void {
     this.#connection?.timeout(this.request, isOpen ? 0 : this.#options.idleSeconds)
   }

@@ -1,14 +1,14 @@
 import { isIP } from 'node:net'
 
-/** What proxies write into a request about those in front of them: from the client to the nearest proxy. */
+/** The fields in which proxies tell of the senders in front of them, from the client to the nearest proxy. */
 export interface ForwardedFields {
-  /** Addresses; null for one that cannot be read, such as `unknown` (RFC 7239 section 6). */
+  /** The addresses of the senders; null for one that cannot be read, such as `unknown` (RFC 7239 section 6). */
   readonly hops: readonly (string | null)[]
-  /** Whether there is any word on addresses. */
+  /** Whether the fields say anything about addresses. */
   readonly hasHops: boolean
   /**
-   * The scheme and the host of the request as the outermost of so many trusted proxies got it, or the nearest behind
-   * that one which says so; null when none does.
+   * The scheme and the host of the request as the outermost of `trustedHops` trusted proxies got it, in the words of
+   * that proxy, or of the nearest one behind it that has any; null when none has.
    */
   proto(trustedHops: number): string | null
   host(trustedHops: number): string | null

@@ -2,11 +2,11 @@ import type { Loop } from '../hub/loop.ts'
 import { ProtocolError } from '../protocol/error.ts'
 
 /**
- * A request for an origin that is none of the public URLs (GEN-15). It nearly always tells of a setting: a proxy in
- * front that is not trusted, so that its word on scheme and host is not heard, or a URL that is missing.
+ * Refuses a request for an origin that is none of the public URLs (GEN-15). It nearly always tells of a setting: the
+ * hub does not trust a proxy in front, and ignores its word on scheme and host, or a URL is missing.
  */
 export class OriginRefusal extends ProtocolError {
-  /** As the hub saw it, fit to be shown: it is what the client and its proxies say. */
+  /** The origin as the hub saw it, from the words of the client and its proxies, fit to be shown. */
   readonly origin: string
 
   constructor(origin: string) {
@@ -20,26 +20,26 @@ export class OriginRefusal extends ProtocolError {
   }
 }
 
-/** Only what is an origin in its canonical form is repeated: that has no character with a meaning elsewhere. */
+/** Repeats only an origin in its canonical form, which has no character with a meaning elsewhere. */
 function shown(origin: string): string {
   return origin.length <= ORIGIN_LENGTH_MAX && URL.parse(origin)?.origin === origin ? origin : 'this origin'
 }
 
 const ORIGIN_LENGTH_MAX = 200
 
-/** What an operator is told of refused origins. */
+/** The message about refused origins to an operator. */
 export interface RefusedOriginsSummary {
   /** Some of the origins, in the order in which they came. */
   readonly origins: string
-  /** How many requests were refused since the last time. */
+  /** The number of requests that were refused since the last message. */
   readonly requests: number
-  /** The address that sent the first of them: of the proxy, where there is one. */
+  /** The address that sent the first of them: that of the proxy, where there is one. */
   readonly peer: string
 }
 
 /**
- * Tells of the first refusal at once, then once a minute of those that came since, as long as there are any. Origins are
- * chosen by clients, so neither their number nor their length is theirs to choose.
+ * Tells of the first refusal at once, then once a minute of those that came since, as long as there are any. Clients
+ * choose the origins, so the hub bounds their number and their length.
  */
 export class RefusedOrigins {
   readonly #tell: (summary: RefusedOriginsSummary) => void

@@ -1,5 +1,6 @@
 import type { Hub } from '../hub/hub.ts'
 import { ProtocolError } from '../protocol/error.ts'
+import type { FormRules } from '../protocol/form.ts'
 import { type Identity, mayPublish, mayPublishInSteps } from '../protocol/grant.ts'
 import { isLight } from '../protocol/matcher.ts'
 import type { HubLocation } from '../protocol/topic.ts'
@@ -21,6 +22,8 @@ export interface PublishOptions {
   readonly cors: Cors
   readonly origins: OriginList
   readonly limits: UpdateLimits & { readonly body: number }
+  /** What is read of the body. */
+  readonly form: FormRules
   readonly rate: PublishRate
   readonly turn: Turn
   readonly drive: Drive
@@ -37,8 +40,14 @@ export async function publish(exchange: Exchange, options: PublishOptions): Prom
   if (credentials.via === 'cookie') checkOrigin(request, exchange.origin(), options.origins)
   const verified = exchange.authenticate(credentials.token, 'publisher')
   const identity = verified instanceof Promise ? await verified : verified
-  const { limits, uploads } = options
-  const pairs = await readForm(exchange, { limit: limits.body, isOptional: false, uploads, share: 1 })
+  const { limits, form, uploads } = options
+  const pairs = await readForm(exchange, {
+    limit: limits.body,
+    rules: form,
+    isOptional: false,
+    uploads,
+    share: 1,
+  })
   await options.turn.end()
   const update = parseUpdate(pairs, options.location, limits)
   const granted = isGranted(identity, update, options)

@@ -18,7 +18,7 @@ export class PublishRate {
     this.#sweepAt = clock() + 1000
   }
 
-  /** Holders that are remembered now, for the gauge. */
+  /** The number of holders in the table, for the gauge. */
   get size(): number {
     return this.#buckets.size
   }

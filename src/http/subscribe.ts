@@ -75,7 +75,7 @@ type Held = Pick<Asked, 'counted' | 'matchers' | 'identity'>
 async function accept(exchange: Exchange, options: SubscribeOptions, headers: Headers): Promise<Asked> {
   const identity = await identify(exchange, options)
   const { request, dialect } = exchange
-  const query = decodeQuery(queryOf(request.url))
+  const query = decodeQuery(queryOf(request.url), dialect.form)
   const written = dialect.subscription(request, query, await readBody(exchange, options))
   const { matchers } = written
   if (options.hasSubscriptions) refuseDots(matchers)
@@ -211,8 +211,9 @@ async function identify(exchange: Exchange, options: SubscribeOptions): Promise<
 /** Only QUERY has a body that counts; one on GET or HEAD is ignored (GEN-25). */
 async function readBody(exchange: Exchange, options: SubscribeOptions): Promise<readonly FormPair[]> {
   if (exchange.request.method !== 'QUERY') return []
-  const { bodyBytesMax, uploads } = options
-  return await readForm(exchange, { limit: bodyBytesMax, isOptional: true, uploads, share: QUERY_SHARE })
+  const { bodyBytesMax: limit, uploads } = options
+  const rules = exchange.dialect.form
+  return await readForm(exchange, { limit, rules, isOptional: true, uploads, share: QUERY_SHARE })
 }
 
 /** Where anybody may subscribe, anybody may send such a body: publishers keep the other half. */

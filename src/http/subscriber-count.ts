@@ -2,23 +2,23 @@ import { ProtocolError } from '../protocol/error.ts'
 
 export interface SubscriberLimits {
   readonly subscribers: number
-  /** Per address, an IPv6 one by its /64; 0 is no limit. */
+  /** Streams of one address, an IPv6 one by its /64; 0 is no limit. */
   readonly perAddress: number
-  /** Per holder of a token; 0 is no limit. */
+  /** Streams of one holder of a token; 0 is no limit. */
   readonly perHolder: number
 }
 
-/** Who has how many streams open, against the limits (SUB-33). Holds only what is counted now. */
+/** Counts the open streams of each client against the limits (SUB-33). Holds only clients with an open stream. */
 export class SubscriberCount {
   #limits: SubscriberLimits
   readonly #byAddress = new Map<string, number>()
   readonly #byHolder = new Map<string, number>()
   readonly #fits: (total: number) => number
   #total = 0
-  /** As many fit into the process, as of the last look. */
+  /** The number of streams that fit into the process, as of the last look. */
   #fitUntil = 0
 
-  /** `fits`: how many streams the process has room for in all when so many are open. Asked when they are reached. */
+  /** `fits`: the streams that the process has room for in all when `total` are open. Asked when these are reached. */
   constructor(limits: SubscriberLimits, fits: (total: number) => number = () => Number.POSITIVE_INFINITY) {
     this.#limits = limits
     this.#fits = fits
@@ -28,12 +28,12 @@ export class SubscriberCount {
     return this.#total
   }
 
-  /** Other limits from now on. A limit that there was none of counts the streams that open after it. */
+  /** Sets other limits from now on. A limit where there was none counts the streams that open after it. */
   set limits(limits: SubscriberLimits) {
     this.#limits = limits
   }
 
-  /** What fits is looked at again when the next one comes: other things than streams take room as well. */
+  /** Looks again for room when the next stream comes: not only streams take room. */
   refit(): void {
     this.#fitUntil = 0
   }
@@ -44,14 +44,14 @@ export class SubscriberCount {
     return this.#total < this.#fitUntil
   }
 
-  /** Whether it matters where a client comes from. */
+  /** Whether the limits need the address of a client. */
   get needsAddress(): boolean {
     return this.#limits.perAddress > 0
   }
 
   /**
-   * Counts one more stream, from the moment that it may be had: whoever comes while it is being opened finds it counted.
-   * The answer is for `remove`, once, also when nothing comes of it. Throws `too-many-subscribers` at a limit.
+   * Counts one more stream, from the moment that it may be had, so that clients who come while it opens see it counted.
+   * The answer is for `remove`, once, also when the stream never opens. Throws `too-many-subscribers` at a limit.
    */
   add(address: string | null, holder: string | null): Counted {
     const { subscribers, perAddress, perHolder } = this.#limits
@@ -80,7 +80,7 @@ export class SubscriberCount {
   }
 }
 
-/** Under what a stream is counted. Without limits of their own most are counted only in the total. */
+/** The keys under which a stream is counted. Without limits of their own most count only in the total. */
 export interface Counted {
   readonly network: string | null
   readonly holder: string | null
@@ -88,7 +88,7 @@ export interface Counted {
 
 const inTotal: Counted = { network: null, holder: null }
 
-/** An IPv6 client has a whole /64 to choose from, so it is counted as one. */
+/** An IPv6 client has a whole /64 to choose from, so the /64 counts as one address. */
 export function network(address: string): string {
   if (!address.includes(':')) return address
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)

@@ -11,7 +11,7 @@ import type { HubLocation } from '../protocol/topic.ts'
 
 /** How one generation shows who is subscribed, on its resources below `subscriptions`. */
 export interface SubscriptionDocuments {
-  /** What the raw path asks for; null when it is no resource. */
+  /** The subscriptions that the raw path asks for; null when it is no resource. */
   path(rawPath: string): SubscriptionPath | null
   /** The document of one active subscription. */
   one(subscription: Subscription, lastEventId: string): object

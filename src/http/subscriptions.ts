@@ -1,8 +1,12 @@
 import type { Hub } from '../hub/hub.ts'
 import { type Loop, SLICE_MS } from '../hub/loop.ts'
 import { ProtocolError } from '../protocol/error.ts'
-import { mayRead } from '../protocol/grant.ts'
+import { type Identity, mayRead, mayReadInSteps } from '../protocol/grant.ts'
+import { isLight } from '../protocol/matcher.ts'
 import type { SubscriptionPath } from '../protocol/subscription.ts'
+import type { HubLocation } from '../protocol/topic.ts'
+import { parseTopicUrl } from '../protocol/url-pattern/pattern.ts'
+import type { Drive } from '../protocol/work.ts'
 import { hardening } from './error.ts'
 import type { Exchange } from './exchange.ts'
 import { toFieldValue } from './request/field-value.ts'
@@ -11,7 +15,9 @@ import type { SubscriptionDocuments } from './subscription-documents.ts'
 /** What the subscription API reads from; null where the feature is off. */
 export interface SubscriptionsOptions {
   readonly hub: Hub
+  readonly location: HubLocation
   readonly loop: Loop
+  readonly drive: Drive
 }
 
 /** GET below `subscriptions` (section 7.2). A token is always required, and each URL is granted by itself. */
@@ -22,7 +28,7 @@ export async function subscriptions(exchange: Exchange, options: SubscriptionsOp
   if (credentials === null) throw new ProtocolError('missing-token', 'the subscription API needs a token')
   const documents = dialect.documents(rawPath, credentials.token)
   const identity = await exchange.authenticate(credentials.token, 'subscriber')
-  if (!mayRead(identity, [rawPath])) {
+  if (!(await isGranted(identity, rawPath, options))) {
     throw new ProtocolError('insufficient-scope', 'the token does not grant subscribe on the resource')
   }
   // Read before the list, so that a reader that goes on from here loses no change (ACT-32).
@@ -43,6 +49,15 @@ export async function subscriptions(exchange: Exchange, options: SubscriptionsOp
     return new Response(null, { headers })
   }
   return new Response(streamOf([first.value, second.value], pieces), { headers })
+}
+
+async function isGranted(
+  identity: Identity,
+  rawPath: string,
+  { location, drive }: SubscriptionsOptions,
+): Promise<boolean> {
+  if (isLight(identity.weight, [rawPath])) return mayRead(identity, [rawPath])
+  return await drive(mayReadInSteps(identity, [rawPath], [parseTopicUrl(rawPath, location)]))
 }
 
 function notFound(): ProtocolError {

@@ -1,15 +1,15 @@
 import { hardening } from './error.ts'
 
-/** What the page at the root of the hub listener says. */
+/** The content of the page at the root of the hub listener. */
 export interface WelcomeOptions {
   readonly hubPath: string
-  /** Shown where it is not null: on a developer's own machine only. */
+  /** The version that the page shows on a developer's own machine only; elsewhere null. */
   readonly version: string | null
 }
 
 /**
- * The page at `/`, for a person who follows the address of the hub: it tells what answers here and holds no data. Its
- * policy lets its own scripts, which are those of a developer's tools and of test suites, speak with the hub.
+ * The page at `/`, for a person who follows the address of the hub: it tells which program answers and holds no data.
+ * Its policy lets its own scripts, which are those of a developer's tools and of test suites, speak with the hub.
  */
 export function welcome({ hubPath, version }: WelcomeOptions): Response {
   return new Response(page(hubPath, version), { headers })
@@ -22,7 +22,7 @@ const headers = {
   'Cache-Control': 'no-store',
 }
 
-/** A hub path has no character that HTML reads as its own. */
+/** The text of the page. A hub path has no character that HTML reads as its own. */
 function page(hubPath: string, version: string | null): string {
   return `<!doctype html>
 <html lang="en">

@@ -13,13 +13,14 @@ import type { CloseReason, Subscriber } from './subscriber.ts'
 
 /**
  * Tells who subscribes (section 7): presence first, then an event for each subscription; at the end the other
- * way round. The events of one subscriber keep their order however long the log takes.
+ * way round. The events of one subscriber keep their order even when the log is slow.
  *
- * When a known holder's connection ends, its end is held back for a moment: a client that reconnects is
- * announced under its new id first and the old one is then ended, so that whoever counts never sees it gone.
+ * When a known holder's connection ends, the announcer holds back its end for a moment: it announces a client that
+ * reconnects under its new id first and then ends the old one, so that a reader that counts never sees it gone.
  *
- * Events wait like publications while more is accepted than can be delivered. The bytes of all that is still to be
- * told are counted: connections that come and go faster than the log takes their events must not fill the memory.
+ * Events wait like publications while the hub accepts more than it can deliver. The announcer counts the bytes of all
+ * events that are still to be told: connections that come and go faster than the log takes their events must not fill
+ * the memory.
  */
 export class Announcer {
   readonly #options: AnnouncerOptions
@@ -34,12 +35,12 @@ export class Announcer {
     this.#options = options
   }
 
-  /** Bytes of events that are still to be stored, ends that are held back among them. */
+  /** Bytes of events that are still to be stored, those of ends that are held back included. */
   get waitingBytes(): number {
     return this.#waitingBytes
   }
 
-  /** Whether more is to be told than may wait: no subscriber should be let in. */
+  /** Whether more events wait than may: the hub should let no subscriber in. */
   get isFull(): boolean {
     return this.#waitingBytes > this.#options.waitingBytesMax
   }
@@ -56,7 +57,7 @@ export class Announcer {
     this.#begun.set(subscriber, { told, bytes })
   }
 
-  /** The connection has ended, for whatever reason (ACT-11). */
+  /** The connection has ended, for any reason (ACT-11). */
   end(subscriber: Subscriber, reason: CloseReason): void {
     const begun = this.#begun.get(subscriber)
     if (begun === undefined) return
@@ -79,7 +80,7 @@ export class Announcer {
     this.#held.set(key, [...(this.#held.get(key) ?? []), held])
   }
 
-  /** Ends what is held back, and resolves when everything was told. */
+  /** Tells the ends that are held back, and resolves when every event was told. */
   async settle(): Promise<void> {
     for (const held of [...this.#held.values()].flat()) {
       held.cancel()
@@ -114,24 +115,24 @@ export class Announcer {
     else this.#held.set(key, left)
   }
 
-  /** Each event is made when there is room for it, and not before. */
+  /** Makes each event when there is room for it, and not before. */
   async #publish(subscriptions: readonly Subscription[], active: boolean): Promise<void> {
     const { location, append, announce = subscriptionUpdate } = this.#options
     const appending: Promise<void>[] = []
     for (const one of subscriptions) {
-      // Without need nobody waits: events of a turn are stored together.
+      // Awaits only where it must: the log stores events of one turn together.
       for (let wait = this.#wait(); wait !== null; wait = this.#wait()) await wait
       const bytes = subscriptionBytes(one)
       this.#appendingBytes += bytes
       const appended = append(announce(location, one, active)).finally(() => this.#landed(bytes))
-      // It is awaited below, when all are on their way.
+      // `#publish` awaits it below, when all are on their way.
       appended.catch(() => {})
       appending.push(appended)
     }
     await Promise.all(appending)
   }
 
-  /** Null: the next event may be made. */
+  /** Resolves when the next event may be made; null: it may be made now. */
   #wait(): Promise<void> | null {
     const wait = this.#options.drained()
     if (wait !== null || this.#appendingBytes <= APPENDING_BYTES) return wait
@@ -146,7 +147,7 @@ export class Announcer {
     this.#room = null
   }
 
-  /** A failure is the store's: it shows in its own checks, and the stream does not depend on it. */
+  /** A failure is the store's: its own checks show it, and the stream does not depend on it. */
   #track(bytes: number, run: () => Promise<void>): Promise<void> {
     this.#waitingBytes += bytes
     const promise = run().catch(() => this.#options.onFailure())
@@ -162,14 +163,14 @@ export interface AnnouncerOptions {
   readonly presence: Presence
   /** Stores an update of the hub's own. */
   readonly append: (update: Update) => Promise<void>
-  /** Resolves when readers have caught up with what is accepted; null: they have. */
+  /** Resolves when readers have caught up with all accepted updates; null: they have. */
   readonly drained: () => Promise<void> | null
   /** By default that of 1.0; another one where a hub speaks an earlier generation too. */
   readonly announce?: Announcement | undefined
   readonly onFailure: () => void
-  /** How long the end of a known holder's connection is held back, in milliseconds; 0 is not at all. */
+  /** The time for which the end of a known holder's connection is held back, in milliseconds; 0 is not at all. */
   readonly graceMs: number
-  /** Bytes of events that may wait before no subscriber is let in. */
+  /** Bytes of events that may wait before the hub lets no subscriber in. */
   readonly waitingBytesMax: number
   readonly loop: Loop
 }
@@ -178,7 +179,7 @@ export interface AnnouncerOptions {
 const APPENDING_BYTES = 1024 * 1024
 
 interface Begun {
-  /** Resolves when its beginning was told, or could not be. */
+  /** Resolves when the subscriber's beginning was told, or could not be. */
   readonly told: Promise<void>
   readonly bytes: number
 }
@@ -192,7 +193,7 @@ function allOf({ id, matchers, identity, payloads }: Subscriber): readonly Subsc
   return subscriptionsOf(id, matchers, identity, payloads)
 }
 
-/** The same holder with the same matchers; null for nobody in particular. */
+/** A text that is equal for the same holder with the same matchers; null for nobody in particular. */
 function holderKey({ identity, matchers }: Subscriber): string | null {
   if (identity.holder === null) return null
   const texts = matchers.map(({ type, pattern }) => `${type}\t${pattern}`).sort()

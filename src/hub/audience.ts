@@ -6,24 +6,24 @@ import type { Routing } from './routing.ts'
 import type { Subscriber } from './subscriber.ts'
 import type { Entry } from './transport.ts'
 
-/** Who gets an entry. A reader may be in several of the groups. */
+/** The readers who get an entry. A reader may be in several of the groups. */
 export interface Audience {
   readonly groups: readonly Iterable<Subscriber>[]
-  /** Who of them may read it; null: everybody. */
+  /** Whether a reader of the groups may read the entry; null: everybody may. */
   readonly permitted: ((identity: Identity) => boolean) | null
 }
 
 /**
- * The search for the readers of one entry. Most are over at once. Where a topic comes for the first time among very many
- * patterns, or grants are as heavy as they may be, it goes on in later turns; who joins meanwhile begins after the
- * entry, and who leaves takes nothing more.
+ * The search for the readers of one entry. Most searches are over at once. Where a topic comes for the first time among
+ * very many patterns, or grants are as heavy as they may be, the search goes on in later turns; a reader who joins
+ * meanwhile begins after the entry, and one who leaves takes nothing more.
  */
 export class Search {
   readonly entry: Entry
   readonly #work: Work<Audience> | null
   #audience: Audience | null
 
-  /** `identityWeight`: what the identities of all readers weigh, each as often as it has readers. */
+  /** `identityWeight`: the weight of the identities of all readers, each counted once for each of its readers. */
   constructor(
     entry: Entry,
     routing: Routing<Subscriber>,
@@ -36,7 +36,7 @@ export class Search {
     this.#audience = isShort ? search(entry, routing, parseUrl) : null
   }
 
-  /** Goes on, and asks after each step whether it is time to stop. Null: it is not over yet. */
+  /** Goes on with the search, and asks after each step whether it is time to stop. Null: the search is not over. */
   run(isOver: () => boolean): Audience | null {
     while (this.#audience === null && this.#work !== null) {
       const step = this.#work.next()
@@ -60,7 +60,7 @@ function* searchInSteps(entry: Entry, routing: Routing<Subscriber>, parseUrl: Pa
   return { groups: [yield* permittedReaders(entry, groups, parseUrl)], permitted: null }
 }
 
-/** Those who may read a private entry. Identities are shared by the connections of one token: each is asked once. */
+/** The readers who may read a private entry. The connections of a token share an identity, which is asked once. */
 function* permittedReaders(
   entry: Entry,
   groups: readonly ReadonlySet<Subscriber>[],
@@ -95,7 +95,7 @@ function* permittedReaders(
   return readers
 }
 
-/** Identities are shared by the connections of one token, so each is asked once per entry. */
+/** The connections of one token share an identity, so each is asked once per entry. */
 function permission(entry: Entry, parseUrl: ParseUrl): (identity: Identity) => boolean {
   const known = new Map<Identity, boolean>()
   const urls = entry.topics.map(parseUrl)

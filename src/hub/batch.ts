@@ -1,15 +1,15 @@
-/** Entries that were taken together, on their way to the readers who get them. */
+/** Entries that the dispatch took together, on their way to the readers who get them. */
 export interface Batch {
   /** When the oldest of them came, in milliseconds of the loop. */
   readonly since: number
-  /** How many deliveries it makes: one for each entry and reader. Final when `run` has answered true. */
+  /** The number of deliveries: one for each entry and reader. Final when `run` has answered true. */
   readonly count: number
   /**
-   * Writes to readers, and asks after every few of them whether it is time to stop. Answers whether everybody has
-   * been written to; until then it goes on where it was left, in a later turn. Who ended meanwhile gets nothing.
+   * Writes to readers, and asks after every few of them whether it is time to stop. Answers whether it has written to
+   * everybody; until then the next call goes on where it stopped, in a later turn. A reader who ended gets nothing.
    */
   run(isOver: () => boolean): boolean
 }
 
-/** How many readers are written to before the clock is looked at again. */
+/** The number of readers that a batch writes to between two looks at the clock. */
 export const READERS_BETWEEN_CLOCKS = 64

@@ -1,9 +1,9 @@
 /**
- * The memory budget: what is given up, and in which order, when the process is above its limit.
+ * The memory budget: it decides what the hub gives up, and in which order, when the process is above its limit.
  *
  * An episode begins when resident memory passes the limit's threshold. At each look that still finds it there,
- * one more step is taken: caches, then replays in progress, then the slowest readers, then new connections.
- * Each step goes on being taken until the pressure is over. Publications are accepted all the while. Below the
+ * the budget takes one more step: caches, then replays in progress, then the slowest readers, then new connections.
+ * It repeats each step until the pressure is over. The hub accepts publications all the while. Below the
  * lower threshold the episode ends by itself, and everything is as before.
  */
 export class Budget {
@@ -19,7 +19,7 @@ export class Budget {
     return this.#step
   }
 
-  /** Whether new connections are refused now. */
+  /** Whether the hub refuses new connections now. */
   get isFull(): boolean {
     return this.#step >= REFUSE_CONNECTIONS
   }
@@ -61,7 +61,7 @@ export interface BudgetOptions {
   readonly dropCaches: () => void
   /** Ends the subscribers that are catching up; they come back with their cursor. */
   readonly endReplays: () => void
-  /** Ends the readers for whom most waits: the upper half of the waiting bytes. */
+  /** Ends the readers with the most waiting bytes: those that hold the upper half of all. */
   readonly cutSlowest: () => void
   /** Told once when an episode begins and once when it ends. */
   readonly observe: (event: BudgetEvent) => void
@@ -69,5 +69,5 @@ export interface BudgetOptions {
 
 export type BudgetEvent =
   | { readonly kind: 'pressed'; readonly residentBytes: number }
-  /** `step`: how far it had to go. */
+  /** `step`: the last step that the budget took. */
   | { readonly kind: 'relieved'; readonly step: number }

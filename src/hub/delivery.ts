@@ -4,20 +4,20 @@ import type { Subscriber } from './subscriber.ts'
 import type { Entry } from './transport.ts'
 
 /**
- * One entry that came alone, on its way to whoever it reaches. Each reader is looked at and written to at once,
- * since what is remembered between planning and writing is most of what a delivery costs beyond the kernel. It
- * may be left in the middle and taken up in a later turn: who has it or may not read it is seen by the position, who
- * ends meanwhile leaves the sets, who joins begins after the entry.
+ * One entry that came alone, on its way to its readers. It looks at each reader and writes at once, since the notes
+ * between planning and writing are most of the cost of a delivery beyond the kernel. It may stop in the middle and go
+ * on in a later turn: the position shows which readers have the entry or may not read it, a reader who ends meanwhile
+ * leaves the sets, and one who joins begins after the entry.
  */
 export class Delivery implements Batch {
   readonly since: number
   readonly #entry: Entry
   readonly #groups: readonly Iterable<Subscriber>[]
   readonly #permitted: ((identity: Identity) => boolean) | null
-  /** Readers that were written to. */
+  /** The number of readers written to. */
   count = 0
 
-  /** `permitted`: who may read it; null: everybody. */
+  /** `permitted`: whether an identity may read the entry; null: everybody may. */
   constructor(
     since: number,
     entry: Entry,
@@ -30,7 +30,7 @@ export class Delivery implements Batch {
     this.#permitted = permitted
   }
 
-  /** `between`: readers that are looked at between two looks at the clock. */
+  /** `between`: the number of readers between two looks at the clock. */
   run(isOver: () => boolean, between = READERS_BETWEEN_CLOCKS): boolean {
     const { position, frame } = this.#entry
     const permitted = this.#permitted

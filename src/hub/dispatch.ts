@@ -10,10 +10,10 @@ import type { Subscriber } from './subscriber.ts'
 import type { Entry } from './transport.ts'
 
 /**
- * Entries to live subscribers. The entries of a turn are planned together (who gets which), then each
- * subscriber is written to once; one that comes alone needs no plan. All of it stops after a slice of time, planning
+ * Brings entries to live subscribers. It plans the entries of a turn together (who gets which), then writes to each
+ * subscriber once; an entry that comes alone needs no plan. All of it stops after a slice of time, planning
  * between two entries or in the search for the readers of one, and goes on in a later turn, so that a publication to
- * tens of thousands holds nobody else up; what comes next waits until everything before it is written, which keeps the
+ * tens of thousands holds nobody else up; later entries wait until all before them are written, which keeps the
  * order of every subscriber.
  */
 export class Dispatch {
@@ -22,11 +22,11 @@ export class Dispatch {
   #pending: Entry[] = []
   #pendingBytes = 0
   #isScheduled = false
-  /** Taken and not written to everybody yet. */
+  /** Entries that were taken and not written to everybody yet. */
   #batch: Batch | null = null
-  /** Who gets the first pending entry, when that takes longer than a slice. */
+  /** The search for the readers of the first pending entry, when it takes longer than a slice. */
   #search: Search | null = null
-  /** What the identities of the live readers weigh, each as often as it has readers. */
+  /** The weight of the identities of the live readers, each counted once for each of its readers. */
   #identityWeight = 0
   /** When the oldest pending entry came. */
   #pendingSince = 0
@@ -42,7 +42,7 @@ export class Dispatch {
     return { pendingEntries: this.#pending.length, pendingBytes: this.#pendingBytes, ...this.#routing.size }
   }
 
-  /** Whether publishers should wait: readers get less than what is accepted. */
+  /** Whether publishers should wait: the hub accepts more than it delivers. */
   get isFull(): boolean {
     return this.#pendingBytes > this.#options.limits.pendingBytes
   }
@@ -55,7 +55,7 @@ export class Dispatch {
     }
   }
 
-  /** Resolves when everything that was added is written, as far as the readers take it. */
+  /** Resolves when every added entry is written, as far as the readers take it. */
   async settled(): Promise<void> {
     while (this.#pending.length > 0 || this.#batch !== null) {
       this.#settled ??= Promise.withResolvers()
@@ -81,12 +81,12 @@ export class Dispatch {
     this.#identityWeight -= subscriber.identity.weight
   }
 
-  /** Forgets which patterns match which topics; it is computed again when needed. */
+  /** Forgets which patterns match which topics; the routing evaluates them again when needed. */
   forget(): void {
     this.#routing.forget()
   }
 
-  /** Lets go of everything that was not written yet and of all who read: the hub ends their streams. */
+  /** Lets go of all entries that were not written yet and of all readers: the hub ends their streams. */
   reset(): void {
     this.#pending = []
     this.#pendingBytes = 0
@@ -124,8 +124,8 @@ export class Dispatch {
   }
 
   /**
-   * The next entries, as many as can be planned in half of the slice: the other half is left for writing. Null: there is
-   * none, or the search for the readers of the first is not over.
+   * Takes the next entries, as many as can be planned in half of the slice: the other half is left for writing. Null:
+   * there is none, or the search for the readers of the first is not over.
    */
   #take(until: number): Batch | null {
     const [first] = this.#pending
@@ -169,7 +169,7 @@ export class Dispatch {
     return this.#options.loop.now() > until - this.#options.limits.sliceMs / 2
   }
 
-  /** Null: the slice is over. The search is gone on with when the entry is asked for again. */
+  /** The readers of the entry. Null: the slice is over; the next call for the entry goes on with the search. */
   #audienceOf(entry: Entry, until: number): Audience | null {
     const { loop, parseUrl } = this.#options
     const search =

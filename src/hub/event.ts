@@ -1,18 +1,18 @@
 import type { BudgetEvent } from './budget.ts'
 import type { CloseReason } from './subscriber.ts'
 
-/** What a hub tells about itself, and the limits that it is given. */
+/** The events and figures that a hub reports, and its limits. */
 
-/** What happened, for logs and metrics. */
+/** An event, for logs and metrics. */
 export type HubEvent =
   | BudgetEvent
-  /** `ms`: from the update to its place in the log. */
+  /** `ms`: the time from the update to its place in the log. */
   | { readonly kind: 'published'; readonly ms: number }
   | { readonly kind: 'publish-failed'; readonly problem: string }
   | { readonly kind: 'announcement-failed' }
   | { readonly kind: 'subscribed' }
   | { readonly kind: 'unsubscribed'; readonly reason: CloseReason }
-  /** `ms`: how long the oldest entry of a turn waited until its last reader was written to. */
+  /** `ms`: the time that the oldest entry of a turn waited until it was written to its last reader. */
   | { readonly kind: 'delivered'; readonly deliveries: number; readonly ms: number }
   | { readonly kind: 'replayed'; readonly entries: number }
 
@@ -20,7 +20,7 @@ export type HubEvent =
 export interface HubGauges {
   readonly subscribers: number
   readonly replaying: number
-  /** How far load is being shed: 0 not at all, 4 new connections are refused. */
+  /** How far the hub sheds load: 0 not at all, 4 it refuses new connections. */
   readonly shedding: number
   /** Bytes of subscription events that are still to be stored. */
   readonly announcingBytes: number
@@ -31,20 +31,20 @@ export interface HubGauges {
   readonly remembered: number
 }
 
-/** What a hub may hold, and for how long it may hold the loop. */
+/** The limits on the memory of a hub, and on the time for which it may hold the loop. */
 export interface HubLimits {
-  /** Resident memory above which load is shed, in bytes; 0 is no limit. */
+  /** Resident memory above which the hub sheds load, in bytes; 0 is no limit. */
   readonly memoryBytes: number
-  /** How long the hub may hold the event loop at a time, in milliseconds. */
+  /** The time for which the hub may hold the event loop at once, in milliseconds. */
   readonly sliceMs: number
   /**
    * Bytes of frames that may wait for their dispatch before publishers wait, and of subscription events that may wait
-   * to be stored before no subscriber is let in.
+   * to be stored before the hub lets no subscriber in.
    */
   readonly pendingBytes: number
   /** Remembered topics and the patterns they match, in sum. */
   readonly remembered: number
-  /** One page of a replay. */
+  /** The entries of one page of a replay. */
   readonly pageEntries: number
   readonly pageBytes: number
 }

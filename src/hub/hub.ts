@@ -16,10 +16,10 @@ import { type CloseReason, type Cursor, type Sink, Subscriber } from './subscrib
 import { type Entry, type Head, type Position, START, type Transport } from './transport.ts'
 
 /**
- * Who gets what, when.
+ * The hub: it decides who gets which update, and when.
  *
  * Life of an update: publish -> append -> (the log commits) -> receive -> dispatch, a turn later, together
- * with whatever else the turn brought. Life of a subscriber: locate (settles the cursor) -> subscribe ->
+ * with everything else that the turn brought. Life of a subscriber: locate (settles the cursor) -> subscribe ->
  * replay page by page until `after` is the head -> live -> ended. "Reached the head" and "is live" are one
  * synchronous step, so nothing falls between the past and the present, and no live queue is needed.
  */
@@ -38,9 +38,9 @@ export class Hub {
   readonly #presence: Presence | null
   readonly #budget: Budget
   readonly #subscribers = new Set<Subscriber>()
-  /** How often the tail has lost its place. */
+  /** The number of times that the tail has lost its place. */
   #losses = 0
-  /** Ended by such a loss, with their sinks still to be closed. */
+  /** Subscribers that such a loss has ended, with their sinks still to be closed. */
   #lost: Subscriber[] = []
   #head: { position: Position; id: string | null } = { position: START, id: null }
   #state: 'new' | 'open' | 'closing' = 'new'
@@ -138,15 +138,15 @@ export class Hub {
     if (lastEventId === null) return { after: this.#head.position, lastEventId: null, losses }
     if (lastEventId === 'earliest') return { after: START, lastEventId, losses }
     const position = lastEventId === '' ? null : await this.#transport.find(lastEventId)
-    // The place that was found may be one in a log that is no more.
+    // The log may have found the place in a log that is no more.
     if (losses !== this.#losses) return await this.locate(lastEventId)
     if (position === null) return { after: this.#head.position, lastEventId: 'earliest', losses }
     return { after: position, lastEventId, losses }
   }
 
   /**
-   * Registers a reader. Whoever owns the sink calls `end` when the connection is gone. `payloads`: those of its
-   * subscriptions in order, where they were found already.
+   * Registers a reader. The owner of the sink calls `end` when the connection is gone. `payloads`: those of its
+   * subscriptions in order, where the caller has found them already.
    */
   subscribe(
     matchers: readonly Matcher[],
@@ -167,7 +167,7 @@ export class Hub {
     return subscriber
   }
 
-  /** The one way out, whatever the reason. Ending twice does nothing. */
+  /** The one way out of the hub, for every reason. Ending twice does nothing. */
   end(subscriber: Subscriber, reason: CloseReason): void {
     if (subscriber.state === 'ended') return
     if (subscriber.state === 'live') this.#dispatch.remove(subscriber)
@@ -187,12 +187,12 @@ export class Hub {
     this.#budget.look(residentBytes)
   }
 
-  /** No new subscribers and publications from now on; streams live on until they are ended. */
+  /** Refuses new subscribers and publications from now on; streams live on until they are ended. */
   stop(): void {
     this.#state = 'closing'
   }
 
-  /** Resolves when every publication on its way is in the log, and the live readers were written all of it. */
+  /** Resolves when every publication on its way is in the log, and the hub has written all to the live readers. */
   async settled(): Promise<void> {
     while (this.#appending > 0) {
       this.#appended = Promise.withResolvers()
@@ -201,7 +201,7 @@ export class Hub {
     await this.#dispatch.settled()
   }
 
-  /** The subscribers of this moment, for whoever ends them one by one. */
+  /** The subscribers of this moment, for a caller that ends them one by one. */
   get subscribers(): readonly Subscriber[] {
     return [...this.#subscribers]
   }
@@ -270,9 +270,9 @@ export class Hub {
   }
 
   /**
-   * Entries between what the tail has seen and `head` were missed, or all of the log is another one. In one step
-   * nobody reads or waits any more, so that no reader gets anything from beyond the gap; their streams are ended in
-   * slices after it. They come back, and the log says whether their cursor still holds.
+   * The tail missed the entries between the last that it has seen and `head`, or all of the log is another one. In one
+   * step nobody reads or waits any more, so that no reader gets an entry from beyond the gap; the hub then ends their
+   * streams in slices. The readers come back, and the log says whether their cursor still holds.
    */
   #lose(head: Head): void {
     this.#head = head
@@ -306,7 +306,7 @@ export class Hub {
 
 const LOST_BETWEEN_CLOCKS = 64
 
-/** The readers for whom most waits, as few of them as hold half of all that waits. */
+/** The readers with the most waiting bytes: as few of them as hold half of all waiting bytes. */
 function slowest(subscribers: readonly Subscriber[]): readonly Subscriber[] {
   const waiting = subscribers
     .filter(({ sink }) => sink.waitingBytes > 0)
@@ -319,7 +319,7 @@ function slowest(subscribers: readonly Subscriber[]): readonly Subscriber[] {
   })
 }
 
-/** What the hub is made of. Everything that is not a decision comes in from outside. */
+/** The parts of the hub. Everything that is not a decision comes in from outside. */
 export interface HubOptions {
   readonly transport: Transport
   readonly location: HubLocation
@@ -327,13 +327,13 @@ export interface HubOptions {
   /** A random IRI, for updates and subscribers (PUB-33, PUB-34). */
   readonly newId: () => string
   readonly observe: (event: HubEvent) => void
-  /** Who is subscribed, or null: nobody is told (ACT-01). */
+  /** Keeps who is subscribed; with null the hub tells nobody (ACT-01). */
   readonly presence: Presence | null
   /** Makes the events that tell who is subscribed; by default as 1.0 has them. */
   readonly announce?: Announcement | undefined
-  /** How long the end of a known holder's stream is held back, in milliseconds. */
+  /** The time for which the hub holds back the end of a known holder's stream, in milliseconds. */
   readonly presenceGraceMs: number
-  /** Gives the memory back that was let go of. */
+  /** Frees the memory of everything that the hub has let go of. */
   readonly collectGarbage: () => void
   readonly limits: HubLimits
 }

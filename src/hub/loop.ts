@@ -4,12 +4,12 @@ export interface Loop {
   now(): number
   /** Runs the function in a later turn, after waiting I/O was served. */
   later(run: () => void): void
-  /** Runs the function after that many milliseconds, however many. Returns how to call it off. */
+  /** Runs the function after `ms` milliseconds, without an upper limit. Returns a function that calls it off. */
   delay(ms: number, run: () => void): () => void
 }
 
 /**
- * For how long one thing may hold the loop before it goes on in a later turn, in milliseconds. What is waited for in
- * a turn is a few of them.
+ * The time for which one task may hold the loop before it goes on in a later turn, in milliseconds. A turn takes a
+ * few such slices.
  */
 export const SLICE_MS = 8

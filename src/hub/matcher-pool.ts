@@ -5,20 +5,20 @@ import type { HubLocation } from '../protocol/topic.ts'
 import type { Work } from '../protocol/work.ts'
 
 /**
- * The matchers of all streams, and what they weigh together with the grants of the tokens that were shown. Whoever asks
- * for what another stream has gets its matcher: nothing is compiled or counted twice.
+ * The matchers of all streams, and their weight together with that of the grants of the tokens that were shown. A
+ * stream that asks for a matcher of another stream gets the same one: nothing is compiled or counted twice.
  *
  * Life of a matcher: `compile`, then `hold` for as long as a stream has it, then `release`. The weight bounds memory,
- * and what a topic costs that comes for the first time: with all 300,000 of the default in expressions that are made to
- * be slow, 40 ms of slices for a topic of 40 characters. It is the same for a private update and the grants.
+ * and the cost of a topic that comes for the first time: with all 300,000 of the default in expressions that are made
+ * to be slow, 40 ms of slices for a topic of 40 characters. The same holds for a private update and the grants.
  */
 export class MatcherPool {
   readonly #location: HubLocation
-  /** By type and pattern. Matchers that weigh nothing are not here. */
+  /** The matchers in use, by type and pattern. Matchers that weigh nothing are not here. */
   readonly #held = new Map<string, Map<string, Held>>()
   readonly #identities = new Map<Identity, number>()
   #weight = 0
-  /** What all may weigh together, unless a stream adds little. It may be set while streams are open. */
+  /** The limit on the weight of all, except for streams that add little. It may be set while streams are open. */
   weightMax: number
 
   constructor(location: HubLocation, weightMax: number) {
@@ -26,7 +26,7 @@ export class MatcherPool {
     this.weightMax = weightMax
   }
 
-  /** What is held now weighs so much, each matcher and each token counted once. */
+  /** The weight of all matchers and tokens in use, each counted once. */
   get weight(): number {
     return this.#weight
   }
@@ -46,16 +46,16 @@ export class MatcherPool {
         throw new ProtocolError('matchers-too-heavy', `the matchers of a request weigh at most ${weightMax}`)
       }
       matchers.push(matcher)
-      // What takes no time is not worth a look at the clock.
+      // A matcher without weight takes no time and is not worth a look at the clock.
       if (known === undefined && matcher.weight > 0) yield
     }
     return matchers
   }
 
   /**
-   * Counts what a stream has; the answer is what it is to use, and for `release`, once. Throws `too-many-patterns` when
-   * the limit is reached. A stream that adds little is never refused, so that few heavy ones cannot keep many ordinary
-   * ones out: their number has a limit of its own.
+   * Counts the matchers and the token of a stream, and answers the matchers that the stream is to use and to give back
+   * to `release`, once. Throws `too-many-patterns` when the limit is reached. It refuses no stream that adds little, so
+   * that few heavy ones cannot keep many ordinary ones out: their number has a limit of its own.
    */
   hold(matchers: readonly Matcher[], identity: Identity): readonly Matcher[] {
     const added = this.#addedBy(matchers, identity)
@@ -125,7 +125,7 @@ export class MatcherPool {
   }
 }
 
-/** About ten ordinary URL patterns. */
+/** The weight up to which a stream adds little: about ten ordinary URL patterns. */
 const LITTLE_WEIGHT = 50
 
 interface Held {

@@ -2,9 +2,9 @@ import type { Drive, Work } from '../protocol/work.ts'
 import { type Loop, SLICE_MS } from './loop.ts'
 
 /**
- * Drives work that may take long, in one slice of each turn of the event loop for all of it together: whatever is under
- * way, everybody else waits for a slice and a step at most. What is short is done at once; the rest stands in a queue,
- * and whoever had a turn goes to its end.
+ * Drives work that may take long, in one slice of each turn of the event loop for all of it together: everybody else
+ * waits for a slice and a step at most. Short work is done at once; the rest stands in a queue, and goes to its end
+ * after each turn.
  */
 export class Pace {
   readonly #loop: Loop
@@ -16,7 +16,7 @@ export class Pace {
     this.#loop = loop
   }
 
-  /** Work under way, for the gauge. */
+  /** The number of works under way, for the gauge. */
   get size(): number {
     return this.#queue.length
   }
@@ -50,7 +50,7 @@ export class Pace {
     this.#until = null
     if (this.#queue.length === 0) return
     this.#begin()
-    // One step at least, however late it is.
+    // One step at least, also when the slice is over.
     do this.#goOn(this.#queue.shift())
     while (this.#queue.length > 0 && !this.#isOver)
   }
@@ -64,7 +64,7 @@ export class Pace {
     }
   }
 
-  /** Goes on until the slice is over. Null: there is more to do. */
+  /** Goes on with the work until the slice is over. Null: there is more to do. */
   #go<T>(work: Work<T>): { readonly value: T } | null {
     for (;;) {
       const step = work.next()
@@ -75,7 +75,7 @@ export class Pace {
 }
 
 interface Task {
-  /** Answers whether it is done. Throws what the work throws. */
+  /** Goes on, and answers whether the work is done. Throws what the work throws. */
   readonly go: () => boolean
   readonly reject: (error: unknown) => void
 }

@@ -5,14 +5,14 @@ import { Trail } from './trail.ts'
 import type { Entry } from './transport.ts'
 
 /**
- * Entries of one turn, planned together: first it is noted who gets which, then each reader is written to once.
+ * Entries of one turn, planned together: the plan first notes who gets which, then writes to each reader once.
  * Between the two it may rest; a reader keeps its list in `trail`.
  */
 export class Plan implements Batch {
   readonly since: number
   readonly #root = Trail.root()
   readonly #readers: Subscriber[] = []
-  /** The first reader that was not written to yet. */
+  /** The place of the first reader that the plan has not written to yet. */
   #next = 0
   #bytes = 0
   #count = 0
@@ -35,7 +35,7 @@ export class Plan implements Batch {
     return this.#bytes + entry.frame.length <= PLAN_BYTES
   }
 
-  /** Notes who gets the entry. `permitted`: who may read it; null: everybody. */
+  /** Notes who gets the entry. `permitted`: whether an identity may read it; null: everybody may. */
   add(
     entry: Entry,
     groups: readonly Iterable<Subscriber>[],

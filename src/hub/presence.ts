@@ -1,10 +1,10 @@
 import { isSelected, type Subscription, type SubscriptionPath } from '../protocol/subscription.ts'
 
-/** Who is subscribed, on every node of the hub. */
+/** Knows who is subscribed, on every node of the hub. */
 export interface Presence {
-  /** Resolves when the subscriptions of one subscriber can be found. */
+  /** Resolves when `find` finds the subscriptions of one subscriber. */
   join(subscriber: string, subscriptions: readonly Subscription[]): Promise<void>
-  /** Resolves when they cannot be found any more. Leaving twice does nothing. */
+  /** Resolves when `find` does not find them any more. Leaving twice does nothing. */
   leave(subscriber: string): Promise<void>
   /**
    * The active subscriptions that the path selects, oldest subscriber first, in pages: there may be millions, and
@@ -13,7 +13,7 @@ export interface Presence {
   find(path: SubscriptionPath): AsyncIterable<readonly Subscription[]>
 }
 
-/** The presence of a hub that is one process. Holds nothing but what is active. */
+/** The presence of a hub that is one process. Holds nothing but active subscriptions. */
 export class LocalPresence implements Presence {
   readonly #active = new Map<string, readonly Subscription[]>()
 
@@ -45,5 +45,5 @@ export class LocalPresence implements Presence {
   }
 }
 
-/** Subscriptions that are looked at for a page: about a tenth of a millisecond. */
+/** The number of subscriptions that a page looks at, in about a tenth of a millisecond. */
 const PAGE = 1000

@@ -10,9 +10,9 @@ import type { Entry, Page, Position, Transport } from './transport.ts'
 
 /**
  * Brings subscribers from their cursor to the head, page by page at each reader's speed. All of them share
- * one slice of every turn: they stand in a queue, whoever got a page goes to its end, and a reader that has
+ * one slice of every turn: they stand in a queue, a reader that got a page goes to its end, and a reader that has
  * not taken its page yet stands beside the queue. So a thousand replays cost the live readers no more than
- * one does. The more there are, the smaller are their pages: what is read and not yet taken stays bounded.
+ * one does. The more there are, the smaller are their pages: the bytes that are read and not yet taken stay bounded.
  */
 export class Replay {
   readonly #options: ReplayOptions
@@ -29,7 +29,7 @@ export class Replay {
     this.#stretches = new Stretches(options.transport, { entries, bytes })
   }
 
-  /** Subscribers that are not live yet. */
+  /** The number of subscribers that are not live yet. */
   get size(): number {
     return this.#queue.length + this.#waiting
   }
@@ -41,7 +41,7 @@ export class Replay {
     if (!this.#isRunning) void this.#run()
   }
 
-  /** Lets go of all who catch up, whose streams the hub ends, and of what was read for them. */
+  /** Lets go of all subscribers that catch up, whose streams the hub ends, and of the pages that were read for them. */
   reset(): void {
     this.#queue.length = 0
     this.#stretches.forget()
@@ -62,7 +62,7 @@ export class Replay {
     return this.#options.loop.now() >= this.#until
   }
 
-  /** Lets everybody else go on, and begins with a slice of a later turn. */
+  /** Lets everybody else go on, and begins a new slice in a later turn. */
   async #rest(): Promise<void> {
     const { loop, limits } = this.#options
     this.#stretches.forget()
@@ -100,7 +100,7 @@ export class Replay {
   }
 
   get #pageBytes(): number {
-    // The one whose page it is stands neither in the queue nor beside it.
+    // The subscriber whose page it is stands neither in the queue nor beside it.
     const share = PAGES_BYTES / (this.size + 1)
     return Math.min(this.#options.limits.pageBytes, Math.max(PAGE_BYTES_MIN, share))
   }
@@ -162,9 +162,9 @@ export class Replay {
   }
 }
 
-/** Pages of all readers that catch up, in sum: what is in memory for those who do not take theirs. */
+/** The bytes of the pages of all readers that catch up, in memory while they do not take them. */
 const PAGES_BYTES = 16 * 1024 * 1024
-/** With less a page costs more to read than to send. */
+/** The least bytes of a page: a smaller one costs more to read than to send. */
 const PAGE_BYTES_MIN = 16 * 1024
 
 export interface ReplayOptions {

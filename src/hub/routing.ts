@@ -3,13 +3,13 @@ import type { TopicUrl } from '../protocol/url-pattern/pattern.ts'
 import { finish, type Work } from '../protocol/work.ts'
 
 /**
- * From the topics of an update to whoever asked for them, without asking each one.
+ * Leads from the topics of an update to the readers who asked for them, without asking each one.
  *
- * Exact topics are a lookup, the wildcard is a set, and each distinct pattern is held once however many
- * readers share it. Which patterns match a topic is remembered in a bounded cache: an entry knows up to which
- * pattern it was computed, so a new pattern costs each remembered topic one evaluation and nothing is thrown
- * away. The cost of a publish therefore grows with matching readers and distinct patterns only. A topic that is not
- * remembered costs an evaluation of every pattern, which is done in steps unless it `isShort`.
+ * Exact topics are a lookup, the wildcard is a set, and readers share each distinct pattern. A bounded cache remembers
+ * which patterns match a topic: an entry knows up to which pattern it was computed, so a new pattern costs each
+ * remembered topic one evaluation and nothing is thrown away. The cost of a publish therefore grows with matching
+ * readers and distinct patterns only. A topic that is not remembered costs an evaluation of every pattern, which is
+ * done in steps unless it `isShort`.
  */
 export class Routing<Reader extends { readonly matchers: readonly Matcher[] }> {
   readonly #exact = new Map<string, Set<Reader>>()
@@ -21,12 +21,12 @@ export class Routing<Reader extends { readonly matchers: readonly Matcher[] }> {
   readonly #rememberedMax: number
   #rememberedSize = 0
   #nextPattern = 1
-  /** What the patterns that somebody asks for weigh together. */
+  /** The weight of all patterns that somebody asks for. */
   #weight = 0
-  /** What all patterns that ever came weigh together. */
+  /** The weight of all patterns that ever came. */
   #weightEver = 0
 
-  /** `rememberedMax`: how many remembered topics, and patterns in them, there may be in sum. */
+  /** `rememberedMax`: the most remembered topics, and patterns in them, in sum. */
   constructor(rememberedMax: number) {
     this.#rememberedMax = rememberedMax
   }
@@ -38,13 +38,13 @@ export class Routing<Reader extends { readonly matchers: readonly Matcher[] }> {
 
   /**
    * These matchers, or an equal list that a reader here has already: compiled patterns are kilobytes, and most
-   * readers ask for what others ask for.
+   * readers ask for the same as others.
    */
   shared(matchers: readonly Matcher[]): readonly Matcher[] {
     const [first] = matchers
     if (first === undefined) return matchers
     for (const { matchers: others } of this.#readersOf(first) ?? []) {
-      // Whoever came first is as good as all others: this is to save, not to find.
+      // The list of the first reader is as good as any other: this is to save memory, not to find readers.
       return isEqual(matchers, others) ? others : matchers
     }
     return matchers
@@ -80,7 +80,7 @@ export class Routing<Reader extends { readonly matchers: readonly Matcher[] }> {
     return groups
   }
 
-  /** As `find`, some patterns at a step. Who joins or leaves meanwhile may be in the groups or not. */
+  /** As `find`, some patterns at a step. A reader who joins or leaves meanwhile may be in the groups or not. */
   *findInSteps(topics: readonly string[], parseUrl: ParseUrl): Work<ReadonlySet<Reader>[]> {
     const groups: ReadonlySet<Reader>[] = this.#wildcard.size > 0 ? [this.#wildcard] : []
     for (const topic of topics) {
@@ -98,7 +98,7 @@ export class Routing<Reader extends { readonly matchers: readonly Matcher[] }> {
     return steps <= 1
   }
 
-  /** Forgets which patterns match which topics; it is computed again when needed. */
+  /** Forgets which patterns match which topics; `find` evaluates them again when needed. */
   forget(): void {
     this.#remembered.clear()
     this.#rememberedSize = 0
@@ -114,13 +114,13 @@ export class Routing<Reader extends { readonly matchers: readonly Matcher[] }> {
     return known?.until === this.#nextPattern - 1 ? known : null
   }
 
-  /** What the patterns weigh that came since the topic was evaluated, at most. */
+  /** The most that the patterns weigh which came since the topic was evaluated. */
   #weightToCome(topic: string): number {
     const known = this.#remembered.get(topic)
     return Math.min(this.#weight, this.#weightEver - (known?.weightEver ?? 0))
   }
 
-  /** Evaluates the patterns that came since the topic was evaluated. Nobody sees it until it is done. */
+  /** Evaluates the patterns that came since the topic was evaluated. Nobody sees the result until it is whole. */
   *#evaluate(topic: string, parseUrl: ParseUrl): Work<Remembered<Reader>> {
     const before = this.#remembered.get(topic)
     const routes = before?.routes.filter((route) => route.readers.size > 0) ?? []
@@ -187,8 +187,8 @@ export class Routing<Reader extends { readonly matchers: readonly Matcher[] }> {
     if (route === undefined) return
     route.readers.delete(reader)
     if (route.readers.size > 0) return
-    // Remembered topics may still hold the route: it is skipped and later filtered out. What was compiled goes at once,
-    // or whoever comes and goes would fill the memory.
+    // Remembered topics may still hold the route: they skip it and later filter it out. The compiled pattern goes at
+    // once, or readers that come and go would fill the memory.
     route.matcher = null
     this.#patterns.delete(key)
     this.#weight -= matcher.weight
@@ -200,7 +200,7 @@ export class Routing<Reader extends { readonly matchers: readonly Matcher[] }> {
 type ParseUrl = (topic: string) => TopicUrl | null
 
 interface PatternRoute<Reader> {
-  /** Null when nobody asks for it any more. */
+  /** The compiled pattern; null when nobody asks for it any more. */
   matcher: Matcher | null
   readonly number: number
   readonly readers: Set<Reader>
@@ -208,9 +208,9 @@ interface PatternRoute<Reader> {
 
 interface Remembered<Reader> {
   readonly routes: readonly PatternRoute<Reader>[]
-  /** The number of the newest pattern that was evaluated. */
+  /** The number of the newest pattern that was evaluated for the topic. */
   readonly until: number
-  /** What all patterns up to that one weighed. */
+  /** The weight of all patterns up to that one. */
   readonly weightEver: number
 }
 
@@ -236,7 +236,7 @@ function isEqual(left: readonly Matcher[], right: readonly Matcher[]): boolean {
   return left.length === right.length && left.every(isSame)
 }
 
-/** Its patterns count, and its text: 1 for 64 characters of it. */
+/** The size of a remembered topic: the number of its patterns, and 1 for 64 characters of its text. */
 function sizeOf(topic: string, { routes }: Remembered<object>): number {
   return 1 + (topic.length >> 6) + routes.length
 }

@@ -2,23 +2,23 @@ import type { Entry, Page, PageLimit, Position, Transport } from './transport.ts
 
 /**
  * Stretches of the log that were read a moment ago. Readers that catch up together ask for the same entries:
- * each stretch is read once and cut into pages for all of them, who share its bytes. What is kept may be older
- * than the log says, so whoever owns this forgets it within milliseconds.
+ * each stretch is read once and cut into pages for all of them, who share its bytes. A kept stretch may be older
+ * than the log says, so the owner of this object forgets all of them within milliseconds.
  */
 export class Stretches {
   readonly #transport: Transport
   readonly #limit: PageLimit
   #kept: Stretch[] = []
-  /** How often everything was forgotten: a page that was asked for before is not kept. */
+  /** The number of times that all was forgotten: a page that was asked for before is not kept. */
   #forgotten = 0
 
-  /** `limit`: of one stretch. */
+  /** `limit`: the limit of one stretch. */
   constructor(transport: Transport, limit: PageLimit) {
     this.#transport = transport
     this.#limit = limit
   }
 
-  /** As `Transport.read`, with at most so many bytes of frames on the page. */
+  /** As `Transport.read`, with at most `bytes` bytes of frames on the page. */
   async read(after: Position, until: Position, bytes: number): Promise<Page | 'lost'> {
     const kept = this.#kept.find((stretch) => covers(stretch, after))
     if (kept !== undefined) return cut(kept.page, after, bytes)
@@ -44,7 +44,7 @@ interface Stretch {
   readonly page: Page
 }
 
-/** What lies between the start of a stretch and its first entry may be gone: only the log knows. */
+/** Entries between the start of a stretch and its first entry may be gone: only the log knows. */
 function covers({ after: start, page }: Stretch, after: Position): boolean {
   const first = page.entries[0]?.position ?? page.next
   return after === start || (after >= first && after < page.next)

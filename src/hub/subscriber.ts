@@ -17,11 +17,11 @@ export type CloseReason =
   | { readonly kind: 'shed' }
   | { readonly kind: 'shutdown' }
 
-/** Where a subscriber's frames go. The edge decides what "too slow" means. */
+/** Takes a subscriber's frames. The edge decides what "too slow" means. */
 export interface Sink {
   /** Takes whole events. Never throws, never waits; after `close` it does nothing. */
   write(frame: Frame): void
-  /** Whether the reader has taken enough for more of the past to be written. */
+  /** Whether the reader has taken enough, so that the hub may write more of the past. */
   readonly isReady: boolean
   /** Bytes that the reader has not taken yet. */
   readonly waitingBytes: number
@@ -31,12 +31,12 @@ export interface Sink {
   close(reason: CloseReason): void
 }
 
-/** Where a stream starts, settled before its first byte (REC-04). */
+/** The place where a stream starts, settled before its first byte (REC-04). */
 export interface Cursor {
   readonly after: Position
-  /** What the response names: the requested id, `earliest`, or null without a cursor (REC-03). */
+  /** The id that the response names: the requested one, `earliest`, or null without a cursor (REC-03). */
   readonly lastEventId: string | null
-  /** How often the hub's tail had lost its place by then: the cursor means nothing after another time. */
+  /** The number of times that the hub's tail had lost its place by then: after another, the cursor means nothing. */
   readonly losses: number
 }
 
@@ -46,18 +46,18 @@ export interface Cursor {
  */
 export class Subscriber {
   readonly id: string
-  /** Of a live one they are shared with others who ask for the same. */
+  /** A live subscriber shares its matchers with others who ask for the same. */
   matchers: readonly Matcher[]
   readonly identity: Identity
   readonly sink: Sink
-  /** Of its subscriptions in order, where it takes long to find them; null: they are found when they are needed. */
+  /** The payloads of its subscriptions in order, where finding them takes long; null: they are found when needed. */
   readonly payloads: readonly unknown[] | null
   state: 'catching-up' | 'live' | 'ended' = 'catching-up'
-  /** Everything up to here was seen or is not wanted. Live entries at or before it are skipped. */
+  /** The subscriber has seen or does not want all entries up to here. The hub skips live entries at or before it. */
   after: Position
-  /** Whether a gap would break a promise: the cursor was echoed, or something was already replayed. */
+  /** Whether a gap would break a promise: the response has named the cursor, or the hub has replayed an entry. */
   isPromised: boolean
-  /** What the current turn brings, until it is written. */
+  /** The entries of the current turn, until they are written. */
   trail: Trail | null = null
 
   constructor(
@@ -81,7 +81,7 @@ export class Subscriber {
     return this.state === 'ended'
   }
 
-  /** Whether a replayed entry is for this subscriber: asked for, and permitted (REC-11). */
+  /** Whether a replayed entry is for this subscriber, who asks for it and may read it (REC-11). */
   wants(entry: Entry, parseUrl: (topic: string) => TopicUrl | null): boolean {
     const needsUrls = this.matchers.some(({ kind }) => kind === 'pattern')
     const urls = needsUrls ? entry.topics.map(parseUrl) : []
@@ -91,7 +91,7 @@ export class Subscriber {
     return isAsked && (!entry.private || mayRead(this.identity, entry.topics, urls))
   }
 
-  /** What is tested to know whether it wants an entry, as `testWeight` counts it. */
+  /** The weight of the tests that tell whether it wants an entry, as `testWeight` counts it. */
   get weight(): number {
     return testWeight(this.matchers) + this.identity.weight
   }

@@ -3,8 +3,8 @@ import type { Entry } from './transport.ts'
 
 /**
  * The entries that one reader gets in a turn of the loop, as a path from a common root. Readers with equal
- * lists stand on the same node, so that their bytes are put together once and each is written to once,
- * however many entries the turn brought.
+ * lists stand on the same node, so that the node puts their bytes together once and each gets one write for
+ * all entries of the turn.
  */
 export class Trail {
   readonly entry: Entry | null
@@ -26,7 +26,7 @@ export class Trail {
     return new Trail(null, null, 0, 0)
   }
 
-  /** How many entries the path has. */
+  /** The number of entries on the path. */
   get depth(): number {
     return this.#depth
   }

@@ -8,7 +8,7 @@ declare const position: unique symbol
  */
 export type Position = number & { readonly [position]: true }
 
-/** Before everything that is still kept. Reading from here is never `lost`. */
+/** The place before every kept entry. Reading from here is never `lost`. */
 export const START = 0 as Position
 
 /** A sealed update in the log. */
@@ -19,7 +19,7 @@ export interface Entry extends Envelope {
 /** The newest end of the log. */
 export interface Head {
   readonly position: Position
-  /** The id of the newest entry that ever was, kept or not; null in a new log. */
+  /** The id of the newest entry that ever was, whether the log still keeps it or not; null in a new log. */
   readonly id: string | null
 }
 
@@ -30,7 +30,7 @@ export interface Page {
   readonly next: Position
 }
 
-/** How much one page may hold. At least one entry is read, however large. */
+/** The limits of one page. A page holds at least one entry, of any size. */
 export interface PageLimit {
   readonly entries: number
   /** Bytes of frames. */
@@ -40,9 +40,9 @@ export interface PageLimit {
 /** An append-only log that every node of the hub shares, with a bounded past. */
 export interface Transport {
   /**
-   * Starts tailing. `onEntry` sees every later entry once, in log order, whoever appended it; an append made
+   * Starts tailing. `onEntry` sees every later entry of any node once, in log order; an append made
    * from inside `onEntry` is delivered after the current entry. `onLost`: the tail lost its place (a trimmed
-   * or replaced log), entries were missed, and it goes on after `head`. Positions of a replaced log may begin
+   * or replaced log), missed entries, and goes on after `head`. Positions of a replaced log may begin
    * anew. Rejects with a plain Error that an operator can act on.
    */
   open(onEntry: (entry: Entry) => void, onLost: (head: Head) => void): Promise<Head>
@@ -59,41 +59,41 @@ export interface Transport {
   find(id: string): Promise<Position | null>
   /**
    * Entries in (after, until], oldest first. `lost` when the limits of the whole past dropped entries after
-   * `after`, unless that is START. What a rule dropped is not missed: the rule says that it is not wanted any
-   * more. Rejects with `store-unavailable` when the log cannot be read.
+   * `after`, unless that is START. Entries that a rule dropped do not count: the rule says that nobody wants them
+   * any more. Rejects with `store-unavailable` when the log cannot be read.
    */
   read(after: Position, until: Position, limit: PageLimit): Promise<Page | 'lost'>
-  /** Figures of this moment, for metrics and the console. Rejects with `store-unavailable` when it cannot say. */
+  /** Figures of this moment, for metrics and the console. Rejects with `store-unavailable` when the log cannot say. */
   stats(): Promise<TransportStats>
   /** Resolves when the log can accept an append; rejects with the reason when it cannot. */
   check(): Promise<void>
   /**
    * Waits for appends under way, then lets go of everything. Further calls reject. Rejects when it had to leave the log
-   * as it is: then the process is to end without anybody trying to close it again.
+   * as it is: then the process must end, and nobody may try to close the log again.
    */
   close(): Promise<void>
 }
 
-/** What a log holds now. */
+/** The content of a log at a moment, in figures. */
 export interface TransportStats {
   readonly rows: number
-  /** Entries that came since the log began and are not kept any more, whatever dropped them. */
+  /** The number of entries since the log began that it keeps no more, dropped for any reason. */
   readonly dropped: number
-  /** Stored bytes as retention counts them, those of places included. */
+  /** The stored bytes as retention counts them, those of places included. */
   readonly bytes: number
-  /** When the oldest kept entry was accepted, in milliseconds of the log's own time; null when empty. */
+  /** When the log accepted the oldest kept entry, in milliseconds of its own time; null when it is empty. */
   readonly oldestAt: number | null
-  /** The log's own time, which is not what the wall clock shows once that was set. */
+  /** The log's own time, which differs from the wall clock once that was set. */
   readonly now: number
-  /** The same for each rule of the retention, in order; absent without rules. */
+  /** The figures of each rule of the retention, in order; absent without rules. */
   readonly rules?: readonly RuleStats[]
-  /** Entries that a rule or a tool dropped and whose places are remembered; absent where that cannot be. */
+  /** The number of entries that a rule or a tool dropped and whose places the log remembers; absent where it cannot. */
   readonly places?: number
   /** Bytes on disk: the file and its journal. Zero for a log in memory. */
   readonly fileBytes: number
 }
 
-/** What a log holds of one rule. */
+/** The entries of a log that belong to one rule, in figures. */
 export interface RuleStats {
   readonly rows: number
   readonly bytes: number

@@ -49,6 +49,7 @@ export function legacyDialect(
       const cookie = byCookie.credentials(request)
       return cookie === null ? null : { ...cookie, token: ofThisGeneration(cookie.token) }
     },
+    form: current.form,
     subscription: (request, query, body) => current.subscription(request, query, body),
     cursorFields: (lastEventId) => {
       const fields = current.cursorFields(lastEventId)

@@ -26,7 +26,7 @@ export function legacyTopic(hub: HubLocation, { match, subscriber }: Subscriptio
   return `${hub.path}/subscriptions/${encodeSegment(match)}/${encodeSegment(subscriber)}`
 }
 
-/** What is published when it begins or ends: a private update without a type of its own. */
+/** The update that tells of its beginning or end: private, and without a type of its own. */
 export function legacyUpdate(hub: HubLocation, subscription: Subscription, active: boolean): Update {
   const document = { '@context': CONTEXT, ...member(hub, subscription, 'Subscription', active) }
   const topics = [legacyTopic(hub, subscription) as Topic]

@@ -63,7 +63,7 @@ const operators: ReadonlyMap<string, Operator> = new Map<string, Operator>([
 
 const variable = /^((?:\w|%[0-9A-Fa-f]{2})(?:\.?(?:\w|%[0-9A-Fa-f]{2}))*)(?:(\*)|:([1-9]\d{0,3}))?$/
 
-/** What is between two braces. An expression whose variables are all undefined is empty. */
+/** Reads the text between two braces. An expression whose variables are all undefined is empty. */
 function parseExpression(body: string): Expression | null {
   const operator = operators.get(body.charAt(0))
   const items: Expression[] = []
@@ -77,7 +77,7 @@ function parseExpression(body: string): Expression | null {
   return repeat(sequence([text(first), someOf(items, separator)]), 0, 1)
 }
 
-/** What one defined variable becomes. */
+/** The expansions of one defined variable. */
 function itemOf(
   { separator, named, allowed }: Operator,
   name: string,

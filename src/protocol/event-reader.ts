@@ -1,4 +1,4 @@
-/** Reading an event stream as the HTML standard says, section 9.2.6: the other end of what a hub writes. */
+/** Reads an event stream as the HTML standard says, section 9.2.6: the counterpart of the hub's encoder. */
 
 /** One dispatched event. */
 export interface ReceivedEvent {
@@ -11,7 +11,7 @@ export interface ReceivedEvent {
 /** Turns the bytes of one response into events, wherever the chunks are cut. */
 export class EventStreamParser {
   readonly #decoder = new TextDecoder()
-  /** The text after the last whole line, in the pieces it arrived in. */
+  /** The text after the last whole line, in the pieces in which it arrived. */
   #partial: string[] = []
   #endedWithCr = false
   #lastId: string
@@ -26,7 +26,7 @@ export class EventStreamParser {
     this.#id = lastId
   }
 
-  /** The id to reconnect with, or an empty text. */
+  /** The id with which the reader is to reconnect, or an empty text. */
   get lastId(): string {
     return this.#lastId
   }

@@ -1,6 +1,6 @@
 /**
  * The event stream format of the HTML standard, section 9.2.6, as bytes. The one encoder of the hub:
- * whatever a publisher sends, it makes exactly one event (SUB-78).
+ * it makes exactly one event of every publication (SUB-78).
  */
 
 declare const frame: unique symbol
@@ -8,7 +8,7 @@ declare const frame: unique symbol
 /** The bytes of one or more whole events. Shared by every subscriber, so never written to. */
 export type Frame = Uint8Array & { readonly [frame]: true }
 
-/** What an event carries on the wire. */
+/** The content of an event on the wire. */
 export interface EventFields {
   readonly data: string
   /** Absent when null or empty (SUB-72). */
@@ -18,7 +18,7 @@ export interface EventFields {
 
 const encoder = new TextEncoder()
 
-/** One event with its id. Fields other than the data must be free of line breaks: parsers saw to that. */
+/** One event with its id. Fields other than the data must be free of line breaks: the parsers refuse them. */
 export function encode(fields: EventFields, id: string): Frame {
   let text = ''
   if (fields.type !== null && fields.type !== '') text += `event: ${fields.type}\n`
@@ -27,7 +27,7 @@ export function encode(fields: EventFields, id: string): Frame {
   return encoder.encode(text) as Uint8Array as Frame
 }
 
-/** A comment of one line: keeps a silent connection open (SUB-85). */
+/** A comment of one line, which keeps a silent connection open (SUB-85). */
 export const heartbeat: Frame = bytes(':\n')
 
 /** Sets the reconnection time of the reader, in milliseconds (SUB-86). */

@@ -5,7 +5,7 @@ import type { HubLocation } from './topic.ts'
 import { parseTopicUrl, type TopicUrl } from './url-pattern/pattern.ts'
 import type { Work } from './work.ts'
 
-/** A JSON object as a token carries it: nothing is known about its members. */
+/** A JSON object as a token carries it, with members of any kind. */
 export type JsonObject = { readonly [name: string]: unknown }
 
 /** One Mercure detail of a token. Details grant independently of each other (AUT-61). */
@@ -13,21 +13,21 @@ export interface Grant {
   readonly publish: boolean
   readonly subscribe: boolean
   readonly topics: readonly Matcher[]
-  /** Shown beside the subscriptions that this grant covers, or null. */
+  /** The payload of the subscriptions that this grant covers, or null. */
   readonly payload: JsonObject | null
 }
 
-/** What a verified token allows, and for how long. */
+/** The rights of a verified token, and its dates. */
 export interface Identity {
-  /** In the order of the token: the order decides the payload (AUT-81). */
+  /** The grants in the order of the token, which decides the payload (AUT-81). */
   readonly grants: readonly Grant[]
   /** Milliseconds since the epoch, maybe with a fraction. null: the token never ends, or there is none. */
   readonly expiresAt: number | null
   /** Milliseconds since the epoch, maybe with a fraction. null: valid from the start. */
   readonly notBefore: number | null
-  /** Stable key of whoever holds the token, for limits. null for nobody in particular. Never shown. */
+  /** Stable key of the holder of the token, for limits. null for nobody in particular. Never shown. */
   readonly holder: string | null
-  /** What the matchers of all grants weigh, as `testWeight` counts them. */
+  /** The weight of the matchers of all grants, as `testWeight` counts it. */
   readonly weight: number
   /** The payload of subscriptions that no grant covers. Only the 0.x generation has one (LEG-11). */
   readonly defaultPayload?: unknown
@@ -35,23 +35,23 @@ export interface Identity {
   readonly publishesAnyPublic?: boolean
 }
 
-/** Who shows no token: no grants, so only public updates (AUT-74). */
+/** The identity of a client without a token: no grants, so only public updates (AUT-74). */
 export const anonymous: Identity = { grants: [], expiresAt: null, notBefore: null, holder: null, weight: 0 }
 
-/** What the details of one token may hold (AUT-60). Zero is no limit. */
+/** Limits on the details of one token (AUT-60). Zero is no limit. */
 export interface GrantLimits {
   /** Number of Mercure details and, separately, of topic entries summed over all of them. */
   readonly details: number
   /** Length of one `match` value, in UTF-16 code units. */
   readonly pattern: number
-  /** What all matchers weigh together. Zero allows none that weighs anything. */
+  /** The weight of all matchers in sum. Zero allows no matcher with a weight. */
   readonly patternWeight: number
 }
 
 /** The topics parsed by `parseTopicUrl`, in the same order, so that many readers share one parse. */
 export type TopicUrls = readonly (TopicUrl | null)[]
 
-/** Whether every topic of an update is covered by a grant to publish, be it another one each (AUT-70). */
+/** Whether grants to publish cover every topic of an update, perhaps each topic by another grant (AUT-70). */
 export function mayPublish(identity: Identity, topics: readonly string[], urls: TopicUrls = []): boolean {
   const grants = identity.grants.filter((grant) => grant.publish)
   const isCovered = (topic: string, at: number) => grants.some((grant) => covers(grant, topic, urls[at]))
@@ -70,7 +70,7 @@ export function* mayPublishInSteps(
   return topics.length > 0
 }
 
-/** Whether some topic of a private update is covered by a grant to subscribe (AUT-71). */
+/** Whether a grant to subscribe covers some topic of a private update (AUT-71). */
 export function mayRead(identity: Identity, topics: readonly string[], urls: TopicUrls = []): boolean {
   for (const grant of identity.grants) {
     if (grant.subscribe && topics.some((topic, at) => covers(grant, topic, urls[at]))) return true
@@ -91,7 +91,7 @@ export function* mayReadInSteps(
 }
 
 /**
- * The payload of a subscription, chosen by the text of its matcher, whatever its type (AUT-80, AUT-83).
+ * The payload of a subscription, chosen by the text of its matcher and not by its type (AUT-80, AUT-83).
  * The first grant that covers the text decides, even when it has no payload (AUT-82). undefined: none.
  */
 export function payloadFor(identity: Identity, match: string): unknown {
@@ -124,7 +124,7 @@ function* firstGrant(
   topic: string,
   url: TopicUrl | null,
 ): Work<Grant | null> {
-  // A topic is a step, however soon the grant is found.
+  // A topic is a step, also when its first grant covers it.
   yield
   for (const grant of grants) {
     if (grant[action] && (yield* selects(grant.topics, topic, url))) return grant
@@ -132,7 +132,7 @@ function* firstGrant(
   return null
 }
 
-/** What the matchers of all grants weigh, for `Identity.weight`. */
+/** The weight of the matchers of all grants, for `Identity.weight`. */
 export function grantsWeight(grants: readonly Grant[]): number {
   return testWeight(grants.flatMap(({ topics }) => topics))
 }
@@ -159,7 +159,7 @@ export function* parseAuthorizationDetails(
 /** The `type` of the entries of `authorization_details` that are for Mercure, byte for byte (AUT-51). */
 export const DETAIL_TYPE = 'https://mercure.rocks/authorization-detail'
 
-// Objects are tested by hand: to valibot an array is an object too, and copies would lose odd names.
+// This schema tests objects by hand: to valibot an array is an object too, and its copies would lose odd names.
 const jsonObject = v.custom<JsonObject>(isJsonObject)
 
 const entryList = v.array(jsonObject)
@@ -186,7 +186,7 @@ function read<Schema extends v.GenericSchema>(schema: Schema, value: unknown, pr
   return result.output
 }
 
-/** Before anything is compiled: patterns cost time, and splitting them over details must not help. */
+/** Checks the limits before the hub compiles anything: patterns cost time, and it must not help to split them. */
 function checkLimits(details: readonly MercureDetail[], limits: GrantLimits): void {
   const topics = details.flatMap((detail) => detail.topics)
   if (limits.details > 0 && Math.max(details.length, topics.length) > limits.details) {

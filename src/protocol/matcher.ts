@@ -7,14 +7,15 @@ import type { Work } from './work.ts'
 export interface Matcher {
   /** The name of a registered type. */
   readonly type: string
-  /** As the client wrote it. */
+  /** The pattern as the client wrote it. */
   readonly pattern: string
-  /** How it is to be looked up, whatever its type. */
+  /** The way to look it up, for matchers of every type. */
   readonly kind: MatcherKind
   /**
-   * What it holds and what it costs: for each 1 at most 256 bytes, and 3 ns for each character of a topic. An ordinary
-   * URL pattern weighs 4 to 10 (900 bytes, 0.1 us a test), one with a UUID written out 40, an exact topic nothing. A
-   * pattern that is made to be heavy takes 9 bytes and 3 ns for each 1: measured with 4,800 optional characters.
+   * The memory and the time that it takes: for each 1 at most 256 bytes, and 3 ns for each character of a topic. An
+   * ordinary URL pattern weighs 4 to 10 (900 bytes, 0.1 us a test), one with a UUID written out 40, an exact topic
+   * nothing. A pattern that is made to be heavy takes 9 bytes and 3 ns for each 1: measured with 4,800 optional
+   * characters.
    */
   readonly weight: number
   /**
@@ -50,9 +51,9 @@ export function parseMatcher(type: string, pattern: string, hub: HubLocation, we
 }
 
 /**
- * What can be told without compiling. Throws `unknown-matcher` for a type that is not registered (MAT-05), and
- * `invalid-matcher` when the pattern is empty or holds a forbidden character (GEN-01). How long a pattern may be is
- * for the caller to say.
+ * Checks a matcher as far as that needs no compiling. Throws `unknown-matcher` for a type that is not registered
+ * (MAT-05), and `invalid-matcher` when the pattern is empty or holds a forbidden character (GEN-01). The caller limits
+ * the length of a pattern.
  */
 export function checkMatcher(matcher: WrittenMatcher): void {
   typeOf(matcher)
@@ -67,21 +68,21 @@ export function checkPattern(pattern: string): void {
 }
 
 /**
- * Whether matchers of this weight are tested on the topics within a step of work, about a millisecond at worst.
- * Otherwise they are asked in steps (`selects`).
+ * Whether testing matchers of this weight on the topics fits into a step of work, about a millisecond at worst.
+ * Otherwise the caller tests them in steps (`selects`).
  */
 export function isLight(weight: number, topics: readonly string[]): boolean {
   return weight === 0 || stepsOf(weight, topics) <= 1
 }
 
-/** How many steps it takes, or which part of one. */
+/** The number of steps that the tests take, or the part of one step. */
 export function stepsOf(weight: number, topics: readonly string[]): number {
   let characters = 0
   for (const topic of topics) characters += topic.length + TOPIC_LENGTH_MIN
   return (weight * characters) / STEP_COST
 }
 
-/** What all of them weigh, for the time that they take: a comparison takes a fiftieth of the least that tests. */
+/** The weight of all matchers as time: a comparison takes a fiftieth of the time of the lightest pattern. */
 export function testWeight(matchers: readonly Matcher[]): number {
   return matchers.reduce((sum, { weight }) => sum + weight, Math.ceil(matchers.length / 50))
 }
@@ -100,12 +101,12 @@ export function* selects(matchers: readonly Matcher[], topic: string, url: Topic
   return false
 }
 
-/** To parse a topic and to begin a test costs as much as so many of its characters. */
+/** Parsing a topic and beginning a test cost as much as testing this number of its characters. */
 const TOPIC_LENGTH_MIN = 100
-/** Weight times characters of one step. */
+/** The weight times the characters of one step. */
 const STEP_COST = 300_000
 
-/** Characters of a pattern that weigh 1. They are kept twice, as text and compiled. */
+/** Characters of a pattern that weigh 1. A matcher keeps them twice, as text and compiled. */
 const UNIT_LENGTH = 128
 
 type Compiled = Pick<Matcher, 'weight' | 'test'>

@@ -7,15 +7,15 @@ import type { Update } from './update.ts'
 export interface Subscription {
   readonly matchType: string
   readonly match: string
-  /** Unique per connection and never chosen by the client (ACT-06). */
+  /** The id of the connection, unique and never chosen by the client (ACT-06). */
   readonly subscriber: string
-  /** Selected by the token of the connection (section 4.6); undefined is none. */
+  /** The payload that the token of the connection selects (section 4.6); undefined is none. */
   readonly payload?: unknown
 }
 
 /**
  * The subscriptions of one connection, each with the payload that its token has for it. `payloads`: those of the
- * matchers in order, where they were found before.
+ * matchers in order, where the caller has found them before.
  */
 export function subscriptionsOf(
   subscriber: string,
@@ -31,7 +31,7 @@ export function subscriptionsOf(
   }))
 }
 
-/** The topic of its events, which is also the path of its resource (ACT-03). */
+/** The topic of a subscription's events, which is also the path of its resource (ACT-03). */
 export function subscriptionTopic(hub: HubLocation, subscription: Subscription): string {
   const { matchType, match, subscriber } = subscription
   return `${hub.path}/subscriptions/${[matchType, match, subscriber].map(encodeSegment).join('/')}`
@@ -55,8 +55,8 @@ export function subscriptionDocument(hub: HubLocation, subscription: Subscriptio
 export type Announcement = (hub: HubLocation, subscription: Subscription, active: boolean) => Update
 
 /**
- * What the hub publishes when a subscription begins or ends: private, and of the type and on the topic that no
- * publisher may use (ACT-08). Besides `parseUpdate` the only maker of updates.
+ * The update that the hub publishes when a subscription begins or ends: private, and of the type and on the topic that
+ * no publisher may use (ACT-08). Besides `parseUpdate` the only maker of updates.
  */
 export function subscriptionUpdate(hub: HubLocation, subscription: Subscription, active: boolean): Update {
   return {
@@ -70,8 +70,8 @@ export function subscriptionUpdate(hub: HubLocation, subscription: Subscription,
 }
 
 /**
- * At most how many bytes its event has, without making it: the match is in it as JSON and, percent-encoded, in
- * its document and in its topic.
+ * The most bytes that the event of a subscription may have, without making the event: it holds the match as JSON and,
+ * percent-encoded, in its document and in its topic.
  */
 export function subscriptionBytes({ match, payload }: Subscription): number {
   const text = encoder.encodeInto(match, scratch)
@@ -79,7 +79,7 @@ export function subscriptionBytes({ match, payload }: Subscription): number {
   return 8 * bytes + (payload === undefined ? 0 : 3 * JSON.stringify(payload).length) + EVENT_BYTES
 }
 
-/** The same for the subscriptions of a connection with these matchers. */
+/** The most bytes of the events of a connection with these matchers. */
 export function announcedBytes(
   matchers: readonly WrittenMatcher[],
   identity: Identity,
@@ -95,7 +95,7 @@ const scratch = new Uint8Array(16 * 1024)
 /** Names, punctuation, the identifiers of the event and of the subscriber, twice, and the path of the hub. */
 const EVENT_BYTES = 600
 
-/** What a path below `subscriptions` asks for (ACT-20). */
+/** The subscriptions that a path below `subscriptions` asks for (ACT-20). */
 export type SubscriptionPath =
   | { readonly kind: 'all' }
   | { readonly kind: 'matcher'; readonly matchType: string; readonly match: string }
@@ -127,7 +127,7 @@ export function subscriptionSegments(rawPath: string, hub: HubLocation): readonl
     .map(decodeSegment)
 }
 
-/** Whether the subscription belongs to what was asked for. */
+/** Whether the path asks for the subscription. */
 export function isSelected(subscription: Subscription, path: SubscriptionPath): boolean {
   if (path.kind === 'all') return true
   if (subscription.matchType !== path.matchType || subscription.match !== path.match) return false
@@ -150,7 +150,7 @@ function decodeSegment(segment: string): string | null {
   }
 }
 
-/** The entity tag of the API: the newest id in quotes, with what would break the tag escaped (ACT-34). */
+/** The entity tag of the API: the newest id in quotes, with characters escaped that would break the tag (ACT-34). */
 export function subscriptionsTag(lastEventId: string): string {
   const escaped = lastEventId.replace(
     /[\0-\x20"%\x7f]/g,

@@ -5,7 +5,7 @@ declare const topic: unique symbol
 /** A string that passed the character rules and does not address the reserved namespace (PUB-11). */
 export type Topic = string & { readonly [topic]: true }
 
-/** Where the hub lives: the base of relative references and of the reserved namespace (GEN-12). */
+/** The place of the hub: the base of relative references and of the reserved namespace (GEN-12). */
 export interface HubLocation {
   /** The absolute URL of the hub, for example `https://hub.example.com/.well-known/mercure`. */
   readonly url: string
@@ -48,7 +48,7 @@ export function isProtocolString(value: string): boolean {
   return !forbidden.test(value)
 }
 
-/** Whether the topic addresses the hub path or something below it, on whatever origin (PUB-13). */
+/** Whether the topic addresses the hub path or something below it, on any origin (PUB-13). */
 export function isReserved(value: string, hub: HubLocation): boolean {
   if (isElsewhere(value, hub)) return false
   const path = pathOf(value, hub)

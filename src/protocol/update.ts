@@ -1,6 +1,6 @@
 import { ProtocolError } from './error.ts'
 import { encode, type Frame } from './event-stream.ts'
-import type { FormPair } from './form.ts'
+import { type FormPair, type FormRules, UNKNOWN_FIELDS_MAX } from './form.ts'
 import { type HubLocation, isProtocolString, parseTopic, type Topic } from './topic.ts'
 
 /** A valid publication. Only `parseUpdate` and the hub's own subscription events make one. */
@@ -29,7 +29,17 @@ export interface UpdateLimits {
   readonly topics: number
   /** Length of one topic, id or type, in UTF-16 code units. */
   readonly field: number
+  /** Length of the id in bytes: every reader sends it back in a field of its next request. */
+  readonly id: number
 }
+
+/** What is read of the form of a publish request. More pairs than it may have are `too-many-fields`. */
+export function updateForm({ topics }: UpdateLimits): FormRules {
+  const isKnown = (name: string | null) => name !== null && fieldNames.has(name)
+  return { isKnown, pairsMax: topics > 0 ? topics + UNKNOWN_FIELDS_MAX : 0, refusal: 'too-many-fields' }
+}
+
+const fieldNames: ReadonlySet<string> = new Set(['topic', 'data', 'id', 'type', 'retry', 'private'])
 
 /**
  * Reads an update from the pairs of a publish request.
@@ -43,6 +53,7 @@ export function parseUpdate(pairs: readonly FormPair[], hub: HubLocation, limits
     throw new ProtocolError('too-many-topics', `a publication has at most ${limits.topics} topics`)
   }
   for (const value of [...fields.topics, fields.id, fields.type]) checkLength(value, limits.field)
+  checkIdBytes(fields.id, limits.id)
   return {
     topics: fields.topics.map((value) => parseTopic(value, hub)),
     id: parseId(fields.id),
@@ -104,10 +115,22 @@ function checkLength(value: string | null, limit: number): void {
   }
 }
 
+function checkIdBytes(id: string | null, limit: number): void {
+  // Most ids are shorter than they could be long.
+  if (limit === 0 || id === null || 3 * id.length <= limit) return
+  if (encoder.encode(id).length > limit) {
+    throw new ProtocolError('field-too-long', `an id has at most ${limit} bytes`)
+  }
+}
+
+const encoder = new TextEncoder()
+
 function parseId(id: string | null): string | null {
   if (id === null || id === '') return null
   if (!isProtocolString(id)) throw new ProtocolError('invalid-id', 'the id holds a forbidden character')
   if (id.startsWith('#')) throw new ProtocolError('invalid-id', 'an id must not start with #')
+  // The field of a request loses blanks at its ends, so that nobody could come back with it.
+  if (/^ +$/.test(id)) throw new ProtocolError('invalid-id', 'an id must not be blank')
   if (id === 'earliest') throw new ProtocolError('invalid-id', 'the id earliest is reserved')
   return id
 }
@@ -122,8 +145,14 @@ function parseType(type: string | null): string | null {
 function parseRetry(retry: string | null): number | null {
   if (retry === null || retry === '') return null
   const value = Number(retry)
-  if (!/^[0-9]+$/.test(retry) || !Number.isSafeInteger(value)) {
-    throw new ProtocolError('invalid-retry', 'retry is a number of milliseconds, digits only')
+  if (!/^[0-9]+$/.test(retry) || value > RETRY_MS_MAX) {
+    throw new ProtocolError(
+      'invalid-retry',
+      `retry is a number of milliseconds up to ${RETRY_MS_MAX}, digits only`,
+    )
   }
   return value
 }
+
+/** Clients keep it in 31 bits; their timers fire at once beyond that. */
+const RETRY_MS_MAX = 2 ** 31 - 1

@@ -12,7 +12,7 @@ export function machineClocks(): Clocks {
   }
 }
 
-/** Only Linux has it, where the container shows it. */
+/** The id of this boot; null elsewhere than on Linux, and in a container that does not show it. */
 function bootId(): string | null {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()

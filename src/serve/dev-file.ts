@@ -12,12 +12,12 @@ import {
 import type { DevKeys, KnownHub } from '../config/dev.ts'
 
 /**
- * The file that the hubs of `--dev` in one folder share: the key that signs their tokens, and where the one that
- * started last is. It is for its owner alone, and lives as long as nobody removes it, so that a token outlives a
+ * The file that the hubs of `--dev` in one folder share: the key that signs their tokens, and the place of the hub that
+ * started last. It is for its owner alone, and lives as long as nobody removes it, so that a token outlives a
  * restart and `cinnabar token --dev` makes tokens that the hub accepts.
  *
- * The folder may be one that others write to. So a file is only made where there is none, and one that is there is
- * believed only when it is a plain file of this user that nobody else may read. Links are not followed.
+ * Others may be able to write to the folder. So the hub makes a file only where there is none, and believes one that is
+ * there only when it is a plain file of this user that nobody else may read. It follows no links.
  */
 export class DevFile {
   readonly #path: string
@@ -42,7 +42,7 @@ export class DevFile {
     return { ...this.read(), hub: null }
   }
 
-  /** The same, and where the folder can keep none, new ones for this run alone, with the reason. */
+  /** The same keys as `open`, and where the folder can keep none, new ones for this run alone, with the reason. */
   openForRun(): { readonly keys: DevKeys; readonly problem: string | null } {
     try {
       return { keys: this.open(), problem: null }
@@ -52,7 +52,7 @@ export class DevFile {
     }
   }
 
-  /** Remembers where the hub is. Answers whether it could. */
+  /** Writes down where the hub is. Answers whether it could. */
   record(hub: KnownHub): boolean {
     try {
       this.#write({ key: this.read().publisher, hub }, (made) => renameSync(made, this.#path))
@@ -64,7 +64,7 @@ export class DevFile {
 
   #make(): void {
     try {
-      // A link, and not a renamed file: the other hub may have made its own by now, and there is one for both.
+      // A link, and not a renamed file: another hub may have made the file by now, and both hubs share one.
       this.#write({ key: this.#random() }, (made) => linkSync(made, this.#path))
     } catch (error) {
       const code = codeOf(error)
@@ -75,7 +75,7 @@ export class DevFile {
   #content(): string | null {
     let descriptor: number
     try {
-      // Without waiting: a named pipe would be waited for.
+      // Without blocking: opening a named pipe would wait for its writer.
       descriptor = openSync(this.#path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
     } catch (error) {
       const code = codeOf(error)
@@ -93,7 +93,7 @@ export class DevFile {
     }
   }
 
-  /** Writes a new file beside it, whose name nobody knows, and lets `put` give it its place. */
+  /** Writes a new file in the same folder under a name that nobody knows, and lets `put` move it to its place. */
   #write(content: object, put: (made: string) => void): void {
     const made = `${this.#path}.${this.#random()}`
     const descriptor = openSync(made, 'wx', 0o600)
@@ -140,7 +140,7 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null
 }
 
-/** When it has its place under another name, or none. */
+/** Removes the new file under its first name, whether `put` gave it its place or not. */
 function remove(path: string): void {
   try {
     unlinkSync(path)

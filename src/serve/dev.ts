@@ -2,12 +2,12 @@ import { mint } from '../auth/mint.ts'
 import type { KnownHub } from '../config/dev.ts'
 import type { Settings } from '../config/load.ts'
 
-/** Whose keys sign the tokens of a hub for development. */
+/** The origin of the keys that sign the tokens of a hub for development. */
 export type DevIssuer = 'kept' | 'of this run' | 'configured'
 
 /**
- * The lines that `serve --dev` prints: the hub, a token or one for each role where they have keys of their own, and two
- * lines to paste, each on its own. `address` is the first one that the hub listens on.
+ * The lines that `serve --dev` prints: the hub, a token or one for each role where the roles have keys of their own,
+ * and two lines to paste, each on its own. `address` is the first one that the hub listens on.
  */
 export async function devLines(settings: Settings, address: string, from: DevIssuer): Promise<string> {
   const { url, audience } = devHub(settings, address)
@@ -29,7 +29,7 @@ ${curl} -s '${url}' -H 'Authorization: Bearer ${tokens.publisher}' -d 'topic=${t
 `
 }
 
-/** Where the hub is for a client on this machine: by the name `localhost` where it listens on that. */
+/** The place of the hub for a client on this machine: by the name `localhost` where the hub listens on that. */
 export function devHub(settings: Settings, address: string): KnownHub {
   const { hub, issuers } = settings
   const [first] = settings.listen
@@ -55,7 +55,7 @@ function tokenLines({ publisher, subscriber }: Tokens): string {
   return `Publisher token:   ${publisher}\nSubscriber token:  ${subscriber}`
 }
 
-/** For everything. Empty where the first issuer has no key that could sign one. */
+/** The tokens, which allow everything. Empty where the first issuer has no key that could sign one. */
 async function devTokens(
   { issuers: [issuer] }: Settings,
   audience: string,
@@ -78,7 +78,7 @@ async function devTokens(
 
 type Rights = Parameters<typeof mint>[0]['rights']
 
-/** Keys of its own sign the same token at each start, one that is never over. Others sign for a day. */
+/** Keys that the hub has made sign the same token at each start, and it never expires. Other keys sign for a day. */
 function validity(from: DevIssuer) {
   if (from !== 'configured') return { id: 'dev', issuedAt: Date.UTC(2026, 0), expiresAt: Date.UTC(2100, 0) }
   const now = Date.now()

@@ -1,8 +1,8 @@
 import type { Hub } from '../hub/hub.ts'
 
 /**
- * Ends the streams of a hub that accepts nothing any more, once they have what was accepted, and after `drainMs` at
- * the latest. Spread so that the readers do not all come back at once; a few need no spreading.
+ * Ends the streams of a hub that accepts nothing any more, once they have all accepted updates, and after `drainMs` at
+ * the latest. Spreads the ends so that the readers do not all come back at once; a few need no spreading.
  */
 export async function drain(hub: Hub, drainMs: number): Promise<void> {
   const until = performance.now() + drainMs
@@ -19,12 +19,12 @@ export async function drain(hub: Hub, drainMs: number): Promise<void> {
   }
 }
 
-/** Waits for the promise, but no longer than that. */
+/** Waits for the promise, but no longer than `ms` milliseconds. */
 async function within(ms: number, promise: Promise<void>): Promise<void> {
   const { promise: late, resolve } = Promise.withResolvers<void>()
   const timer = setTimeout(resolve, ms)
   await Promise.race([promise, late]).finally(() => clearTimeout(timer))
 }
 
-/** How far the ends of two streams are apart at most, in milliseconds. */
+/** The longest time between the ends of one stream and the next, in milliseconds. */
 const APART_MS = 3

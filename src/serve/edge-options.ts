@@ -13,6 +13,7 @@ import { Turn } from '../http/turn.ts'
 import type { Hub } from '../hub/hub.ts'
 import type { MatcherPool } from '../hub/matcher-pool.ts'
 import type { HubLocation } from '../protocol/topic.ts'
+import { updateForm } from '../protocol/update.ts'
 import type { Drive } from '../protocol/work.ts'
 import type { OpenStreams } from '../stream/open-streams.ts'
 import { firstOf, type Generation } from './generations/generation.ts'
@@ -39,13 +40,13 @@ export interface EdgeParts {
   readonly onAnswer: EdgeOptions['onAnswer']
 }
 
-/** The edge as the settings want it. Made again at each reload; open streams keep the one they began with. */
+/** The options of the edge under these settings. Each reload makes new ones; open streams keep those of their start. */
 export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
   const { location, hub, streams, counts, matchers, drive, rate, authenticator, uploads, generations } = parts
   const { health, version, onUnexpected, onMisdirected, onAnswer } = parts
   const { limits, hub: own } = settings
   const exposed = generations.flatMap(({ exposedFields }) => exposedFields)
-  const cors = new Cors(parseOrigins(own.corsOrigins), own.corsOrigins.length > 0, exposed)
+  const cors = new Cors(parseOrigins(own.corsOrigins), own.corsOrigins.length > 0, own.corsHeaders, exposed)
   const turn = new Turn(processLoop)
   const canPublish = authenticator.hasKeys('publisher')
   const canRead = authenticator.hasKeys('subscriber')
@@ -71,13 +72,14 @@ export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
     authenticator,
     canPublish,
     canSubscribe: canRead || own.anonymous,
-    subscriptions: own.subscriptions ? { hub, loop: processLoop } : null,
+    subscriptions: own.subscriptions ? { hub, location, loop: processLoop, drive } : null,
     publishing: {
       hub,
       location,
       cors,
       origins: parseOrigins(own.publishOrigins),
       limits,
+      form: updateForm(limits),
       rate,
       turn,
       drive,
@@ -122,7 +124,7 @@ function dialects(settings: Settings, { location, generations, earlierTokens }: 
   return [...generations.map((generation) => generation.dialect(make)), make({})]
 }
 
-/** The part of the limits that open streams are counted against. */
+/** The limits on the number of open streams. */
 export function subscriberLimits({ limits }: Settings): SubscriberLimits {
   return {
     subscribers: limits.subscribers,
@@ -131,12 +133,12 @@ export function subscriberLimits({ limits }: Settings): SubscriberLimits {
   }
 }
 
-/** The part of the limits that bodies are counted against while they are received. */
+/** The limits on the bodies that the hub is receiving. */
 export function uploadLimits({ limits }: Settings): UploadLimits {
   return { bytes: limits.bodies, idleMs: limits.idle, bytesPerSecond: limits.bodyRate }
 }
 
-/** For how long Bun 1.4.5 keeps an idle connection, in seconds: it looks every four, and closes that much early. */
+/** The idle time for Bun 1.4.5, in seconds: Bun looks every four, and closes that much early. */
 export function idleSeconds({ limits }: Settings): number {
   return Math.min(255, Math.ceil(limits.idle / 1000) + 4)
 }

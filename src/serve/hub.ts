@@ -26,8 +26,8 @@ export function makeHub(
     announce: (...about) =>
       firstOf(generations, (generation) => generation.announce(...about)) ?? subscriptionUpdate(...about),
     presenceGraceMs: settings.hub.presenceGrace,
-    // The runtime collects at once what the hub has given up, so that the next look sees it: about 20 ms, and only
-    // under pressure.
+    // The runtime frees at once the memory that the hub has given up, so that the next look sees it: about 20 ms, and
+    // only under pressure.
     // Left to itself the collector frees too little to matter.
     collectGarbage: () => Bun.gc(true),
     limits: {

@@ -32,7 +32,7 @@ export function openKeys(
   })
 }
 
-/** Whether tokens are judged by the same keys and limits: then an authenticator may stay, with all that it knows. */
+/** Whether both settings judge tokens by the same keys and limits: then the authenticator stays, with all it knows. */
 export function haveSameKeys(one: Settings, other: Settings): boolean {
   // The rest of the limits is not about tokens.
   const parts = ({ issuers, limits }: Settings) => [
@@ -44,6 +44,6 @@ export function haveSameKeys(one: Settings, other: Settings): boolean {
   return Bun.deepEquals(parts(one), parts(other))
 }
 
-/** Identities of verified tokens that are remembered: about 2 KB each, and not more than so many bytes in sum. */
+/** Identities of verified tokens that the authenticator remembers, about 2 KB each, and their bytes in sum. */
 const IDENTITIES_MAX = 10_000
 const IDENTITY_BYTES_MAX = 64 * 1024 * 1024

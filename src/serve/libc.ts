@@ -2,13 +2,13 @@ import { dlopen } from 'bun:ffi'
 
 /**
  * The functions of the C library that Bun 1.4.5 has no way to call otherwise: the one place where the process reaches
- * past the runtime. Each is told by its man page; a call answers -1 when it fails.
+ * past the runtime. The man page of each describes it; a call answers -1 when it fails.
  */
 export type Libc = ReturnType<typeof load>
 
 let known: Libc | null = null
 
-/** glibc, then musl. Throws when neither can be called: on another system, or where no code may be made. */
+/** Opens glibc, else musl. Throws when neither can be called: on another system, or where no code may be made. */
 export function openLibc(): Libc {
   known ??= attempt('libc.so.6') ?? load(`libc.musl-${machine}.so.1`)
   return known

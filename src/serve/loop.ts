@@ -1,8 +1,8 @@
 import type { Loop } from '../hub/loop.ts'
 
 /**
- * Runs the function after so many milliseconds, however many: a timer of the platform holds 31 bits, about
- * 24.8 days, and fires at once beyond that (SUB-88). Returns how to call it off.
+ * Runs the function after `ms` milliseconds without an upper limit: a timer of the platform holds 31 bits, about
+ * 24.8 days, and fires at once beyond that (SUB-88). Returns a function that calls it off.
  */
 function after(ms: number, run: () => void): () => void {
   let timer: ReturnType<typeof setTimeout>

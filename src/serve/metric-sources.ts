@@ -3,10 +3,10 @@ import type { Settings } from '../config/load.ts'
 import type { Pace } from '../hub/pace.ts'
 import type { Counters } from '../telemetry/counters.ts'
 import type { EdgeParts } from './edge-options.ts'
-import type { ResidentMemory } from './resident.ts'
 import type { Store } from './store.ts'
+import type { ResidentMemory } from './system/resident.ts'
 
-/** Where the metrics of the admin listener are read from. */
+/** The sources of the metrics of the admin listener. */
 export function metricSources(
   { limits }: Settings,
   { transport }: Store,
@@ -17,7 +17,7 @@ export function metricSources(
 ): MetricSources {
   return {
     counters,
-    // The log is asked first: everything else is of the moment of its answer.
+    // The page asks the log first: all other figures are of the moment of its answer.
     snapshot: async () => ({
       history: await transport.stats().catch(() => null),
       hub: hub.gauges,

@@ -1,7 +1,7 @@
 import type { EventLog, Log } from '../telemetry/log.ts'
 import type { Notice } from '../transport/notice.ts'
 
-/** Writes what a log has to say to the operator. */
+/** Writes the notices of a history to the operator's log. */
 export function noticeWriter(log: Log, events: EventLog): (notice: Notice) => void {
   return (notice) => {
     switch (notice.kind) {

@@ -1,14 +1,14 @@
 import { audienceProblems } from '../config/audience.ts'
 import { refusedFeatures } from '../config/later.ts'
 import { describeProblem, type Settings } from '../config/load.ts'
-import { descriptorLimit, descriptorWarning, streamsThatFit } from './descriptors.ts'
 import { readCertificate } from './listen/certificate.ts'
 import { retention } from './rules.ts'
+import { descriptorLimit, descriptorWarning, streamsThatFit } from './system/descriptors.ts'
 
 /**
- * What would keep a hub with these settings from starting and can be told without starting it, a line each: what this
- * version cannot do, tokens that would be for any hub, rules that select by no matcher, and a certificate that cannot be
- * used.
+ * The problems that would keep a hub with these settings from starting and can be told without starting it, a line
+ * each: features that this version lacks, tokens that would be for any hub, rules that select by no matcher, and a
+ * certificate that cannot be used.
  */
 export function startProblems(settings: Settings, isDev: boolean): readonly string[] {
   const attempts = [() => retention(settings), () => readCertificate(settings.tls)]
@@ -16,7 +16,7 @@ export function startProblems(settings: Settings, isDev: boolean): readonly stri
   return [...problems.map(describeProblem), ...attempts.flatMap(problemOf)]
 }
 
-/** What such a hub would say at its start on this machine, a line each. */
+/** The warnings of such a hub at its start on this machine, a line each. */
 export function startWarnings({ limits }: Settings): readonly string[] {
   const warning = descriptorWarning(limits.subscribers, streamsThatFit(descriptorLimit(), OPEN_AT_START))
   return warning === null ? [] : [warning]

@@ -2,17 +2,17 @@ import type { Settings } from '../config/load.ts'
 import { hubUrl } from '../config/location.ts'
 import { findKey, sections, snakeCase } from '../config/names.ts'
 
-/** What a running hub does with a new configuration. */
+/** The effect of a new configuration on a running hub. */
 export interface Reload {
-  /** What holds from now on: the new values, and the running ones where only a restart changes them. */
+  /** The settings from now on: the new values, and the running ones where only a restart changes them. */
   readonly settings: Settings
   /** Names of the settings that were changed in vain. */
   readonly needRestart: readonly string[]
 }
 
 /**
- * Separates what can be exchanged while streams are open from what they, or the store, stand on. Throws a plain Error
- * when an empty file would drop every issuer: so looks one that is just being written.
+ * Separates settings that can be exchanged while streams are open from those that streams, or the store, stand on.
+ * Throws a plain Error when an empty file would drop every issuer: a file that is just being written looks like that.
  */
 export function planReload(running: Settings, wanted: Settings, isFileEmpty = false): Reload {
   if (isFileEmpty && running.issuers.length > 0 && wanted.issuers.length === 0) {
@@ -38,7 +38,7 @@ function keepFixed<T extends object>(running: T, wanted: T, section = ''): T {
 
 /**
  * Relative topics and patterns of open streams were resolved against the URL of the hub (GEN-12), and the resource
- * identifier may follow from its path. So what would change either waits.
+ * identifier may follow from its path. So a setting that would change either waits.
  */
 function keepBase(running: Settings, wanted: Settings, taken: Settings): Settings {
   if (wanted.hub.path === running.hub.path && hubUrl(taken) === hubUrl(running)) return taken

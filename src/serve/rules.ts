@@ -4,12 +4,12 @@ import { type Matcher, parseMatcher } from '../protocol/matcher.ts'
 import { type HubLocation, hubLocation } from '../protocol/topic.ts'
 import type { Retention, Rule } from '../transport/retention.ts'
 
-/** How much of the past the settings keep. Throws a plain Error when a rule selects by what is no matcher. */
+/** The retention of the settings. Throws a plain Error when the pattern of a rule is no matcher. */
 export function retention(settings: Settings): Retention {
   const { maxCount, maxAge: maxAgeMs, maxBytes, rules } = settings.history
   const location = hubLocation(hubUrl(settings))
   const read = rules.map((rule, at) => toRule(rule, `history.rules[${at}].match`, location))
-  // Without a past, or without such events, there is nothing to share.
+  // Without a past, or without subscription events, there is nothing to share.
   if (!settings.hub.subscriptions || maxCount === 0) return { maxCount, maxAgeMs, maxBytes, rules: read }
   const own = ownEvents(settings, location)
   return {
@@ -64,7 +64,7 @@ function toMatcher({ match, matchType }: RuleSettings, setting: string, location
   }
 }
 
-/** What a relative pattern selects depends on where the hub is. */
+/** The name of a rule. A relative pattern selects by the place of the hub, so the name holds that too. */
 function nameOf({ match, matchType }: RuleSettings, { kind }: Matcher, { url }: HubLocation): string {
   const isRelative = kind === 'pattern' && !/^[a-z][a-z0-9+.-]*:/i.test(match)
   return isRelative ? `${matchType} ${match} at ${url}` : `${matchType} ${match}`

@@ -14,7 +14,6 @@ import { hubLocation } from '../protocol/topic.ts'
 import { OpenStreams } from '../stream/open-streams.ts'
 import { Counters } from '../telemetry/counters.ts'
 import { EventLog, type Log } from '../telemetry/log.ts'
-import { descriptorLimit, descriptorWarning, openDescriptors, streamsThatFit } from './descriptors.ts'
 import { drain } from './drain.ts'
 import { type EdgeParts, edgeOptions, publishRate, subscriberLimits, uploadLimits } from './edge-options.ts'
 import { earlierTokens } from './generations/earlier-tokens.ts'
@@ -26,9 +25,10 @@ import { Listeners } from './listen/listeners.ts'
 import { processLoop } from './loop.ts'
 import { metricSources } from './metric-sources.ts'
 import { planReload } from './reload.ts'
-import { ResidentMemory } from './resident.ts'
 import { makeStore } from './store.ts'
 import { Sweep } from './sweep.ts'
+import { descriptorLimit, descriptorWarning, openDescriptors, streamsThatFit } from './system/descriptors.ts'
+import { ResidentMemory } from './system/resident.ts'
 
 /**
  * The hub as a process: composition only. `open` builds from the inside out (store, keys, hub, edge, listeners);
@@ -65,9 +65,9 @@ export class Server {
   }
 
   /**
-   * `startWriter` starts the writer's thread of a history in a file. `version` is shown to visitors; null keeps it.
+   * `startWriter` starts the writer's thread of a history in a file. Visitors see `version`; null hides it.
    * `earlier` are the generations before 1.0 that the settings may ask for.
-   * Rejects with a plain Error for the operator; whatever was opened before is closed again.
+   * Rejects with a plain Error for the operator, and then closes again what it has opened.
    */
   static async open(
     settings: Settings,
@@ -130,7 +130,7 @@ export class Server {
     try {
       // The writer of the log starts on another core while the first app is made here.
       const opened = hub.open()
-      // The listeners await it and hear of its failure.
+      // The listeners await this promise and hear of its failure.
       opened.catch(() => {})
       const sources = metricSources(settings, store, parts, pace, counters, resident)
       await server.#listeners.open(
@@ -160,7 +160,7 @@ export class Server {
   }
 
   /**
-   * Takes new settings, keys and certificates, and cuts no stream: what is open keeps the rights and the
+   * Takes new settings, keys and certificates, and cuts no stream: an open stream keeps the rights and the
    * times that it began with. Answers with the names of changed settings that need a restart. Rejects with a
    * plain Error, one problem a line, and then nothing has changed. `isFileEmpty`: see `planReload`.
    */
@@ -174,7 +174,7 @@ export class Server {
     return needRestart
   }
 
-  /** Ends streams spread over at most the time of the settings, then everything else. */
+  /** Ends the streams, spread over at most `drainMs`, then everything else. */
   async close(drainMs = this.#settings.shutdown.drain): Promise<void> {
     this.#isClosing = true
     const { hub, streams } = this.#parts
@@ -204,7 +204,7 @@ export class Server {
     }
   }
 
-  /** Looks at the process: at its memory, at what a crowd has left behind, and at the room for connections. */
+  /** Looks at the memory of the process, at the garbage of ended streams, and at the room for connections. */
   #look(resident: ResidentMemory): void {
     const { hub } = this.#parts
     hub.look(resident.bytes)
@@ -218,7 +218,7 @@ export class Server {
     if (warning !== null) this.#log.warn(warning)
   }
 
-  /** The same issuers keep their authenticator, with the keys it has loaded and what it has verified. */
+  /** The same issuers keep their authenticator, with the keys that it has loaded and the tokens it has verified. */
   async #reloadKeys(settings: Settings): Promise<Authenticator> {
     const { authenticator, location, drive, generations } = this.#parts
     if (!haveSameKeys(this.#settings, settings)) {

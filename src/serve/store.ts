@@ -11,7 +11,7 @@ import { machineClocks } from './clocks.ts'
 import { noticeWriter } from './notices.ts'
 import { retention } from './rules.ts'
 
-/** Everything that the nodes of one hub share: its log, and who is subscribed. The hub opens and closes it. */
+/** Everything that the nodes of one hub share: its log, and its presence. The hub opens and closes both. */
 export interface Store {
   readonly transport: Transport
   /** Null where active subscriptions are off. */
@@ -20,7 +20,7 @@ export interface Store {
 
 /**
  * The store of the settings: one choice of technology for both halves. `startWriter` starts the writer's thread of a
- * history in a file; the log hears what an operator should know of it. Throws a plain Error for the operator.
+ * history in a file; `log` takes the notices of the store for an operator. Throws a plain Error for the operator.
  */
 export function makeStore(settings: Settings, startWriter: () => Worker, log: Log, events: EventLog): Store {
   const { transport, sqlite, hub } = settings

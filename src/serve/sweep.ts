@@ -1,6 +1,6 @@
 /**
- * Collects what streams leave behind. The runtime collects when it allocates, so that a hub which nobody uses any more
- * would hold what a crowd of readers has left, for as long as nothing happens.
+ * Collects the garbage of ended streams. The runtime collects when it allocates, so that a hub which nobody uses any
+ * more would hold the garbage of a crowd of readers for as long as nothing happens.
  */
 export class Sweep {
   readonly #collect: () => void
@@ -12,8 +12,8 @@ export class Sweep {
   }
 
   /**
-   * To be called now and then with how many streams have ended so far and how many are open. Waits until none has
-   * ended since the last look, and more have gone than are left: a collection walks over all that lives.
+   * The owner calls it now and then with the number of streams that have ended so far and that are open. Waits until
+   * none has ended since the last look, and more have gone than are left: a collection walks over all that lives.
    */
   look(ended: number, open: number): void {
     const isQuiet = ended === this.#seen
@@ -24,5 +24,5 @@ export class Sweep {
   }
 }
 
-/** About 10 MB of garbage. */
+/** The fewest ended streams that are worth a collection: about 10 MB of garbage. */
 const STREAMS = 1000

@@ -1,13 +1,13 @@
 import { concat, type Frame } from '../protocol/event-stream.ts'
 
 /**
- * What one reader has not been given yet: frames by reference, shared with everybody else who waits for them,
- * and taken off in pieces. Bun copies what the socket leaves over of a write, so that a piece is also the most
- * that a reader who stops reading costs beyond what is shared.
+ * The frames that one reader has not been given yet: held by reference, shared with all other readers that wait for
+ * them, and taken off in pieces. Bun copies the rest of a write that the socket does not take, so that a reader who
+ * stops reading costs at most a piece beyond the shared frames.
  */
 export class Backlog {
   #frames: Frame[] = []
-  /** Bytes of the first frame that were taken already. */
+  /** Bytes of the first frame that the stream has taken already. */
   #taken = 0
 
   get isEmpty(): boolean {

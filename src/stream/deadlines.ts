@@ -1,17 +1,17 @@
 import { type Loop, SLICE_MS } from '../hub/loop.ts'
 
-/** Something that ends at a time. Whoever is in the queue keeps its own place there, to be found without a search. */
+/** Something that ends at a time. It keeps its own place in the queue, so that the queue finds it without a search. */
 export interface Due {
   /** Milliseconds of the queue's clock. Fixed while it is in the queue. */
   readonly dueAt: number
-  /** Where it stands in the queue; -1 when it does not. Only the queue writes it. */
+  /** Its place in the queue; -1 when it is not in. Only the queue writes it. */
   place: number
-  /** The time has come. It is out of the queue by then. */
+  /** The time has come. The queue has taken it out by then. */
   onDue(): void
 }
 
 /**
- * What ends when. One timer, for the earliest, serves all of them: every stream has an end, and a timer of the
+ * The queue of ends. One timer, for the earliest, serves all of them: every stream has an end, and a timer of the
  * platform for each of 10,000 is megabytes. A heap by time, so that a stream that ends before costs a few steps
  * and leaves nothing behind.
  */
@@ -21,12 +21,12 @@ export class Deadlines {
   #wakesAt = Number.POSITIVE_INFINITY
   #cancel: (() => void) | null = null
 
-  /** `loop.now` is the queue's clock. It may be one that steps, when `look` is called now and then. */
+  /** `loop.now` is the queue's clock. It may be one that steps, when the owner calls `look` now and then. */
   constructor(loop: Pick<Loop, 'now' | 'delay'>) {
     this.#loop = loop
   }
 
-  /** Milliseconds of its clock. */
+  /** Milliseconds of the queue's clock. */
   get now(): number {
     return this.#loop.now()
   }
@@ -53,7 +53,7 @@ export class Deadlines {
     else this.#sink(last, place)
   }
 
-  /** Ends what is over by now, though its timer may be far away: the clock has been set, or the machine was asleep. */
+  /** Ends everything that is due, though the timer may be far away: the clock was set, or the machine was asleep. */
   look(): void {
     const [first] = this.#heap
     if (first !== undefined && first.dueAt <= this.#loop.now()) this.#run()
@@ -70,11 +70,11 @@ export class Deadlines {
 
   #run(): void {
     const now = this.#loop.now()
-    // Whoever was the earliest may be gone by now: then there is only the next time to wait for.
+    // The earliest may be gone by now: then the queue only waits for the next one.
     for (let [first] = this.#heap; first !== undefined && first.dueAt <= now; [first] = this.#heap) {
       this.remove(first)
       first.onDue()
-      // The tokens of thousands may expire at once: the others are due in a later turn.
+      // The tokens of thousands may expire at once: the queue ends the others in a later turn.
       if (this.#loop.now() >= now + SLICE_MS) break
     }
     this.#wake()

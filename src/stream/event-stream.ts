@@ -7,7 +7,7 @@ import type { Beating, OpenStreams } from './open-streams.ts'
 /**
  * Only Elysia's recognition of the class is inherited, through its prototype: its source, framing and closing are
  * replaced, since they answer text/plain, throw at every disconnect, let text inject fields and know no slow
- * reader; and its constructor is not run, since it makes a stream that nobody reads.
+ * reader; and its constructor does not run, since it makes a stream that nobody reads.
  */
 class RecognizedStream {}
 Object.setPrototypeOf(RecognizedStream.prototype, Stream.prototype)
@@ -15,24 +15,24 @@ Object.setPrototypeOf(RecognizedStream.prototype, Stream.prototype)
 /**
  * One open event stream: a sink of the hub over a direct stream of Bun, of which it is the source itself.
  *
- * Life: made by a handler -> `pull` when the response is being sent (only then is anybody registered, since
- * a connection that is already gone never pulls) -> open -> closed once, by the reader, the hub or a
+ * Life: made by a handler -> Bun calls `pull` when it sends the response (only then does the hub register the reader,
+ * since a connection that is already gone never pulls) -> open -> closed once, by the reader, the hub or a
  * limit. While the socket takes nothing, frames wait here by reference and are counted; over the limit the
  * stream is cut, and the reader comes back with its cursor.
  *
- * There are tens of thousands of them. One object, which they share, has all that is equal for them; nothing is made
- * for what most of them never need; there is no function of their own.
+ * There are tens of thousands of streams. They share one object with everything that is equal for all; a stream makes
+ * no part that most never need, and no function of its own.
  */
 export class EventStream extends RecognizedStream implements Sink, Beating {
   readonly #options: EventStreamOptions
   readonly #owner: StreamOwner
-  /** Until the answer is made. */
+  /** The headers of the answer, until it is made. */
   #headers: Headers | null
-  /** While the stream is open. */
+  /** Bun's end of the stream, while it is open. */
   #controller: DirectController | null = null
   #isClosed = false
   #isBlocked = false
-  /** Made when something waits. */
+  /** The frames that wait; made with the first of them. */
   #backlog: Backlog | null = null
   #waitingBytes = 0
   #ready: PromiseWithResolvers<void> | null = null
@@ -60,7 +60,7 @@ export class EventStream extends RecognizedStream implements Sink, Beating {
     return 'direct'
   }
 
-  /** As the source: the answer is being sent. It lasts until the controller is told to end. */
+  /** As the source: Bun sends the answer, which lasts until the stream tells the controller to end. */
   pull(controller: DirectController): void {
     this.#controller = controller
     this.#options.streams.add(this)
@@ -81,7 +81,7 @@ export class EventStream extends RecognizedStream implements Sink, Beating {
     return !this.#isBlocked
   }
 
-  /** Bytes that the socket has not taken. */
+  /** Bytes that the socket has not taken yet. */
   get waitingBytes(): number {
     return this.#waitingBytes
   }
@@ -113,11 +113,11 @@ export class EventStream extends RecognizedStream implements Sink, Beating {
     const controller = this.#controller
     this.#controller = null
     this.#options.streams.remove(this)
-    // Before the response ends: Bun 1.4.5 takes an idle timeout only for a request that is still answered.
+    // Before the response ends: Bun 1.4.5 takes an idle timeout only for a request that it still answers.
     this.#owner.onClosed()
     if (controller !== null && reason.kind !== 'client') this.#closeController(controller, reason)
     this.#account(-this.#waitingBytes)
-    // Emptied as well: a write that ends the stream may be one of the loop that takes from it.
+    // Emptied as well: the loop that takes from the backlog may have made the write that ends the stream.
     this.#backlog?.clear()
     this.#backlog = null
     this.#ready?.resolve()
@@ -130,7 +130,7 @@ export class EventStream extends RecognizedStream implements Sink, Beating {
     else this.#block(written, frame.length)
   }
 
-  /** Bun has the frame but the socket does not take it: everything further waits here. */
+  /** Bun has the frame but the socket does not take it: all frames after it wait here. */
   #block(drained: Promise<unknown>, length: number): void {
     this.#isBlocked = true
     this.#account(length)
@@ -183,7 +183,7 @@ export class EventStream extends RecognizedStream implements Sink, Beating {
 
   #closeController(controller: DirectController, reason: CloseReason): void {
     if (reason.kind === 'slow' || reason.kind === 'shed') {
-      // An immediate reset: what the socket did not take is given up and its memory is free.
+      // An immediate reset: the kernel gives up the bytes that the socket did not take and frees their memory.
       controller.close(new Error('the reader is too slow'))
       return
     }
@@ -200,24 +200,24 @@ export interface EventStreamOptions {
   readonly bufferBytesMax: number
   /** The reconnection time announced at the start, in milliseconds; 0 announces none. */
   readonly retryMs: number
-  /** Random numbers in [0, 1), to spread what would happen at once. */
+  /** Random numbers in [0, 1), to spread ends that would come at once. */
   readonly random: () => number
   readonly streams: OpenStreams
 }
 
-/** Whose stream it is. */
+/** The owner of one stream. */
 export interface StreamOwner {
-  /** The answer is being sent: registers the reader. */
+  /** Bun sends the answer: the owner registers the reader. */
   onOpen(stream: EventStream): void
   /** The one way to end the stream from its own side. Does nothing before `onOpen` or after the end. */
   end(reason: CloseReason): void
-  /** The stream has ended, for whatever reason. */
+  /** The stream has ended, for any reason. */
   onClosed(): void
 }
 
 /** The controller of a direct stream, as Bun documents it. */
 interface DirectController {
-  /** Bytes taken, or a promise while the socket is full. */
+  /** Answers the bytes taken, or a promise while the socket is full. */
   write(chunk: Uint8Array): number | Promise<unknown>
   flush(): unknown
   end(): unknown

@@ -1,9 +1,9 @@
 import { type Loop, SLICE_MS } from '../hub/loop.ts'
 import { Deadlines } from './deadlines.ts'
 
-/** An open stream as the list of them sees it. It keeps its own place there, to be found without a search. */
+/** An open stream as the list sees it. It keeps its own place there, so that the list finds it without a search. */
 export interface Beating {
-  /** Where it stands in the list; -1 when it does not. Only the list writes it. */
+  /** Its place in the list; -1 when it is not in. Only the list writes it. */
   place: number
   /** Writes a comment when nothing was written since the time, in milliseconds of the list's clock. */
   beat(quietSince: number): void
@@ -13,19 +13,19 @@ export interface Beating {
  * All open streams of a hub, with what they share: their heartbeat, the queue of their ends, and the sum of the bytes
  * that wait for slow readers.
  *
- * One timer beats for all of them, from `start` to `stop`: a timer for each of 10,000 is megabytes. How late it is
- * tells how long the event loop makes everybody wait.
+ * One timer beats for all of them, from `start` to `stop`: a timer for each of 10,000 is megabytes. The delay of a
+ * beat tells how long the event loop makes everybody wait.
  */
 export class OpenStreams {
   readonly #open: Beating[] = []
   readonly #loop: Loop
-  /** When the lifetime of each is over, in milliseconds of the loop. */
+  /** The ends of the streams' lifetimes, in milliseconds of the loop. */
   readonly lifetimes: Deadlines
-  /** When the tokens of those that have one expire, in milliseconds since the epoch. */
+  /** The ends of the tokens, for streams that have one, in milliseconds since the epoch. */
   readonly expiries: Deadlines
   /** Milliseconds of the clock, as of the last look. */
   now: number
-  /** How late the last beat was, in milliseconds. */
+  /** The delay of the last beat, in milliseconds. */
   lagMs = 0
   /** Bytes waiting for slow readers, in sum. */
   waitingBytes = 0
@@ -47,7 +47,7 @@ export class OpenStreams {
     return this.#open.length
   }
 
-  /** A comment is written after so much silence from now on, in milliseconds; 0 is never. */
+  /** The silence after which a stream writes a comment from now on, in milliseconds; 0 is never. */
   set heartbeatMs(ms: number) {
     if (ms === this.#heartbeatMs) return
     this.#heartbeatMs = ms
@@ -81,12 +81,12 @@ export class OpenStreams {
     this.#cancel = null
   }
 
-  /** Beats once for all of them, in slices. The timer calls it. */
+  /** Beats once for all streams, in slices. The timer calls it. */
   beat(): void {
     const now = this.#loop.now()
     this.lagMs = Math.max(0, now - this.now - this.#beatMs)
     this.now = now
-    // A timer does not know when the wall clock is set, or how long the machine has slept (SUB-87).
+    // A timer does not notice that the wall clock was set, or that the machine has slept (SUB-87).
     this.expiries.look()
     if (this.#heartbeatMs === 0) return
     const isUnderWay = this.#beating > 0
@@ -102,16 +102,16 @@ export class OpenStreams {
     })
   }
 
-  /** Milliseconds between two beats. Without a heartbeat they only measure the lag. */
+  /** Milliseconds between two beats. Without a heartbeat the beats only measure the lag. */
   get #beatMs(): number {
     return this.#heartbeatMs === 0 ? 1000 : Math.min(1000, Math.max(50, this.#heartbeatMs / 4))
   }
 
-  /** Thousands of comments at once would hold the loop: it stops after a slice, and goes on in a later turn. */
+  /** Thousands of comments at once would hold the loop: the beat stops after a slice, and goes on in a later turn. */
   #beatOn(): void {
     const until = this.#loop.now() + SLICE_MS
     const quietSince = this.now - this.#heartbeatMs
-    // From the end: when a stream ends by this or meanwhile, one that had its turn takes its place.
+    // From the end: when a stream ends by its beat or meanwhile, one that had its turn takes its place.
     for (let at = Math.min(this.#beating, this.#open.length) - 1; at >= 0; at--) {
       this.#beating = at
       this.#open[at]?.beat(quietSince)

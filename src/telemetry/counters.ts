@@ -14,7 +14,7 @@ export class Counters {
   readonly publishTimes = new Durations()
   readonly deliveryTimes = new Durations()
   readonly tokenFailures = new Map<string, number>()
-  /** By route, then by status. */
+  /** The number of answers by route, then by status. */
   readonly answers = new Map<string, Map<number, number>>()
 
   observe(event: HubEvent): void {
@@ -58,7 +58,7 @@ export class Counters {
     this.tokenFailures.set(reason, (this.tokenFailures.get(reason) ?? 0) + 1)
   }
 
-  /** Routes and statuses are closed sets too. Nothing is made for an answer like one before. */
+  /** Routes and statuses are closed sets too. A second answer of a kind allocates nothing. */
   answered(route: string, status: number): void {
     let byStatus = this.answers.get(route)
     if (byStatus === undefined) {
@@ -69,18 +69,18 @@ export class Counters {
   }
 }
 
-/** How often something took how long. Plain numbers: it is told of each publication. */
+/** Counts durations in buckets. Plain numbers, because each publication adds one. */
 export class Durations {
-  /** One for each of the bounds, and those above them all. */
+  /** The number of durations for each of the bounds, and last for those above them all. */
   readonly #counts: number[] = [...durationBounds, Number.POSITIVE_INFINITY].map(() => 0)
   #sum = 0
 
-  /** All of them in sum, in seconds. */
+  /** The sum of all durations, in seconds. */
   get sum(): number {
     return this.#sum
   }
 
-  /** How many took at most as long as each of the bounds, and last how many there were. */
+  /** The number of durations up to each of the bounds, and last the number of all. */
   get cumulative(): readonly number[] {
     let sum = 0
     return this.#counts.map((count) => {
@@ -97,7 +97,7 @@ export class Durations {
   }
 }
 
-/** From 0.1 ms to 10 s. */
+/** The upper bounds of the buckets, from 0.1 ms to 10 s. */
 export const durationBounds: readonly number[] = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10,
 ]

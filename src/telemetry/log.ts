@@ -61,7 +61,7 @@ function pretty(fields: LogFields): string {
     .join('')
 }
 
-/** Log lines for what an operator should see: once when it begins and once when it is over. */
+/** Log lines for the states that an operator should see: one when a state begins and one when it is over. */
 export class EventLog {
   readonly #log: Log
   #isFailing = false
@@ -70,7 +70,7 @@ export class EventLog {
     this.#log = log
   }
 
-  /** Publications are refused, or would be, for this reason. */
+  /** The hub refuses publications, or would, for this reason. */
   publishingFails(problem: string): void {
     if (!this.#isFailing) this.#log.error('publications fail', { problem })
     this.#isFailing = true

@@ -2,11 +2,11 @@ import type { Notice } from './notice.ts'
 
 /** The clocks of the machine, in milliseconds. */
 export interface Clocks {
-  /** Since the epoch. It may be set at any time, by an operator or from the network. */
+  /** Time since the epoch. An operator or the network may set it at any time. */
   wall(): number
-  /** Never set. While the machine sleeps it may stand still. */
+  /** A clock that nobody sets. While the machine sleeps it may stand still. */
   monotonic(): number
-  /** Since the machine was started, its sleep included, perhaps in whole seconds; null where nobody can tell. */
+  /** Time since the machine was started, its sleep included, perhaps in whole seconds; null where nobody can tell. */
   uptime(): number | null
   /** Names the time from one start of the machine to the next; null where nobody can tell. */
   readonly boot: string | null
@@ -17,7 +17,7 @@ export function steady(clock: () => number): Clocks {
   return { wall: clock, monotonic: clock, uptime: () => null, boot: null }
 }
 
-/** How the time of a log stands to the clocks, so that it goes on after a restart. */
+/** The relation of a log's time to the clocks, by which the time goes on after a restart. */
 export interface Anchor {
   readonly boot: string | null
   /** The time of the log is that of `uptime` and this, in the boot. */
@@ -26,16 +26,17 @@ export interface Anchor {
   readonly wallOffset: number
 }
 
-/** Of a log that nobody has opened: its time is what the wall clock shows. */
+/** The anchor of a log that nobody has opened: its time is that of the wall clock. */
 export const NEW_ANCHOR: Anchor = { boot: null, bootOffset: 0, wallOffset: 0 }
 
 /**
- * The time by which a log counts age. It passes as real time does, whatever the wall clock shows: when that is set, the
- * age of every entry stays what it is, and only how far the two are apart changes. While the machine sleeps, time passes.
+ * The time by which a log counts age. It passes as real time does, independently of the wall clock: when that is set,
+ * the age of every entry stays the same, and only the distance of the two changes. While the machine sleeps, time
+ * passes.
  *
  * Across a restart of the hub the uptime tells how much time went by; across one of the machine the wall clock does,
- * and the log's time goes on from its newest entry where that clock shows less. That a clock which was wrong when
- * the machine stopped is right when it starts again cannot be told from time that passed.
+ * and the log's time goes on from its newest entry where that clock shows less. Nobody can tell a clock that was wrong
+ * when the machine stopped and is right when it starts again from time that passed.
  */
 export class LogClock {
   readonly #clocks: Clocks
@@ -43,9 +44,9 @@ export class LogClock {
   /** The time of the log is that of the monotonic clock and this. */
   #offset: number
   #latest = Number.NEGATIVE_INFINITY
-  /** How far the wall clock is ahead of the monotonic one. */
+  /** The milliseconds by which the wall clock is ahead of the monotonic one. */
   #wallAhead: number
-  /** How far the uptime is ahead of the monotonic clock. */
+  /** The milliseconds by which the uptime is ahead of the monotonic clock. */
   #uptimeAhead: number | null
   #wallOffset = 0
 
@@ -76,7 +77,7 @@ export class LogClock {
     return this.#latest
   }
 
-  /** Notices that the machine slept or that its clock was set. To be called now and then: sleep alone may show nowhere. */
+  /** Notices that the machine slept or that its clock was set. Called now and then: sleep may show nowhere. */
   look(): void {
     this.#noticeSleep()
     this.#wallAhead = this.#aheadOf(this.#clocks.wall())
@@ -85,7 +86,7 @@ export class LogClock {
     if (this.#wallOffset !== before) this.#notify({ kind: 'clock-set', ms: this.#wallOffset - before })
   }
 
-  /** To be stored with the log. It changes when the wall clock is set. */
+  /** The anchor to store with the log. It changes when the wall clock is set. */
   get anchor(): Anchor {
     const uptime = this.#clocks.uptime()
     const boot = uptime === null ? null : this.#clocks.boot
@@ -93,7 +94,7 @@ export class LogClock {
     return { boot, bootOffset, wallOffset: this.#wallOffset }
   }
 
-  /** What the wall clock would have shown at that time of the log, in milliseconds. */
+  /** The time that the wall clock would have shown at this time of the log, in milliseconds. */
   toWall(time: number): number {
     return time + this.#wallOffset
   }
@@ -108,7 +109,7 @@ export class LogClock {
     this.#notify({ kind: 'slept', ms: Math.round(sleptMs) })
   }
 
-  /** The one before, when it still holds. */
+  /** The offset before, when it still holds. */
   #wallOffsetOf(before: number): number {
     const offset = Math.round(this.#wallAhead - this.#offset)
     return Math.abs(offset - before) > TOLERANCE_MS ? offset : before

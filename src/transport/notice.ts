@@ -1,12 +1,12 @@
-/** What an operator should hear of a log. */
+/** An event of a log that an operator should hear of. */
 export type Notice =
-  /** The wall clock was set, by so many milliseconds. */
+  /** The wall clock was set, by `ms` milliseconds. */
   | { readonly kind: 'clock-set'; readonly ms: number }
   /** The log can be neither read nor written any more: somebody took its file away. */
   | { readonly kind: 'lost'; readonly problem: string }
-  /** Reading came to a place that is not what was written there: whoever reads that far ends. */
+  /** The reader came to a place that is not as the hub wrote it: the stream of a subscriber who gets there ends. */
   | { readonly kind: 'damaged'; readonly problem: string }
-  /** The file of the log has so many names, where it should have one. */
+  /** The file of the log has `count` names, where it should have one. */
   | { readonly kind: 'names'; readonly count: number }
-  /** The machine slept for so many milliseconds. */
+  /** The machine slept for `ms` milliseconds. */
   | { readonly kind: 'slept'; readonly ms: number }

@@ -1,10 +1,10 @@
-/** How much of the past is kept. Pure decisions: the transports carry them out. */
+/** Decides how much of the past a log keeps. Pure decisions: the transports carry them out. */
 
 /** Each limit holds exactly and at all times. `null` is no limit; a count of zero keeps nothing. */
 export interface Limits {
-  /** The newest entries kept. */
+  /** The number of newest entries that are kept. */
   readonly maxCount: number | null
-  /** Older entries are dropped, whether anything is published or not. */
+  /** The age at which the log drops entries, also while nobody publishes. */
   readonly maxAgeMs: number | null
   /** Stored bytes kept, as the transport counts them. */
   readonly maxBytes: number | null
@@ -12,23 +12,23 @@ export interface Limits {
 
 /**
  * Limits of the whole past, and rules for some of it. An entry is kept while it is within the limits of its
- * rule and within those of the whole. When a rule and the whole both have to drop, what is too old goes first,
- * then what the rule drops: that leaves room in the whole.
+ * rule and within those of the whole. When a rule and the whole both have to drop, entries that are too old go first,
+ * then those that the rule drops: that leaves room in the whole.
  */
 export interface Retention extends Limits {
-  /** In order: an entry belongs to the first rule that selects its canonical topic, or to none. */
+  /** The rules in order: an entry belongs to the first one that selects its canonical topic, or to none. */
   readonly rules?: readonly Rule[]
 }
 
-/** What a rule says, without what selects: this much may go to another thread. */
+/** A rule without the function that selects: this much may go to another thread. */
 export interface RuleLimits extends Limits {
-  /** What the rule selects, as text: stored entries are sorted into the rules again when it changes. */
+  /** The selection of the rule as text: when it changes, the log sorts stored entries into the rules again. */
   readonly name: string
   /** Whether the limits hold for each canonical topic on its own, or for all that the rule selects together. */
   readonly perTopic: boolean
   /**
    * Whether its entries have room of their own: they count against the rule's limits and not against those of the
-   * whole, so that neither pushes the other out. What the rule drops leaves no place behind.
+   * whole, so that neither pushes the other out. Entries that the rule drops leave no place behind.
    */
   readonly isApart?: boolean
 }
@@ -39,9 +39,9 @@ export interface Rule extends RuleLimits {
   test(topic: string): boolean
 }
 
-/** What one entry looks like to retention. */
+/** One entry as retention sees it. */
 export interface Kept {
-  /** When it was accepted, in milliseconds. */
+  /** When the log accepted it, in milliseconds. */
   readonly at: number
   /** Its stored bytes. */
   readonly bytes: number
@@ -60,8 +60,8 @@ export interface Amount {
 /**
  * The limits of the places that a log remembers of entries which their rules dropped, so that a reader whose last
  * event was one of them goes on from there. A place goes once the front of the log has passed it, by age like an
- * entry of the whole, and when there are more of them: the oldest first. What places take counts in the bytes of the
- * whole, and is an eighth of them at most, so that ids of a busy topic push little else out of the past.
+ * entry of the whole, and when there are too many: the oldest first. The bytes of places count in those of the
+ * whole, and are an eighth of them at most, so that ids of a busy topic push little else out of the past.
  */
 export function placeLimits({ maxCount, maxAgeMs, maxBytes }: Limits): Limits {
   return {
@@ -71,7 +71,7 @@ export function placeLimits({ maxCount, maxAgeMs, maxBytes }: Limits): Limits {
   }
 }
 
-/** Where the number of entries has no limit. */
+/** The limit of places where the number of entries has no limit. */
 const PLACES_MAX = 100_000
 
 /** The index of the rule that an entry with these topics belongs to, or null. */
@@ -107,8 +107,8 @@ export function endsByAge(rule: Limits, whole: Limits): boolean {
 }
 
 /**
- * How much of what is held must go, given its oldest entries and places in order. When the answer counts all of
- * them, there may be more: drop them and ask again with the next ones.
+ * The amount that must go, given the oldest held entries and places in order. When the answer counts all of
+ * these, there may be more: drop them and ask again with the next ones.
  */
 export function toDrop(oldest: Iterable<Kept>, held: Amount, now: number, keep: Limits): Amount {
   let dropped: Amount = { count: 0, bytes: 0 }
@@ -121,7 +121,7 @@ export function toDrop(oldest: Iterable<Kept>, held: Amount, now: number, keep: 
   return dropped
 }
 
-/** By how much the whole is less without it. */
+/** The amount by which the whole is less without it. */
 function counted({ isPlace, isApart, bytes }: Kept): Amount {
   return isApart === true ? { count: 0, bytes: 0 } : { count: isPlace === true ? 0 : 1, bytes }
 }
@@ -131,12 +131,12 @@ export function sum(one: Amount, other: Amount): Amount {
   return { count: one.count + other.count, bytes: one.bytes + other.bytes }
 }
 
-/** What is held with one entry more. */
+/** The held amount with one entry more. */
 export function plus(held: Amount, { bytes }: Pick<Kept, 'bytes'>): Amount {
   return { count: held.count + 1, bytes: held.bytes + bytes }
 }
 
-/** What is left of `held` without `dropped`. */
+/** The amount that is left of `held` without `dropped`. */
 export function minus(held: Amount, dropped: Amount): Amount {
   return { count: held.count - dropped.count, bytes: held.bytes - dropped.bytes }
 }

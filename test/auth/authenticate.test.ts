@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test'
+import { generateKeyPairSync } from 'node:crypto'
 import fc from 'fast-check'
 import {
   type Authenticator,
@@ -8,6 +9,7 @@ import {
 } from '../../src/auth/authenticate.ts'
 import { legacyClaimChecks } from '../../src/auth/claim-checks.ts'
 import type { Role } from '../../src/auth/keys.ts'
+import { mint } from '../../src/auth/mint.ts'
 import type { TokenProfile } from '../../src/auth/token-profile.ts'
 import { ProtocolError } from '../../src/protocol/error.ts'
 import { mayPublish, mayRead } from '../../src/protocol/grant.ts'
@@ -77,6 +79,84 @@ describe('vectors of tokens.json', async () => {
     },
   )
 })
+
+describe('a signature of several spellings', () => {
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+
+  /** Spellings that a lenient decoder reads as the same bytes, the canonical one first. */
+  function spellings(base64url: string): readonly string[] {
+    const bytes = Buffer.from(base64url, 'base64url')
+    const all = [...alphabet].map((last) => base64url.slice(0, -1) + last)
+    const same = all.filter((one) => Buffer.from(one, 'base64url').equals(bytes))
+    return [base64url, ...same.filter((one) => one !== base64url)]
+  }
+
+  test('SEC-04 is accepted in the canonical one alone, and so are the other parts (RFC 4648 section 3.5)', async () => {
+    const { authenticator, failures } = await arrange()
+    let refused = 0
+    // Claims of every length, so that each part ends in every way.
+    for (const pad of ['', 'x', 'xx', 'xxx']) {
+      const [head = '', body = '', signature = ''] = forge(
+        { ...header, pad },
+        { ...claims, sub: `user${pad}` },
+        secret,
+      ).split('.')
+      expect(await outcome(authenticator, [head, body, signature].join('.'), 'subscriber')).toBe('accepted')
+      const others = [
+        ...spellings(signature)
+          .slice(1)
+          .map((one) => [head, body, one]),
+        ...spellings(body)
+          .slice(1)
+          .map((one) => [head, one, signature]),
+        ...spellings(head)
+          .slice(1)
+          .map((one) => [one, body, signature]),
+        [head, body, `${signature}==`],
+      ]
+      for (const other of others) {
+        expect(await outcome(authenticator, other.join('.'), 'subscriber')).toBe('invalid-token')
+        refused++
+      }
+    }
+    expect(refused).toBeGreaterThan(4 * 3)
+    expect(failures).toEqual(failures.map(() => 'malformed'))
+  })
+
+  test('SUB-33 that its algorithm allows is one token for the limits', async () => {
+    const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const publicKey = pair.publicKey.export({ type: 'spki', format: 'pem' }).toString()
+    const privateKey = pair.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+    const { authenticator } = await arrange({
+      issuers: [{ id: 'https://i', subscriber: { key: publicKey, algorithm: 'ES256' } }],
+    })
+    const token = await mint({
+      key: privateKey,
+      algorithm: 'ES256',
+      issuer: 'https://i',
+      audience,
+      expiresAt: NOW + 1000,
+      rights: { subscribe: ['a'] },
+    })
+    const other = withOtherSignature(token)
+    expect(other).not.toBe(token)
+    const [one, same] = await Promise.all(
+      [token, other].map((each) => authenticator.authenticate(each, 'subscriber', audience)),
+    )
+    expect(one?.holder).not.toBeNull()
+    expect(same?.holder).toBe(one?.holder ?? '')
+  })
+})
+
+/** The same token with the other signature that its ES256 signature implies: s becomes the order less s. */
+function withOtherSignature(token: string): string {
+  const order = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n
+  const end = token.lastIndexOf('.') + 1
+  const signature = Buffer.from(token.slice(end), 'base64url')
+  const s = BigInt(`0x${signature.subarray(32).toString('hex')}`)
+  const other = Buffer.from((order - s).toString(16).padStart(64, '0'), 'hex')
+  return token.slice(0, end) + Buffer.concat([signature.subarray(0, 32), other]).toString('base64url')
+}
 
 describe('a refusal', () => {
   const cases: [TokenFailure, string, string][] = [

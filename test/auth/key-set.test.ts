@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from 'bun:test'
+import { afterEach, describe, expect, spyOn, test } from 'bun:test'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -269,6 +269,32 @@ describe('AUT-24 the keys of a set', () => {
     for (const { token } of keys) {
       expect([await ask(await token(null)), await ask(await token('x'))]).toEqual(['accepted', 'accepted'])
     }
+  })
+
+  test('SEC-14 are not all tried where they are many: the first eight, or those of the kid', async () => {
+    const keys = await Promise.all(Array.from({ length: 20 }, (_, n) => issuerKey(`${n}`)))
+    const { uri } = arrangeServer(setOf(...keys.map(({ jwk }) => jwk)))
+    const { ask } = await arrange(uri)
+    for (const [n, { token }] of keys.entries()) {
+      const expected = n < 8 ? 'accepted' : 'invalid-token'
+      expect([await ask(await token()), await ask(await token(null)), await ask(await token('x'))]).toEqual([
+        'accepted',
+        expected,
+        expected,
+      ])
+    }
+    const verify = spyOn(crypto.subtle, 'verify')
+    cleanups.push(() => verify.mockRestore())
+    const stranger = await issuerKey(null)
+    expect(await ask(await stranger.token())).toBe('invalid-token')
+    expect(verify).toHaveBeenCalledTimes(8)
+  })
+
+  test('of another algorithm are not tried', async () => {
+    const [one, other] = await Promise.all([issuerKey(null, 'ES256'), issuerKey(null, 'ES384')])
+    const { uri } = arrangeServer(setOf(...Array.from({ length: 10 }, () => other.jwk), one.jwk))
+    const { ask } = await arrange(uri)
+    expect(await ask(await one.token())).toBe('accepted')
   })
 
   test('may share a kid', async () => {

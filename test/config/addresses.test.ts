@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import {
+  fieldName,
   formatAddress,
   hubPath,
   isLoopback,
@@ -98,6 +99,11 @@ describe('SUB-102 origin patterns', () => {
     'https://ex*mple.com',
     ' https://example.com',
     'https://exa mple.com',
+    'https://exa\tmple.com',
+    'https://exa\nmple.com',
+    'https://exa\\mple.com',
+    'https://exa\u0000mple.com',
+    'https://*.exa\\mple.com',
   ])('%p is none', (pattern) => {
     expect(isOriginPattern(pattern)).toBe(false)
   })
@@ -138,6 +144,12 @@ const kinds: readonly (readonly [title: string, kind: Kind<string>, good: string
       'https://u:p@x',
       5,
     ],
+  ],
+  [
+    'SUB-99 the name of a field',
+    fieldName,
+    ['traceparent', 'X-Request-Id', "x!#$%&'+.^_`|~-1"],
+    ['', '*', 'a b', 'a:', 'a,b', 'é', 'a\n', 5],
   ],
   [
     'AUT-40 a resource identifier',

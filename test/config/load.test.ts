@@ -334,6 +334,15 @@ describe('settings that go together', () => {
   test.each([
     [['--hub-heartbeat=45s'], 'hub-heartbeat'],
     [['--hub-cors-origins=null'], 'null'],
+    [['--hub-cors-headers=traceparent'], 'hub-cors-headers: says nothing without hub.cors_origins'],
+    [['--limits-body=2MiB'], 'limits-body: above limits.subscriber_buffer'],
+    [['--limits-body=0'], 'limits-body: above limits.subscriber_buffer'],
+    [['--limits-subscriber-buffer=512KiB'], 'limits.body: above limits.subscriber_buffer'],
+    [['--limits-id=9KiB'], 'limits-id: readers could not send such ids back'],
+    [
+      ['--limits-matchers=10000'],
+      'limits-matchers: so many URL patterns weigh more than limits.pattern_weight',
+    ],
     [[], 'no one may publish'],
     [['--hub-public-urls=https://a.example'], 'https://a.example will be answered 421: the hub has no TLS'],
     [
@@ -342,11 +351,6 @@ describe('settings that go together', () => {
     ],
     [['--limits-bodies=1KiB'], 'limits-bodies: is less than limits.body'],
     [['--limits-memory=124MiB'], 'limits-memory: the hub may need 125 MiB'],
-    [['--limits-memory=256MiB', '--transport=memory'], 'the hub may need 445 MiB'],
-    [
-      ['--limits-memory=1GiB', '--transport=memory', '--history-max-bytes=unlimited'],
-      'the hub may need any amount',
-    ],
   ])('%p is allowed with a warning', (argv, part) => {
     const { warnings } = accepted({ argv })
     expect(warnings.map(describeProblem).join('\n')).toContain(part)
@@ -365,6 +369,8 @@ describe('settings that go together', () => {
   test('a usual configuration has no warning', () => {
     expect(accepted({ argv: issuerFlags }).warnings).toEqual([])
     expect(accepted({ argv: [...issuerFlags, '--limits-memory=256MiB'] }).warnings).toEqual([])
+    const larger = ['--limits-body=2MiB', '--limits-subscriber-buffer=2MiB', '--limits-id=8KiB']
+    expect(accepted({ argv: [...issuerFlags, ...larger] }).warnings).toEqual([])
   })
 })
 

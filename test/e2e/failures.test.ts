@@ -219,7 +219,8 @@ describe('a hub that cannot start says so as a line of its log', () => {
   test('keys that cannot be used are one line each', async () => {
     const role = { key: 'short', algorithm: 'HS256' }
     const issuers = JSON.stringify([{ id: 'a', publisher: role, subscriber: role }])
-    const { messages } = await errorsOf([...flags, '--listen', '127.0.0.1:0', '--issuers', issuers])
+    const more = ['--issuers', issuers, '--hub-resource-identifier', 'urn:example:hub']
+    const { messages } = await errorsOf([...flags, '--listen', '127.0.0.1:0', ...more])
     expect(messages.map((message) => message.split(': ')[0])).toEqual([
       'issuers[0].publisher.key',
       'issuers[0].subscriber.key',

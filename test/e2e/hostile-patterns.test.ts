@@ -2,6 +2,7 @@ import { afterAll, describe, expect, test } from 'bun:test'
 import { metric, type RunningHub, residentBytes, until } from '../support/binary.ts'
 import { CurlStream } from '../support/curl.ts'
 import { HubPool } from '../support/hub-pool.ts'
+import { longestWait } from '../support/longest-wait.ts'
 import { post, publish } from '../support/publisher.ts'
 import { rawRequest } from '../support/raw-request.ts'
 import { StreamClient } from '../support/stream-client.ts'
@@ -27,23 +28,6 @@ const counting = (n: number) => `*://*/((?:.?){795}(?:.?){795}(?:.?){795}Q${n})`
 const written = (n: number) => `*://*/(${'.?'.repeat(1900)}Q${n})`
 /** About as heavy as one request may be. */
 const heaviest = (n: number) => `*://*/(${'[^a]?.?'.repeat(500)}(?:.?.?){500}Q${n})`
-
-/** The longest that a health check had to wait while the work was under way, in milliseconds. */
-async function longestWait(hub: RunningHub, work: Promise<unknown>): Promise<number> {
-  let isOver = false
-  const over = () => {
-    isOver = true
-  }
-  work.then(over, over)
-  let longest = 0
-  while (!isOver) {
-    const start = performance.now()
-    expect((await fetch(`${hub.origin}/healthz`)).status).toBe(200)
-    longest = Math.max(longest, performance.now() - start)
-  }
-  await work
-  return longest
-}
 
 const query = (hub: RunningHub, body: string, method = 'QUERY') =>
   rawRequest(hub.origin, { method, target: path, fields: [form], body })
@@ -252,6 +236,22 @@ describe('SEC-03 SEC-14 MAT-34 the patterns of tokens', () => {
     expect((await answer).status).toBe(200)
     await nobody(hub)
   }, 60_000)
+
+  test('ACT-23 are asked about a long path of the subscription API while others are served', async () => {
+    const hub = await pool.get(['--hub-subscriptions'])
+    const patterns = times(60, (n) => `/:a/(.*(?:.?.?){9}Q${n})`)
+    const target = `${path}/subscriptions/exact/${'x'.repeat(7000)}`
+    const tokens = await Promise.all(
+      times(8, (n) => tokenFor({ subscribePatterns: patterns, id: `path ${n}`, subject: `${n}` })),
+    )
+    const ask = (token: string) =>
+      rawRequest(hub.origin, { target, fields: [['Authorization', `Bearer ${token}`]] })
+    // Verified before, so that the grants alone are asked.
+    for (const token of tokens) expect((await ask(token)).status).toBe(403)
+    const answers = Promise.all(tokens.map(ask))
+    expect(await longestWait(hub, answers)).toBeLessThan(WAIT_MS_MAX)
+    expect((await answers).map(({ status }) => status)).toEqual(tokens.map(() => 403))
+  }, 30_000)
 
   test('SEC-16 that are remembered take what the cache may take', async () => {
     const hub = await pool.get(['--limits-pattern-weight-total', '10000000'])

@@ -64,6 +64,22 @@ describe('SUB-33 200 requests at once', () => {
   })
 })
 
+test('SUB-33 SEC-04 another spelling of a signature is no other token for its limit, but none at all', async () => {
+  const hub = await pool.get(['--limits-subscribers-per-token', '1'])
+  // Without a subject the token itself is the holder.
+  const token = await tokenFor({ subscribe: ['a'], subject: undefined, id: 'spelled' })
+  const first = await StreamClient.open(`${hub.origin}${target}`, bearer(token))
+  const spelled = [...'AEIMQUYcgkosw048BFJNRVZdhlptx159'].map((last) => token.slice(0, -1) + last)
+  const statuses = await Promise.all(
+    spelled.map(
+      async (one) => (await rawRequest(hub.origin, { target, fields: Object.entries(bearer(one)) })).status,
+    ),
+  )
+  expect([first.status, ...statuses]).toEqual([200, ...spelled.map((one) => (one === token ? 429 : 401))])
+  first.close()
+  await nobody(hub)
+})
+
 describe('SUB-33 what was counted and came to nothing leaves room', () => {
   const flags = ['--limits-subscribers', '5']
 

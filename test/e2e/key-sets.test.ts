@@ -49,10 +49,13 @@ async function start(text: string, env = network.env): Promise<RunningHub> {
 }
 
 async function check(text: string) {
-  const child = Bun.spawn([binaryPath(), 'check', ...(await configure(text))], {
-    env: {},
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+  const child = Bun.spawn(
+    [binaryPath(), 'check', ...(await configure(text)), '--hub-resource-identifier', 'urn:example:hub'],
+    {
+      env: {},
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  )
   const [code, stderr] = await Promise.all([child.exited, new Response(child.stderr).text()])
   return { code, lines: stderr.split('\n').filter((line) => line !== '') }
 }

@@ -2,7 +2,7 @@ import { afterAll, describe, expect, test } from 'bun:test'
 import { metric, type RunningHub, until } from '../support/binary.ts'
 import { HubPool } from '../support/hub-pool.ts'
 import { post } from '../support/publisher.ts'
-import { rawRequest } from '../support/raw-request.ts'
+import { rawRequest, utf8Bytes } from '../support/raw-request.ts'
 import { StreamClient } from '../support/stream-client.ts'
 import { tokenFor } from '../support/tokens.ts'
 
@@ -14,7 +14,7 @@ afterAll(() => pool.dispose())
 
 const small = [
   ...['--limits-body', '1000', '--limits-topics', '3', '--limits-field', '50'],
-  ...['--limits-matchers', '3', '--limits-pattern', '50', '--limits-details', '2'],
+  ...['--limits-matchers', '3', '--limits-pattern', '50', '--limits-details', '2', '--limits-id', '60'],
 ]
 
 const subscribe = (hub: RunningHub, headers: Readonly<Record<string, string>> = {}, query = 'match=a') =>
@@ -131,6 +131,7 @@ describe('publications', () => {
     ['the topics', { topic: ['a', 'b', 'c'] }, { topic: ['a', 'b', 'c', 'd'] }],
     ['a topic', { topic: 'x'.repeat(50) }, { topic: 'x'.repeat(51) }],
     ['an id', { topic: 'a', id: 'x'.repeat(50) }, { topic: 'a', id: 'x'.repeat(51) }],
+    ['an id in bytes', { topic: 'a', id: 'é'.repeat(30) }, { topic: 'a', id: 'é'.repeat(31) }],
     ['a type', { topic: 'a', type: 'x'.repeat(50) }, { topic: 'a', type: 'x'.repeat(51) }],
   ] as const
   for (const [what, within, over] of publications) {
@@ -140,6 +141,32 @@ describe('publications', () => {
       expect((await post(hub.url, over)).status).toBe(413)
     })
   }
+
+  test('PUB-60 REC-02 REC-19 a reader goes on after the longest id there may be, however it sends it back', async () => {
+    const hub = await pool.get()
+    for (const char of ['x', 'é', '€', '\u{1F600}']) {
+      const id = char.repeat(1024 / Buffer.byteLength(char))
+      expect((await post(hub.url, { topic: 'long', id })).status).toBe(200)
+      const next = await (await post(hub.url, { topic: 'long' })).text()
+      const readers = [
+        await subscribe(hub, { 'Last-Event-ID': id }, 'match=long'),
+        await subscribe(hub, {}, `match=long&last_event_id=${encodeURIComponent(id)}`),
+      ]
+      for (const reader of readers) {
+        expect(reader.headers.get('mercure-last-event-id')).toBe(utf8Bytes(id))
+        await until('the next', () => reader.ids.includes(next))
+        reader.close()
+      }
+      expect((await post(hub.url, { topic: 'long', id: `${id}${char}` })).status).toBe(413)
+    }
+  })
+
+  test('PUB-31 PUB-47 an id of blanks and a retry beyond 31 bits are refused', async () => {
+    const hub = await pool.get()
+    expect((await post(hub.url, { topic: 'a', id: '   ' })).status).toBe(400)
+    expect((await post(hub.url, { topic: 'a', retry: '2147483648' })).status).toBe(400)
+    expect((await post(hub.url, { topic: 'a', retry: '2147483647', id: ' x ' })).status).toBe(200)
+  })
 
   test('PUB-02 a body without a length is measured as it comes', async () => {
     const hub = await pool.get(small)

@@ -39,6 +39,16 @@ describe('the delivery of one entry', () => {
     expect(received([granted, other])).toEqual(['five', ''])
   })
 
+  test('who ended before it came to it gets nothing, and is not counted, though a list still has it', () => {
+    const readers = [reader(), reader(), reader()]
+    const list = readers.map(({ subscriber }) => subscriber)
+    const delivery = new Delivery(0, entry, [list], null)
+    expect(delivery.run(always, 1)).toBe(false)
+    for (const subscriber of list.slice(1, 2)) subscriber.state = 'ended'
+    expect(delivery.run(never, 1)).toBe(true)
+    expect([received(readers), delivery.count]).toEqual([['five', '', 'five'], 2])
+  })
+
   test('it goes on where it was left, whatever joined or ended meanwhile', () => {
     const readers = Array.from({ length: 6 }, () => reader())
     const [late, joined] = [reader(), reader(5)]

@@ -24,7 +24,11 @@ describe('the encoder', async () => {
   for (const vector of await readVectors<FramingVector>('sse-framing')) {
     test(`section 1.7 ${vector.id} ${vector.why}`, () => {
       const body = vector.fields.map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join('&')
-      const update = parseUpdate(decodeForm(new TextEncoder().encode(body)), hub, { topics: 0, field: 0 })
+      const update = parseUpdate(decodeForm(new TextEncoder().encode(body)), hub, {
+        topics: 0,
+        field: 0,
+        id: 0,
+      })
       const wire = decode(seal(update, update.id ?? 'generated').frame)
       expect(readEvents(wire)).toEqual([vector.expect.event])
       for (const line of vector.forbiddenLines ?? []) expect(wire.split('\n')).not.toContain(line)

@@ -1,6 +1,13 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { decodeForm, decodeQuery, type FormPair, queryValue } from '../../src/protocol/form.ts'
+import { ProtocolError } from '../../src/protocol/error.ts'
+import {
+  decodeForm,
+  decodeQuery,
+  type FormPair,
+  type FormRules,
+  queryValue,
+} from '../../src/protocol/form.ts'
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 
@@ -83,6 +90,61 @@ describe('form decoding', () => {
         expect(decodeForm(bytes(encoded))).toEqual(pairs.map(([name, value]) => ({ name, value })))
       }),
     )
+  })
+
+  describe('of which some is known', () => {
+    const known = (pairsMax = 0): FormRules => ({
+      isKnown: (name) => name === 'topic' || /^match/i.test(name ?? ''),
+      pairsMax,
+      refusal: 'too-many-fields',
+    })
+    const codeOf = (run: () => unknown) => {
+      try {
+        run()
+        return null
+      } catch (error) {
+        return error instanceof ProtocolError ? error.code : String(error)
+      }
+    }
+
+    test('PUB-05 SUB-09 has only those pairs, whose names are compared decoded', () => {
+      expect(decodeQuery('topic=1&other=%ff&%FF=x&%74opic=2&Topic=3&topic', known())).toEqual([
+        { name: 'topic', value: '1' },
+        { name: 'topic', value: '2' },
+        { name: 'topic', value: '' },
+      ])
+    })
+
+    test('SUB-07 a long name is known by its beginning', () => {
+      const escaped = '%6D%41%74%43%68'
+      for (const name of ['x'.repeat(5000), '%ff'.repeat(5000), `x${'match'.repeat(1000)}`])
+        expect(decodeQuery(`${name}=1`, known())).toEqual([])
+      for (const begin of ['match', escaped]) {
+        const [pair] = decodeQuery(`${begin}${'é'.repeat(5000)}=1`, known())
+        expect(pair?.name).toMatch(/^match\u00e9{5000}$/i)
+        expect(decodeQuery(`${begin}${'%ff'.repeat(5000)}=1`, known())).toEqual([])
+      }
+    })
+
+    test('SEC-06 counts all of them against the limit, and empty sequences not', () => {
+      const rules = known(3)
+      expect(decodeQuery('&&a&&topic=1&&%ff&&', rules)).toHaveLength(1)
+      expect(codeOf(() => decodeQuery('a&topic=1&b&c', rules))).toBe('too-many-fields')
+      expect(codeOf(() => decodeQuery('topic=1&topic=2&topic=3&topic=4', rules))).toBe('too-many-fields')
+      expect(decodeQuery('&'.repeat(10_000), rules)).toEqual([])
+    })
+
+    test('is what is left of all pairs', () => {
+      const piece = fc.constantFrom('topic', 'match', 'MATCH_x', 'a', '=', '&', '%74', '%', '+', '%ff', 'é')
+      fc.assert(
+        fc.property(fc.array(piece, { maxLength: 30 }), (pieces) => {
+          const all = decodeQuery(pieces.join(''))
+          const { isKnown } = known()
+          expect(decodeQuery(pieces.join(''), known())).toEqual(all.filter(({ name }) => isKnown(name)))
+        }),
+        { numRuns: 1000 },
+      )
+    })
   })
 })
 

@@ -24,7 +24,7 @@ interface PublishVector extends VectorBase {
 
 const hub = hubLocation(vectorHubUrl)
 const form = (body: string) => decodeForm(new TextEncoder().encode(body))
-const limits = { topics: 1000, field: 4096 }
+const limits = { topics: 1000, field: 4096, id: 1024 }
 const parse = (body: string) => parseUpdate(form(body), hub, limits)
 
 /** What is decided by the fields alone; media types, tokens and the body size are the edge's. */
@@ -40,8 +40,9 @@ describe('the fields of a publication', async () => {
     test(`section 3 ${vector.id} ${vector.why}`, () => {
       const own = vector.limits ?? {}
       const field = own['maxTopicLength'] ?? own['maxIdLength'] ?? limits.field
+      const id = own['maxIdLength'] ?? limits.id
       const run = () =>
-        parseUpdate(form(vector.body), hub, { topics: own['maxTopics'] ?? limits.topics, field })
+        parseUpdate(form(vector.body), hub, { topics: own['maxTopics'] ?? limits.topics, field, id })
       if (vector.expect.status !== 200) {
         expect(run).toThrow(expect.objectContaining({ name: 'ProtocolError' }))
         return
@@ -75,10 +76,39 @@ describe('the fields of a publication', async () => {
     expect(parse('topic=a&other=%FF&%FF=x')).toMatchObject({ topics: ['a'] })
   })
 
-  test('PUB-47 a retry beyond the safe integers is refused', () => {
-    expect(parse('topic=a&retry=9007199254740991')).toMatchObject({ retryMs: 9007199254740991 })
-    expect(() => parse('topic=a&retry=9007199254740992')).toThrow(
-      expect.objectContaining({ code: 'invalid-retry' }),
-    )
+  test('PUB-46 PUB-47 a retry beyond the 31 bits of clients is refused, however many zeros lead it', () => {
+    for (const zeros of ['', '0', '0'.repeat(400)]) {
+      expect(parse(`topic=a&retry=${zeros}2147483647`)).toMatchObject({ retryMs: 2_147_483_647 })
+      for (const over of ['2147483648', '9007199254740992', '9'.repeat(400)]) {
+        expect(() => parse(`topic=a&retry=${zeros}${over}`)).toThrow(
+          expect.objectContaining({ code: 'invalid-retry' }),
+        )
+      }
+    }
+  })
+
+  test('PUB-60 an id has so many bytes, whatever its characters', () => {
+    for (const [char, bytes] of [
+      ['a', 1],
+      ['é', 2],
+      ['€', 3],
+      ['\u{1F600}', 4],
+    ] as const) {
+      const most = char.repeat(1024 / bytes)
+      expect(parse(`topic=a&id=${most}`)).toMatchObject({ id: most })
+      expect(() => parse(`topic=a&id=${most}${char}`)).toThrow(
+        expect.objectContaining({ code: 'field-too-long' }),
+      )
+    }
+    const unlimited = { ...limits, id: 0 }
+    const long = 'é'.repeat(4096)
+    expect(parseUpdate(form(`topic=a&id=${long}`), hub, unlimited)).toMatchObject({ id: long })
+  })
+
+  test('PUB-36 an id of blanks alone is refused, since a field cannot hold it; blanks elsewhere are not', () => {
+    for (const id of ['+', '++++', '%20', `${'+'.repeat(1024)}`])
+      expect(() => parse(`topic=a&id=${id}`)).toThrow(expect.objectContaining({ code: 'invalid-id' }))
+    for (const id of ['a b', ' a', '\u00a0', '\u3000'])
+      expect(parse(`topic=a&id=${id}`)).toMatchObject({ id })
   })
 })

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { descriptorWarning, streamsThatFit } from '../../src/serve/descriptors.ts'
+import { descriptorWarning, streamsThatFit } from '../../src/serve/system/descriptors.ts'
 
 test('H3 streams leave room for publishers, and at the limit there is room for no more', () => {
   expect(streamsThatFit(null, 1000)).toBe(Number.POSITIVE_INFINITY)

@@ -62,6 +62,20 @@ const probes: Readonly<Record<string, Probe>> = {
     was: null,
     is: app,
   },
+  'hub.cors_headers': {
+    before: ['--hub-cors-origins', app],
+    after: ['--hub-cors-headers', 'traceparent,X-Request-Id'],
+    ask: async (hub) => {
+      const fields = [
+        ['Origin', app],
+        ['Access-Control-Request-Method', 'GET'],
+      ] as const
+      const { headers } = await hub.ask({ method: 'OPTIONS', target: path, fields })
+      return headers.get('access-control-allow-headers')?.split(', ').slice(4)
+    },
+    was: [],
+    is: ['traceparent', 'X-Request-Id'],
+  },
   'hub.publish_origins': {
     after: ['--hub-publish-origins', app],
     ask: async (hub) => {
@@ -184,6 +198,12 @@ const probes: Readonly<Record<string, Probe>> = {
   'limits.field': {
     after: ['--limits-field', '10'],
     ask: (hub) => hub.post(`topic=${'x'.repeat(20)}`),
+    was: 200,
+    is: 413,
+  },
+  'limits.id': {
+    after: ['--limits-id', '10'],
+    ask: (hub) => hub.post(`topic=a&id=${'é'.repeat(6)}`),
     was: 200,
     is: 413,
   },

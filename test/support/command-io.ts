@@ -43,6 +43,7 @@ export function commandIo(parts: Partial<CommandIo> = {}): Recorded {
     isTerminal: false,
     isErrorTerminal: false,
     legacyTokens: async () => [],
+    containerBytes: null,
     ...parts,
   }
   return { io, out: () => out, err: () => err, slept }

@@ -155,7 +155,11 @@ export function update(fields: Fields): Update {
   if (fields.type) pairs.push(['type', fields.type])
   if (fields.private === true) pairs.push(['private', 'on'])
   const body = pairs.map(([name = '', value = '']) => `${name}=${encodeURIComponent(value)}`).join('&')
-  const parsed = parseUpdate(decodeForm(new TextEncoder().encode(body)), location, { topics: 0, field: 0 })
+  const parsed = parseUpdate(decodeForm(new TextEncoder().encode(body)), location, {
+    topics: 0,
+    field: 0,
+    id: 0,
+  })
   // The hub's own ids may be what a publisher must not choose, such as a fragment.
   return { ...parsed, id: fields.id ?? null }
 }

@@ -1,12 +1,12 @@
 /**
- * Takes the framing off a body with `Transfer-Encoding: chunked` (RFC 9112 section 7.1), in whatever pieces it comes.
- * Bytes are only looked at: nothing is allocated unless a piece is asked for as `content`. What follows the last chunk
- * is not told apart from further chunks, since nothing follows on the connections of a reader.
+ * Takes the framing off a body with `Transfer-Encoding: chunked` (RFC 9112 section 7.1), wherever it is cut in pieces.
+ * Bytes are only looked at: nothing is allocated unless a piece is asked for as `content`. Bytes after the last chunk
+ * are not told apart from further chunks, since nothing follows on the connections of a reader.
  */
 export class ChunkedBody {
-  /** Content of the current chunk that is still to come; 0: the line with the size of one is. */
+  /** Bytes of the current chunk that are still to come; 0: the line with the size of the next chunk comes first. */
   #left = 0
-  /** As far as it is known; -1 in a line without one, such as the one that ends a chunk. */
+  /** The size in the current line, as far as it was read; -1 in a line without one, such as that which ends a chunk. */
   #size = -1
   #isExtension = false
 
@@ -17,7 +17,7 @@ export class ChunkedBody {
     return from
   }
 
-  /** Where the content ends that begins at `at`, which `start` has answered. It counts as taken. */
+  /** Where the content ends that begins at `at`, which `start` has answered. This content counts as taken. */
   end(piece: Uint8Array, at: number): number {
     const end = Math.min(piece.length, at + this.#left)
     this.#left -= end - at
@@ -36,7 +36,7 @@ export class ChunkedBody {
     return parts.length === 1 && only !== undefined ? only : Buffer.concat(parts)
   }
 
-  /** Reads on in the line with the size of a chunk. Answers where it goes on after that, or after the piece. */
+  /** Reads on in the line with the size of a chunk. Answers where the content begins, or the end of the piece. */
   #readSize(piece: Uint8Array, from: number): number {
     for (let at = from; at < piece.length; at++) {
       const byte = piece[at] ?? 0

@@ -1,9 +1,9 @@
-/** What happens on a connection. */
+/** The events of a connection. */
 export interface ConnectionEvents {
   open(socket: Bun.Socket): void
   data(socket: Bun.Socket, chunk: Buffer): void
   drain?(): void
-  /** Once, however it ended. */
+  /** The connection has ended, for any reason. Called once. */
   close(): void
 }
 
@@ -15,7 +15,7 @@ export async function connect(url: URL, events: ConnectionEvents): Promise<Bun.S
     port: url.port === '' ? (isSecure ? 443 : 80) : Number(url.port),
     ...(isSecure && { tls: { serverName: url.hostname } }),
     socket: {
-      // With TLS nothing can be sent before the handshake.
+      // A TLS socket can send nothing before the handshake.
       ...(isSecure ? { handshake: events.open } : { open: events.open }),
       data: events.data,
       drain: () => events.drain?.(),

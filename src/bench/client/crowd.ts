@@ -2,7 +2,7 @@ import { ChunkedBody } from './chunked.ts'
 import { subscriptionRequest } from './target.ts'
 
 /**
- * A subscriber that is cheap enough for thousands on one core: it keeps no event, only how many came, a digest
+ * A subscriber that is cheap enough for thousands on one core: it keeps no event, only their number, a digest
  * of their ids in order, and the last id. When its connection ends it comes back with that id, as an event
  * source does. Understands events whose id is `n` and a number and whose data holds no blank line.
  */
@@ -25,10 +25,10 @@ export class CrowdReader {
   lastId: string | null
   /** Answers to requests: the status of each, and how often. */
   readonly statuses = new Map<number, number>()
-  /** What the last refusal asked for, in seconds; null after an answer with events. */
+  /** The seconds that the last refusal asked the reader to wait; null after an answer with events. */
   retryAfter: number | null = null
 
-  /** `lastId`: the cursor of the first request, or null. `order`: where the numbers go, when they are wanted. */
+  /** `lastId`: the cursor of the first request, or null. `order`: takes the numbers as they come, or null. */
   constructor(url: string, lastId: string | null = null, order: number[] | null = null) {
     this.#url = new URL(url)
     this.lastId = lastId
@@ -42,7 +42,7 @@ export class CrowdReader {
   /** Connects. Resolves when the request is sent. */
   async connect(): Promise<void> {
     const { hostname, port } = this.#url
-    // Not by `connect`: here all of them share their handlers.
+    // Not by `connect`: here all readers share their handlers.
     this.#socket = await Bun.connect<CrowdReader>({
       hostname,
       port: Number(port),
@@ -84,7 +84,7 @@ export class CrowdReader {
     this.#rest = Buffer.from(whole.subarray(this.#readEvents(whole)))
   }
 
-  /** The connection is gone: whatever came of an event that did not end is forgotten. */
+  /** The connection is gone: the reader forgets the bytes of an event that did not end. */
   end(): void {
     this.#socket = null
     this.#answer = ''
@@ -92,7 +92,7 @@ export class CrowdReader {
     this.#rest = nothing
     this.#body = new ChunkedBody()
     this.#isInside = false
-    // Those that were sent away together do not come back together.
+    // Readers that were sent away together do not come back together.
     const ms = this.retryAfter === null ? COME_BACK_MS : this.retryAfter * 1000 * (1 + Math.random())
     if (!this.#isStopped) setTimeout(() => this.#comeBack(), ms)
   }
@@ -101,7 +101,7 @@ export class CrowdReader {
     if (!this.#isStopped) this.connect().catch(() => this.end())
   }
 
-  /** Answers what follows the head, or null while it is not whole or when there are no events. */
+  /** Answers the bytes after the head, or null while the head is not whole or when there are no events. */
   #readHead(chunk: Buffer): Buffer | null {
     this.#head += chunk.toString('latin1')
     const end = this.#head.indexOf('\r\n\r\n')
@@ -120,7 +120,7 @@ export class CrowdReader {
     return null
   }
 
-  /** Answers how far the bytes are used up. */
+  /** Takes whole events and answers where the first one begins that is not whole. */
   #readEvents(bytes: Buffer): number {
     let at = 0
     for (;;) {
@@ -148,7 +148,7 @@ export class CrowdReader {
   }
 }
 
-/** So many readers, opened a hundred at a time, when all of them are answered. Leaves none when that fails. */
+/** Opens `count` readers, a hundred at a time. Resolves when all are answered, and stops all when one fails. */
 export async function openCrowd(count: number, make: (index: number) => CrowdReader): Promise<CrowdReader[]> {
   const crowd = Array.from({ length: count }, (_, index) => make(index))
   try {
@@ -171,7 +171,7 @@ export async function openCrowd(count: number, make: (index: number) => CrowdRea
 const ID = Buffer.from('\nid: n')
 const nothing = Buffer.alloc(0)
 const COME_BACK_MS = 300
-/** For a hundred at once. */
+/** The time for a hundred readers that are opened at once. */
 const OPENING_MS = 60_000
 
 const handlers = {

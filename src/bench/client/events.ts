@@ -1,11 +1,11 @@
 import type { Latency } from './latency.ts'
 
-/** What all subscribers of a run have received together. */
+/** The events that all subscribers of a run have received together. */
 export class Tally {
   events = 0
   /** Subscribers whose stream has ended. */
   ended = 0
-  /** Where delivery times are kept, or null while nobody looks. */
+  /** Keeps the delivery times, or null while nobody looks. */
   latency: Latency | null = null
   /** Milliseconds of `performance.now` at the first event and at the last. */
   firstAt = 0
@@ -13,7 +13,7 @@ export class Tally {
   #awaited = Number.POSITIVE_INFINITY
   #reached: (() => void) | null = null
 
-  /** So many events have come at the moment, in milliseconds of `performance.now`. */
+  /** Counts events that came at `now`, in milliseconds of `performance.now`. */
   add(events: number, now: number): void {
     if (this.events === 0) this.firstAt = now
     this.lastAt = now
@@ -23,7 +23,7 @@ export class Tally {
     this.#reached?.()
   }
 
-  /** Resolves when so many were received, or when nothing came for `quietMs` or the signal is aborted. */
+  /** Resolves when `count` events were received, or when none came for `quietMs` or the signal is aborted. */
   async reach(count: number, quietMs: number, signal: AbortSignal): Promise<void> {
     if (this.events >= count || signal.aborted) return
     const { promise, resolve } = Promise.withResolvers<void>()
@@ -48,11 +48,11 @@ export class Tally {
  */
 export class EventCounter {
   readonly #dataBytes: number
-  /** How much of the mark the last piece ended with. The stream starts at the start of a line. */
+  /** The bytes of the mark that the last piece ended with. The stream starts at the start of a line. */
   #matched = 1
   #stride = 0
 
-  /** `dataBytes`: how long the data of each event is, at least. */
+  /** `dataBytes`: the least length of an event's data. */
   constructor(dataBytes: number) {
     this.#dataBytes = dataBytes
   }

@@ -11,20 +11,20 @@ export interface Addresses {
 }
 
 export interface HubStart {
-  /** The program and all of its arguments. They are to make it log JSON at the level info. */
+  /** The program and all of its arguments, which must make it log JSON at the level info. */
   readonly command: readonly string[]
   readonly env: Readonly<Record<string, string | undefined>>
-  /** By default that of this process. */
+  /** The working folder, by default that of this process. */
   readonly directory?: string
-  /** In a group of processes of its own: an interruption at the terminal does not go to it as well. */
+  /** Gives the hub a process group of its own: an interruption at the terminal does not reach it. */
   readonly isDetached?: boolean
-  /** Told what it logs, in whatever pieces it comes. */
+  /** Told all that the hub logs, cut anywhere. */
   onOutput?(text: string): void
 }
 
 /**
  * A hub as a process that was started here. It is spawned, tells in its log where it listens, and is told to end. It
- * may also end by itself, and then its last log line is why.
+ * may also end by itself, and then its last log line says why.
  */
 export class HubProcess {
   readonly #child: Bun.Subprocess<'ignore', 'ignore', 'pipe'>
@@ -48,14 +48,14 @@ export class HubProcess {
     return this.#child.pid
   }
 
-  /** Where it listens. Rejects with a `CommandFailure` when it ends instead, or takes longer than that. */
+  /** Where the hub listens. Rejects with a `CommandFailure` when it ends instead, or takes longer than `patienceMs`. */
   async addresses(patienceMs = PATIENCE_MS): Promise<Addresses> {
     const late = new CommandFailure(`it does not listen after ${patienceMs / 1000} s`)
     const timer = setTimeout(() => this.#listening.reject(late), patienceMs)
     return await this.#listening.promise.finally(() => clearTimeout(timer))
   }
 
-  /** Resolves with how it ended, for whoever looks for the cause. */
+  /** Resolves with how the hub ended, for a caller that looks for the cause. */
   async ending(): Promise<string> {
     await this.#child.exited
     await this.#reading
@@ -119,12 +119,12 @@ function fieldsOf(line: string): Readonly<Record<string, unknown>> {
   try {
     return JSON.parse(line)
   } catch {
-    // Whatever else a program writes.
+    // A program may write other lines than JSON.
     return {}
   }
 }
 
-/** A hub on a slow disk has its history to open. */
+/** A hub on a slow disk takes its time to open a history. */
 const PATIENCE_MS = 30_000
 /** Characters of a line that are kept while it is not whole, and of the last one. */
 const LINE_MAX = 64 * 1024

@@ -1,6 +1,6 @@
 import { mint } from '../../auth/mint.ts'
 
-/** Whom the hubs of a run trust: one issuer, whose secret signs for publishers and subscribers alike. */
+/** The one issuer that the hubs of a run trust: its secret signs for publishers and subscribers alike. */
 export interface RunIssuer {
   readonly id: string
   /** The resource identifier that its tokens are for. */
@@ -8,7 +8,7 @@ export interface RunIssuer {
   readonly key: string
 }
 
-/** As `issuers` in the settings. `key`: the secret, or the file with it, since a command line is for everybody to read. */
+/** The value of `issuers`. `key`: the secret, or the file with it, since everybody may read a command line. */
 export function issuersSetting(
   { id }: RunIssuer,
   key: { readonly key: string } | { readonly key_file: string },

@@ -7,7 +7,7 @@ export function openPublisher(url: string, token: string): Promise<Publisher> {
   return Publisher.open(hubOf(url, token))
 }
 
-/** Publishers that go on numbering what they publish, from 0, and say themselves what that is. */
+/** Publishers that number their publications from 0, across all calls of `publish`. */
 export class Load {
   readonly #publishers: Publishers
   #next = 0
@@ -21,9 +21,9 @@ export class Load {
   }
 
   /**
-   * Publishes so many more, as fast as the hub answers. `form` is the body of the publication with a number.
-   * `onAccepted` is told the number of each that was accepted. Resolves when all are; rejects at the first that is
-   * not.
+   * Publishes `count` more, as fast as the hub answers. `form` makes the body of the publication with a number.
+   * `onAccepted` is told the number of each that the hub accepted. Resolves when it has accepted all; rejects at the
+   * first refusal.
    */
   async publish(
     count: number,

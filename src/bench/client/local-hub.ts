@@ -14,11 +14,11 @@ export interface LocalHub {
   readonly pid: number
   /** Where its history is. The folder outlives the process unless `dispose` is called. */
   readonly directory: string
-  /** What it has logged so far. */
+  /** The hub's log so far. */
   readonly log: () => string
   /** Sends the signal, by default SIGTERM, and resolves with the exit code when the process has ended. */
   stop(signal?: NodeJS.Signals): Promise<number>
-  /** Stops it when it still runs and removes its folder. */
+  /** Stops the hub when it still runs and removes its folder. */
   dispose(): Promise<void>
   /** The same, for a test that may fail before it gets there. */
   [Symbol.asyncDispose](): Promise<void>
@@ -26,7 +26,7 @@ export interface LocalHub {
 
 export interface LocalHubOptions {
   readonly executable: string
-  /** Of `serve`: whose tokens are accepted, and whatever is to differ from the defaults. */
+  /** The flags of `serve`: the issuers that the hub trusts, and every setting that is to differ from its default. */
   readonly flags: readonly string[]
   readonly env?: Readonly<Record<string, string>>
   /** A folder that is there, and goes with `dispose`. */
@@ -36,8 +36,8 @@ export interface LocalHubOptions {
 }
 
 /**
- * Starts a hub on ports that the system chooses and resolves when it listens. Rejects with what it logged when it ends
- * instead.
+ * Starts a hub on ports that the system chooses and resolves when it listens. Rejects with the hub's log when the hub
+ * ends instead.
  */
 export async function startLocalHub(options: LocalHubOptions): Promise<LocalHub> {
   const { executable, flags, env = {}, directory, wrapper = [] } = options
@@ -74,5 +74,5 @@ export async function startLocalHub(options: LocalHubOptions): Promise<LocalHub>
   }
 }
 
-/** Whoever starts it has a limit as well: this one only keeps a hub that hangs from being left behind. */
+/** The caller has a limit as well: this one only keeps a hub that hangs from being left behind. */
 const PATIENCE_MS = 120_000

@@ -66,5 +66,5 @@ function memoryOf(status: string): ProcessMemory {
   return { residentBytes: bytes('VmRSS'), anonymousBytes: bytes('RssAnon') }
 }
 
-/** Linux reports processor time in hundredths of a second, whatever the kernel counts in. */
+/** Linux reports processor time in hundredths of a second; the kernel may count in others. */
 const TICK_US = 10_000

@@ -1,7 +1,7 @@
 import { connect } from './connect.ts'
 import type { Target } from './target.ts'
 
-/** What the hub answered. */
+/** The hub's answer. */
 export interface Answer {
   readonly status: number
   /** The id of the update when the status is 200. */

@@ -6,11 +6,11 @@ import { Publisher } from './publisher.ts'
 import { stamped } from './stamp.ts'
 import type { Target } from './target.ts'
 
-/** What publishers do. */
+/** The work of publishers. */
 export interface PublishPlan {
   /**
-   * The request body of the publication with this number, from 0; ASCII only. `sentAt` is from when its time counts,
-   * in milliseconds of `performance.now`.
+   * The request body of the publication with this number, from 0; ASCII only. Its time counts from `sentAt`, in
+   * milliseconds of `performance.now`.
    */
   body(number: number, sentAt: number): string
   /** Asked before each publication. */
@@ -23,7 +23,7 @@ export interface PublishPlan {
   pause?(accepted: number): Promise<void>
 }
 
-/** Bodies that say when they were sent, for readers that take the time. `topic` is that of the number. */
+/** Bodies that say when they were sent, for readers that take the time. `topic` names the topic of a number. */
 export function stampedBody(target: Target, dataBytes: number, topic: (number: number) => string) {
   return (number: number, sentAt: number) => target.publication(topic(number), stamped(sentAt, dataBytes))
 }
@@ -85,8 +85,8 @@ export class Publishers {
 }
 
 /**
- * From when the time of a publication counts: when it is sent, or when it was due while the publisher still
- * waited for an answer, so that a hub that is behind does not hide it.
+ * The moment from which the time of a publication counts: when it is sent, or when it was due while the publisher
+ * still waited for an answer, so that a hub that is behind does not hide it.
  */
 async function waitUntil(dueAt: number): Promise<number> {
   const earlyMs = dueAt - performance.now()

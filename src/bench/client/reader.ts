@@ -8,7 +8,7 @@ export interface ReaderOptions {
   readonly target: Target
   /** The whole request. */
   readonly request: string
-  /** How long the data of each event is, at least. */
+  /** The least length of an event's data. */
   readonly dataBytes: number
   readonly tally: Tally
   /** Whether the delivery time of each event is taken. */
@@ -46,12 +46,12 @@ export class Reader {
     return { reader, status: await reader.#opened.promise }
   }
 
-  /** Resolves when the connection has ended, whoever ended it. */
+  /** Resolves when either side has ended the connection. */
   get closed(): Promise<void> {
     return this.#closed.promise
   }
 
-  /** Says that nothing more is sent, which tells the hub that the subscriber is gone. */
+  /** Ends the sending half of the connection, which tells the hub that the subscriber is gone. */
   leave(): void {
     this.#socket?.shutdown()
   }

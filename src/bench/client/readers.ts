@@ -17,8 +17,8 @@ export interface ReadersOptions {
 }
 
 /**
- * Opens so many subscribers and resolves when each has its answer. Throws a `CommandFailure` when the hub
- * refuses one; whoever calls closes those that are open by then, through `readers`.
+ * Opens `options.count` subscribers and resolves when each has its answer. Throws a `CommandFailure` when the hub
+ * refuses one; the caller closes those that are open by then, through `readers`.
  */
 export async function openReaders(options: ReadersOptions, readers: Reader[]): Promise<void> {
   let next = 0
@@ -34,7 +34,7 @@ export async function openReaders(options: ReadersOptions, readers: Reader[]): P
 
 async function openReader({ target, ...options }: ReadersOptions, number: number): Promise<Reader> {
   const request = target.subscription(options.topic(number), null)
-  // Every delivery to a few dozen of them says as much about the time as every one to all.
+  // The deliveries to a few dozen subscribers say as much about the time as those to all.
   const isTimed = number % Math.ceil(options.count / TIMED_MAX) === 0
   const { dataBytes, tally } = options
   const { reader, status } = await Reader.open({ target, request, dataBytes, tally, isTimed }).catch(

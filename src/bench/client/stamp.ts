@@ -1,6 +1,6 @@
 /**
  * The data of the events of a run: when it was sent, as microseconds of `performance.now` in twelve digits,
- * and padding. Whoever reads it is the process that wrote it, so one clock serves both.
+ * and padding. The process that wrote it also reads it, so one clock serves both.
  */
 export function stamped(ms: number, bytes: number): string {
   return Math.round(ms * 1000)

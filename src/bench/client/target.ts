@@ -1,4 +1,4 @@
-/** What is measured: how to subscribe to it and publish on it, as bytes of HTTP/1.1. */
+/** A hub that is measured: how to subscribe to it and publish on it, as bytes of HTTP/1.1. */
 export interface Target {
   readonly url: URL
   /** The whole request of a subscriber. */

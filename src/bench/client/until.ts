@@ -1,4 +1,4 @@
-/** Looks again, a little later each time, until the condition holds. Rejects after `ms`, and says what it was. */
+/** Looks again, a little later each time, until the condition holds. Rejects after `ms`, and names the condition. */
 export async function until(
   what: string,
   condition: () => boolean | Promise<boolean>,

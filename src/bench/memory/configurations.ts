@@ -16,8 +16,8 @@ export interface HubConfiguration {
 }
 
 /**
- * Those of the standard set, those of `--configuration`, and `yours` when there are settings on the command line,
- * in a file or in the environment; `--only` picks some. Throws a `UsageError`.
+ * The configurations of the standard set, those of `--configuration`, and `yours` when there are settings on the
+ * command line, in a file or in the environment; `--only` picks some. Throws a `UsageError`.
  */
 export function configurationsOf(args: Arguments, io: CommandIo): readonly HubConfiguration[] {
   const named = args.values('configuration').map(parseConfiguration)
@@ -63,34 +63,34 @@ export function settingsOf({ flags }: HubConfiguration): Readonly<Record<string,
   return Object.fromEntries([...(configFile === null ? [] : [['config', configFile]]), ...settings])
 }
 
-/** What of the environment goes to its hub. The names of the reference image say what the run decides. */
+/** The environment of its hub, without the names of the reference image that say what the run decides. */
 export function environmentOf({ readsEnvironment }: HubConfiguration, { env }: CommandIo) {
   const isLeftOut = (name: string) =>
     /^(MERCURE|LISTEN)_|^SERVER_NAME$/.test(name) || (isSetting(name) && !readsEnvironment)
   return Object.fromEntries(Object.entries(env).filter(([name]) => !isLeftOut(name)))
 }
 
-/** What else than wrong values would keep a hub with these settings from starting, a line each. */
+/** Finds what else than wrong values would keep a hub with these settings from starting, a line each. */
 export type StartProblems = (settings: Settings, isDev: boolean) => readonly string[]
 
-/** What would keep a hub with these flags from starting, a line each. */
+/** Everything that would keep a hub with these flags from starting, a line each. */
 export function problemsOf(
   configuration: HubConfiguration,
   argv: readonly string[],
   io: CommandIo,
   startProblems: StartProblems,
 ): readonly string[] {
-  const { readFile, exists, isTerminal } = io
+  const { readFile, exists, isTerminal, containerBytes } = io
   const env = environmentOf(configuration, io)
   const devKeys = { publisher: randomText(32, io), subscriber: randomText(32, io) }
-  const loaded = load({ argv, env, readFile, exists, isTerminal, devKeys })
+  const loaded = load({ argv, env, readFile, exists, isTerminal, devKeys, containerBytes })
   const problems = loaded.ok
     ? startProblems(loaded.settings, loaded.isDev)
     : loaded.problems.map(describeProblem)
   return problems.map((problem) => `${configuration.name}: ${problem}`)
 }
 
-/** Small limits, so that each is reached soon: what comes after is what a run looks at. */
+/** Small limits, so that each is reached soon: a run looks at the time after that. */
 const standard: readonly string[] = [
   'sqlite-count: --history-max-count 2000',
   'sqlite-age: --history-max-age 5s',
@@ -104,7 +104,7 @@ const YOURS = 'yours'
 const CONFIGURATIONS_MAX = 12
 const WORD = /(?:[^\s"']+|"[^"]*"|'[^']*')+/g
 
-/** Settings that the run decides for every hub: where it listens and stores, and who may publish. */
+/** Settings that the run decides for every hub: the places to listen and to store at, and who may publish. */
 const decided =
   /^(listen|admin\.listen|tls\..*|http3|hub\.(path|public_urls|resource_identifier)|issuers.*|sqlite\.path|log\.(level|format))$/
 

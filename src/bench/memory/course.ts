@@ -1,16 +1,16 @@
-/** How a hub was at a moment. A figure that is not known is NaN. */
+/** The figures of a hub at a moment. A figure that is not known is NaN. */
 export interface MemorySample {
-  /** Since the load began. */
+  /** Time since the load began. */
   readonly seconds: number
   readonly sent: number
   readonly residentBytes: number
-  /** Memory that the process made for itself: without the program and its libraries. */
+  /** Memory that the process made for itself, without the program and its libraries. */
   readonly heapBytes: number
   /** Updates kept. */
   readonly rows: number
-  /** Stored bytes of them. */
+  /** Stored bytes of the updates kept. */
   readonly historyBytes: number
-  /** The history file and its journal. */
+  /** Bytes of the history file and its journal. */
   readonly diskBytes: number
 }
 
@@ -23,17 +23,17 @@ export class Course {
   #residentPeak = Number.NaN
   #diskPeak = Number.NaN
 
-  /** Thinned out evenly, the first one always among them. */
+  /** The samples that are left, thinned out evenly; the first one is always among them. */
   get samples(): readonly MemorySample[] {
     return this.#samples
   }
 
-  /** The last one, also when it was left out. */
+  /** The last sample, also when `samples` leaves it out. */
   get latest(): MemorySample | null {
     return this.#latest
   }
 
-  /** Of all samples, also of those that were left out. */
+  /** The peak of all samples, also of those that `samples` leaves out. */
   get residentPeakBytes(): number {
     return this.#residentPeak
   }

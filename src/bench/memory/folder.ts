@@ -6,7 +6,7 @@ import { CommandFailure } from '../../command/command.ts'
 export class HistoryFolder {
   readonly #path: string
 
-  /** Throws a `CommandFailure` when nothing can be made in `parent`. */
+  /** Throws a `CommandFailure` when no folder can be made in `parent`. */
   constructor(parent: string) {
     try {
       this.#path = mkdtempSync(join(parent, 'cinnabar-bench-'))
@@ -26,7 +26,7 @@ export class HistoryFolder {
     return this.pathOf(file)
   }
 
-  /** Removes it with all that is in it. Synchronous, so that a process can do it when it ends. */
+  /** Removes the folder with all that is in it. Synchronous, so that a process can do it when it ends. */
   remove(): void {
     rmSync(this.#path, { recursive: true, force: true })
   }

@@ -2,10 +2,10 @@ import { issuersSetting, type RunIssuer } from '../client/issuer.ts'
 import type { HubConfiguration } from './configurations.ts'
 import type { HistoryFolder } from './folder.ts'
 
-/** The arguments of `serve`: what was configured, and after it what the run decides. */
+/** The arguments of `serve`: the flags of the configuration, then those that the run decides. */
 export function serveFlags(configuration: HubConfiguration, folder: HistoryFolder, issuer: RunIssuer) {
   return [
-    // The file in this folder is yours, and nobody else's.
+    // Only the configuration `yours` reads the file in this folder.
     ...(configuration.readsEnvironment ? [] : ['--config', '']),
     ...configuration.flags,
     ...['--listen', '127.0.0.1:0', '--admin-listen', '127.0.0.1:0', '--hub-path', HUB_PATH],

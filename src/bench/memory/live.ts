@@ -2,7 +2,7 @@ import { chartMark, terminalChart } from '../chart.ts'
 import type { MemoryOutcome } from './report.ts'
 import { cell, pointsOf } from './report.ts'
 
-/** What the terminal is like at the moment. */
+/** The terminal as it is at the moment. */
 export interface Screen {
   readonly columns: number
   readonly rows: number

@@ -6,7 +6,7 @@ import type { Reader } from '../client/reader.ts'
 import { openReaders } from '../client/readers.ts'
 import type { Target } from '../client/target.ts'
 
-/** What every hub of a run gets, the same for all. */
+/** The load of every hub of a run, the same for all. */
 export interface MemoryLoad {
   /** Publications, or null: as many as the time allows. */
   readonly updates: number | null
@@ -23,13 +23,13 @@ export interface MemoryLoad {
 export interface LoadRun {
   readonly target: Target
   readonly load: MemoryLoad
-  /** What its topics begin with. */
+  /** The beginning of all of its topics. */
   readonly prefix: string
   readonly signal: AbortSignal
   onAccepted(): void
 }
 
-/** Publishes to one hub, with subscribers, until it is enough. Rejects with a `CommandFailure`. */
+/** Publishes to one hub, with subscribers, until a limit of the load is reached. Rejects with a `CommandFailure`. */
 export async function runLoad({ target, load, prefix, signal, onAccepted }: LoadRun): Promise<void> {
   const readers: Reader[] = []
   const watch = new SilenceWatch()
@@ -50,7 +50,7 @@ export async function runLoad({ target, load, prefix, signal, onAccepted }: Load
     await publishers.run(plan).finally(() => publishers.close())
   }
   try {
-    // What a hub that hangs leaves open is closed with the hub.
+    // Connections that a hub leaves open when it hangs are closed with the hub.
     await Promise.race([work(), aborted(signal), watch.silence])
   } finally {
     watch.stop()
@@ -63,7 +63,7 @@ function publishersOf({ publishers, rate }: MemoryLoad): number {
   return rate === 0 ? publishers : Math.min(publishers, rate)
 }
 
-/** Tells before each publication whether it is enough, counting the time from now on. */
+/** Tells before each publication whether a limit is reached, counting the time from now on. */
 function ending({ updates, durationMs }: MemoryLoad, signal: AbortSignal): (number: number) => boolean {
   const start = performance.now()
   return (number) =>
@@ -99,11 +99,11 @@ class SilenceWatch {
       }
       this.#hasAnswered = false
     }, SILENCE_MS)
-    // It may come while nobody waits yet.
+    // The silence may come while nobody waits yet.
     this.#silence.promise.catch(() => {})
   }
 
-  /** Rejects with a `CommandFailure`, and resolves never. */
+  /** Rejects with a `CommandFailure` when the hub has fallen silent, and never resolves. */
   get silence(): Promise<void> {
     return this.#silence.promise
   }
@@ -128,7 +128,7 @@ function mixedSizes(target: Target, sizes: SizeRange): Target {
   }
 }
 
-/** Resolves when it is aborted. */
+/** Resolves when the signal is aborted. */
 export function aborted(signal: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>()
   if (signal.aborted) resolve()

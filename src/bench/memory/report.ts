@@ -10,9 +10,9 @@ import type { MemoryLoad } from './load.ts'
 export interface MemoryOutcome {
   readonly configuration: HubConfiguration
   readonly course: Course
-  /** Updates that it accepted. */
+  /** Updates that the hub accepted. */
   readonly sent: number
-  /** Why it did not last, or null. */
+  /** Why the hub did not last, or null. */
   readonly problem: string | null
 }
 
@@ -82,7 +82,7 @@ export function pointsOf({ samples }: Course, of: (sample: MemorySample) => numb
   return samples.map((sample) => [sample.seconds, of(sample)] as const).filter(([, y]) => Number.isFinite(y))
 }
 
-/** Bytes for a table; what is not known is a dash. */
+/** Bytes for a table; a figure that is not known is a dash. */
 export function cell(bytes: number): string {
   return Number.isFinite(bytes) ? bytesText(bytes) : '-'
 }
@@ -168,7 +168,7 @@ function figuresOf({ course }: MemoryOutcome) {
   }
 }
 
-/** As `flat -0.4 %`. */
+/** The verdict with the growth: `flat -0.4 %`. */
 function trendText({ verdict, growthPercent }: Trend): string {
   if (!Number.isFinite(growthPercent)) return verdict
   return `${verdict} ${growthPercent < 0 ? '' : '+'}${growthPercent.toFixed(1)} %`

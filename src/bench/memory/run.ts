@@ -19,20 +19,20 @@ export interface MemoryRunOptions {
   readonly everyMs: number
   /** Where the folder of the histories is made. */
   readonly parent: string
-  /** The program that knows `serve`, with what comes before that word. */
+  /** The program that knows `serve`, with the arguments before that word. */
   readonly program: readonly string[]
   readonly io: CommandIo
   readonly startProblems: StartProblems
-  /** Ends the run early, with what is known by then. */
+  /** Ends the run early, with the figures that are known by then. */
   readonly signal: AbortSignal
   /** Told after each round of samples. `share` is from 0 to 1. */
   onSampled(outcomes: readonly MemoryOutcome[], share: number): void
 }
 
-/** What would keep hubs of the run from starting. */
+/** The run has configurations with which no hub would start. */
 export class WrongConfigurations extends Error {
   override readonly name = 'WrongConfigurations'
-  /** A line each, beginning with the name of the configuration. */
+  /** A line for each problem, beginning with the name of the configuration. */
   readonly problems: readonly string[]
 
   constructor(problems: readonly string[]) {
@@ -42,7 +42,7 @@ export class WrongConfigurations extends Error {
 }
 
 /**
- * Hubs that are measured side by side: all are started, then the clock and the load of each begin, and when
+ * Measures hubs side by side: all are started, then the clock and the load of each begin, and when
  * every load is over or the run is interrupted all are killed and their folder is removed.
  */
 export class MemoryRun {
@@ -78,7 +78,7 @@ export class MemoryRun {
     }
   }
 
-  /** For a process that cannot wait: kills and removes at once. */
+  /** Kills the hubs and removes their folder at once, for a process that cannot wait. */
   abandon(): void {
     for (const { hub } of this.#measured) hub.kill()
     this.#folder.remove()
@@ -98,7 +98,7 @@ export class MemoryRun {
     const authorization = `Bearer ${await runToken(issuer, randomText(16, io), io.clock())}`
     this.#measured = planned.map(({ configuration, flags }) => {
       const command = [...program, 'serve', ...flags]
-      // An interruption at the terminal would go to it as well, and what it does then is no part of the run.
+      // An interruption at the terminal would reach the hub as well, and how the hub ends then is no part of the run.
       const hub = new HubProcess({ command, env: environmentOf(configuration, io), isDetached: true })
       return new Measured(configuration, hub, authorization)
     })
@@ -175,7 +175,7 @@ export class MemoryRun {
     one.course.add(sample)
   }
 
-  /** Null when it does not answer: its load finds out why. */
+  /** The metrics of a hub. Null when it does not answer: its load finds out why. */
   async #metrics({ addresses }: Measured): Promise<string | null> {
     if (addresses === null) return null
     const { io } = this.#options
@@ -192,7 +192,7 @@ export class MemoryRun {
   }
 }
 
-/** The metrics of a hub are not waited for any longer. */
+/** The longest wait for the metrics of a hub. */
 const METRICS_MS = 5000
 
 class Measured {
@@ -202,7 +202,7 @@ class Measured {
   addresses: Addresses | null = null
   sent = 0
   problem: string | null = null
-  /** Whether its load has ended. */
+  /** Whether the load of this hub has ended. */
   isOver = false
   readonly #authorization: string
 
@@ -217,7 +217,7 @@ class Measured {
     return { configuration, course, sent, problem }
   }
 
-  /** Resolves when it listens, or when it is known why it does not. One that is ended early has no problem. */
+  /** Resolves when the hub listens, or when it is known why it does not. A hub that is ended early has no problem. */
   async start(signal: AbortSignal): Promise<void> {
     try {
       this.addresses = await this.hub.addresses()
@@ -240,5 +240,5 @@ class Measured {
   }
 }
 
-/** Between the end of the connections of a process and its own. */
+/** The longest time between the end of a process's connections and its own. */
 const ENDING_MS = 5000

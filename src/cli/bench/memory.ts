@@ -51,7 +51,7 @@ export function startsItsHubs([kind, ...rest]: readonly string[]): boolean {
 
 /**
  * `cinnabar bench memory` without a hub: 0 when all hubs lasted, else 1, and 78 when a configuration is wrong.
- * `program` is what knows `serve`.
+ * `program` is the command line that knows `serve`.
  */
 export function runBenchMemory(
   argv: readonly string[],
@@ -113,12 +113,12 @@ function loadOf(args: Arguments): MemoryLoad {
   return load
 }
 
-/** The compiled executable is all it needs; from source the runtime is told what to run. */
+/** The program that runs the hubs: the compiled executable alone, or the runtime with the source that it is to run. */
 function ownProgram(): readonly string[] {
   return version.target === 'source' ? [process.execPath, Bun.main] : [process.execPath]
 }
 
-/** What someone who watches sees while the run goes on. */
+/** The view of someone who watches the run. */
 interface Display {
   readonly show: MemoryRunOptions['onSampled']
   clear(): void
@@ -140,7 +140,7 @@ function displayOf(args: Arguments, io: CommandIo): Display {
 }
 
 /**
- * How a run with processes and files of its own ends early. The first signal ends it with a report; after a
+ * Ends a run with processes and files of its own early. The first signal ends it with a report; after a
  * second one, or when the process ends for any other reason, there is only time to clean up.
  */
 class Ending {
@@ -159,7 +159,7 @@ class Ending {
     return this.#ended.signal
   }
 
-  /** What is to be done when there is no time for more. */
+  /** Sets the action that is left to do when there is no time for more. */
   last(action: () => void): void {
     this.#last = action
   }

@@ -70,5 +70,5 @@ function placeText(first: number, last: number): string {
   return first === last ? `entry ${first}` : `entries ${first} to ${last}`
 }
 
-// A program that ends with 1 must not have more to say than a pipe takes at once.
+// A program that ends with 1 must not write more than a pipe takes at once.
 const RANGES_SHOWN = 100

@@ -28,7 +28,7 @@ export function runHistoryImport(argv: readonly string[], io: CommandIo): Promis
   })
 }
 
-/** The entries of lines. A wrong line ends the import: nobody knows what else is not there. */
+/** The entries of lines. A wrong line ends the import: nobody knows what else is missing. */
 async function* entriesOf(lines: AsyncIterable<string> | Iterable<string>): AsyncGenerator<Found> {
   let number = 0
   for await (const text of lines) {

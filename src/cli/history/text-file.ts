@@ -2,8 +2,8 @@ import { closeSync, existsSync, openSync, writeSync } from 'node:fs'
 import { HistoryProblem, type Pause } from '../../history/file.ts'
 
 /**
- * Where a tool writes lines: a file that it makes, or the standard output. That one is written to directly
- * here: `process.stdout` keeps what a slow reader has not taken in memory, and loses it when the process ends
+ * Takes the lines of a tool: a file that it makes, or the standard output, to which it writes directly:
+ * `process.stdout` keeps in memory what a slow reader has not taken, and loses it when the process ends
  * with an exit code (Bun 1.4.5).
  */
 export class TextFile {
@@ -16,7 +16,7 @@ export class TextFile {
   }
 
   /**
-   * Resolves when all of it is written. The first time makes the file: one that is there is never replaced, and
+   * Resolves when all of the text is written. The first call makes the file: one that is there is never replaced, and
    * only its owner may read the new one, because it may hold private updates. Rejects with HistoryProblem.
    */
   async write(text: string, pause: Pause): Promise<void> {

@@ -10,7 +10,7 @@ import { readValue } from '../../command/numbers.ts'
 import type { Settings } from '../../config/load.ts'
 import { HistoryProblem, type Pause } from '../../history/file.ts'
 
-/** What a subcommand of `history` works on. */
+/** The history and the arguments that a subcommand of `history` works with. */
 export interface HistoryTask {
   readonly args: Arguments
   /** The history file of this configuration. */
@@ -19,7 +19,7 @@ export interface HistoryTask {
   readonly pause: Pause
 }
 
-/** Runs a subcommand on the file that the configuration names; what is wrong with that file ends it with 1. */
+/** Runs a subcommand on the file that the configuration names; a HistoryProblem ends the command with 1. */
 export function runOnHistory(
   line: CommandLine,
   argv: readonly string[],
@@ -43,7 +43,7 @@ export function runOnHistory(
 /** The usage of the settings that each subcommand takes. */
 export const settingsUsage = '[--sqlite-path FILE] [--config FILE]'
 
-// Longer than a transaction of a tool takes: a running hub has the file for most of the time.
+// A pause is longer than a transaction of a tool: a running hub has the file for most of the time.
 const PAUSE_MS = 5
 
 /** The value of an option as `read` understands it, or null when the option is not there. */

@@ -1,10 +1,12 @@
 import { ProtocolError } from '../../protocol/error.ts'
-import { decodeForm, type FormPair } from '../../protocol/form.ts'
+import { decodeForm, type FormPair, type FormRules } from '../../protocol/form.ts'
 import type { Upload, UploadConnection, Uploads } from './uploads.ts'
 
 export interface FormOptions {
   /** Bytes that a body may have; 0 is no limit. */
   readonly limit: number
+  /** What is read of the form. */
+  readonly rules: FormRules
   /** Whether an empty body needs no media type (SUB-26). */
   readonly isOptional: boolean
   readonly uploads: Uploads
@@ -20,11 +22,12 @@ export interface BodyExchange extends UploadConnection {
 /**
  * The pairs of a form body. Throws `body-too-large` before the body is read whole: a declared length is
  * believed, an undeclared one is counted while it arrives (PUB-61). Throws `uploads-full` when all bodies that are
- * received take too much, and `body-too-slow`. Then `unsupported-media-type`.
+ * received take too much, and `body-too-slow`. Then `unsupported-media-type`, and the refusal of
+ * the rules.
  */
 export async function readForm(exchange: BodyExchange, options: FormOptions): Promise<FormPair[]> {
   const { request } = exchange
-  const { uploads, share, isOptional } = options
+  const { uploads, share, isOptional, rules } = options
   const limit = limitOf(options)
   const declared = declaredLength(request)
   if (declared !== null && limit > 0 && declared > limit) throw tooLarge(limit)
@@ -35,7 +38,7 @@ export async function readForm(exchange: BodyExchange, options: FormOptions): Pr
     if (!isForm(request.headers.get('content-type'))) {
       throw new ProtocolError('unsupported-media-type', 'the body is not a form')
     }
-    return decodeForm(bytes)
+    return decodeForm(bytes, rules)
   } finally {
     upload.end()
   }

@@ -2,7 +2,7 @@ import { ProtocolError } from '../../protocol/error.ts'
 import { queryValue } from '../../protocol/form.ts'
 import type { OriginList } from './origin.ts'
 
-/** A token as it was presented. */
+/** A token as the client presented it. */
 export interface Credentials {
   readonly token: string
   /** `query` is only of the 0.x generation. */
@@ -15,7 +15,7 @@ const TOKEN_LENGTH_MIN = 41
 /** Where a client of the 0.x generation puts its token. A hub that does not speak it takes none from there (AUT-08). */
 export type EarlierPlace = 'the parameter authorization' | 'the cookie mercureAuthorization'
 
-/** What a hub that speaks 1.0 alone does with tokens of the 0.x generation in their places. */
+/** The way of a hub that speaks 1.0 alone with tokens of the 0.x generation in their places. */
 export interface EarlierTokens {
   /** Whether the text is a token, and not one of 1.0, which is unknown there (SUB-18). */
   isOne(token: string): boolean

@@ -1,6 +1,6 @@
 /**
- * Under which host a request addresses the hub. Bun 1.4.5 leaves the URL of a request relative when its Host is missing,
- * as HTTP/1.0 allows, or is no host. It answers HTTP/1.1 without Host with 400 by itself (RFC 9112 section 3.2).
+ * The host under which a request addresses the hub. Bun 1.4.5 leaves the URL of a request relative when its Host is
+ * missing, as HTTP/1.0 allows, or is no host. Bun itself answers HTTP/1.1 without Host with 400 (RFC 9112 section 3.2).
  */
 
 /**
@@ -10,7 +10,7 @@
 export function hostField(request: Request): string | null {
   const field = request.headers.get('host')
   if (field === null) return null
-  // Nearly all requests name the same one.
+  // Nearly all requests name the same host.
   if (field !== latest.field) latest = { field, host: parseHost(field) }
   return latest.host
 }
@@ -26,7 +26,7 @@ export function parseHost(text: string): string | null {
 /** A name, an IPv4 address or an IPv6 address in brackets, then perhaps a port (RFC 9110 section 7.2). */
 const syntax = /^(?:[A-Za-z0-9._~!$&'()*+;=%-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?$/
 
-/** Where a listener can be reached, as far as it knows: a Unix socket has no host, so it is called localhost. */
+/** The address of a listener, as far as it knows: a Unix socket has no host, so it is called localhost. */
 export interface Listening {
   readonly url: URL
 }
@@ -41,7 +41,7 @@ export function ownHost(listening: Listening | null): string {
 export class HostGate {
   readonly #scheme: string
   readonly #listening: () => Listening | null
-  /** The last one that needed nothing: nearly all requests name the same. */
+  /** The last host that needed no change: nearly all requests name the same. */
   #good: string | null = null
 
   constructor(isSecure: boolean, listening: () => Listening | null) {
@@ -65,7 +65,7 @@ export class HostGate {
     return this.#scheme === 'http' || host.length >= 3
   }
 
-  /** The property covers the getter of the class for all who read it; the request stays the one that Bun knows. */
+  /** Completes the URL. The property covers the getter of the class; the request stays the one that Bun knows. */
   #complete(request: Request): void {
     const origin = `${this.#scheme}://${ownHost(this.#listening())}`
     Object.defineProperty(request, 'url', { value: `${origin}${targetOf(request.url)}` })

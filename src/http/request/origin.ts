@@ -12,14 +12,16 @@ export interface OriginList {
 /** Throws a plain Error that names an entry with no scheme, a path, user info, a query or a fragment. */
 export function parseOrigins(entries: readonly string[]): OriginList {
   const tests = entries.map(parseEntry)
-  const exact = new Set(entries)
+  const exact = new Set(entries.filter((entry) => !entry.includes('*')))
   return {
-    isOpen: exact.has('*'),
-    includes: (origin) => exact.has(origin) || tests.some((test) => test(origin)),
+    isOpen: entries.includes('*'),
+    includes: (origin) => !noOrigin.test(origin) && (exact.has(origin) || tests.some((test) => test(origin))),
   }
 }
 
-const syntax = /^([a-z][a-z0-9+.-]*):\/\/(?:(\*\.)?([^*/?#@:\s]+|\[[0-9a-f:.]+\])(?::(\d+|\*))?)?$/
+/** Characters of no origin: URL parsers read a backslash as a slash, drop tabs, and take no star in a host. */
+const noOrigin = /[^\x21-\x7e]|[*\\?#@]/
+const syntax = /^([a-z][a-z0-9+.-]*):\/\/(?:(\*\.)?([^*/\\?#@:\s\p{Cc}]+|\[[0-9a-f:.]+\])(?::(\d+|\*))?)?$/u
 
 function parseEntry(entry: string): (origin: string) => boolean {
   if (entry === '*') return () => true

@@ -6,17 +6,17 @@ import { parseHost } from './host.ts'
 export type ProxyFields = 'auto' | 'forwarded' | 'x-forwarded'
 
 /**
- * The proxies in front of the hub whose word on the client is believed: `Forwarded` (RFC 7239) or the `X-Forwarded-*`
- * fields. From anybody else those fields mean nothing.
+ * The proxies in front of the hub whose word on the client the hub believes: `Forwarded` (RFC 7239) or the
+ * `X-Forwarded-*` fields. From anybody else those fields mean nothing.
  *
- * A proxy writes the one kind and passes the other on as the client sent it. Which is which cannot be told from one
- * request, so where both speak of addresses and contradict each other, neither is believed.
+ * A proxy writes one kind and passes the other on as the client sent it. One request does not tell which is which, so
+ * where both speak of addresses and contradict each other, the hub believes neither.
  */
 export class Proxies {
   readonly #trusted = new BlockList()
   readonly #isUnixTrusted: boolean
   readonly #fields: ProxyFields
-  /** Whether anybody is trusted; otherwise nobody needs to ask for the peer. */
+  /** Whether the hub trusts any proxy; otherwise nobody needs to ask for the peer. */
   readonly isUsed: boolean
 
   /** Addresses, networks such as `10.0.0.0/8`, or `unix`. Throws a plain Error that names a bad entry. */
@@ -28,19 +28,19 @@ export class Proxies {
   }
 
   /**
-   * The nearest address that is not a trusted proxy; null when there is none. Whatever stands left of an address that
-   * cannot be read is hearsay (RFC 7239 section 8.1): then it is the proxy which says so.
+   * The nearest address that is not a trusted proxy; null when there is none. Addresses left of one that cannot be read
+   * are hearsay (RFC 7239 section 8.1): then the answer is the proxy that wrote it.
    */
   clientAddress(request: Request, peer: string | null): string | null {
     if (!this.isTrusted(peer)) return peer
     const told = this.#told(request, peer)
-    // One name for all of them, so that they share what one address may have.
+    // One name for all of these clients, so that they share the limits of one address.
     if (told === 'contradiction') return peer ?? 'unix'
     const [address = peer] = told.map(({ client }) => client)
     return address
   }
 
-  /** Scheme and host as the client used them. `fallback` is what the connection itself says. */
+  /** Scheme and host as the client used them. `fallback`: those of the connection itself. */
   origin(request: Request, peer: string | null, fallback: { scheme: string; host: string }): string {
     const told = this.isTrusted(peer) ? this.#told(request, peer) : 'contradiction'
     if (told === 'contradiction') return canonicalOrigin(fallback.scheme, fallback.host)
@@ -56,7 +56,7 @@ export class Proxies {
     return family !== 0 && this.#trusted.check(plain, family === 6 ? 'ipv6' : 'ipv4')
   }
 
-  /** What is believed, those first whose addresses are. */
+  /** The fields that the hub believes; the kind whose addresses it believes comes first. */
   #told(request: Request, peer: string | null): readonly Told[] | 'contradiction' {
     const standard = this.#fields === 'x-forwarded' ? null : standardFields(request)
     const customary = this.#fields === 'forwarded' ? null : customaryFields(request)
@@ -96,15 +96,15 @@ export class Proxies {
   }
 }
 
-/** One kind of fields, with what the chain of trusted proxies makes of it. */
+/** One kind of fields, with the number of trusted proxies that it tells of. */
 interface Told {
   readonly fields: ForwardedFields
   readonly client: string | null
-  /** How many proxies in a row are trusted, the peer included. */
+  /** The number of trusted proxies in a row, the peer included. */
   readonly trustedHops: number
 }
 
-/** What those who say anything agree on, or null. */
+/** The value on which all fields agree that have one, or null. */
 function agreed(values: readonly (string | null)[]): string | null {
   const said = values.filter((value) => value !== null).map((value) => value.toLowerCase())
   const [first] = said

@@ -1,28 +1,29 @@
 import type { Loop } from '../../hub/loop.ts'
 import { ProtocolError } from '../../protocol/error.ts'
 
-/** What request bodies may take while they are received. */
+/** Limits on request bodies that the hub is receiving. */
 export interface UploadLimits {
-  /** Bytes of all of them in sum. 0 is no limit. */
+  /** Bytes of all bodies in sum. 0 is no limit. */
   readonly bytes: number
-  /** Milliseconds without a byte after which a body is given up. */
+  /** Milliseconds without a byte after which the hub gives a body up. */
   readonly idleMs: number
-  /** Bytes a second with which a body comes on average at least, once `idleMs` have passed. */
+  /** The least bytes a second with which a body must come on average, once `idleMs` have passed. */
   readonly bytesPerSecond: number
 }
 
 /** The connection on which a body comes. */
 export interface UploadConnection {
-  /** Whether it stays open while nothing moves on it. */
+  /** Keeps the connection open while nothing moves on it, or leaves it to the idle timeout. */
   stayOpen(isOpen: boolean): void
 }
 
 /**
- * The bodies that are being received: how much they hold in sum, and since when each has not moved. Nearly all are whole
- * at once and only counted. One timer looks at the others, as long as there are any.
+ * The bodies that the hub is receiving: their bytes in sum, and the time since each last moved. Nearly all are whole at
+ * once and only counted. One timer looks at the others, as long as there are any.
  *
  * Bun 1.4.5 would cut a body below 16 KiB a second with its idle timeout, without an answer, and over HTTP/2 let one
- * byte now and then keep a body open for good. So its timeout is put off for a body that takes time, and this one rules.
+ * byte now and then keep a body open for good. So the hub puts Bun's timeout off for a body that takes time, and these
+ * limits rule.
  */
 export class Uploads {
   readonly #loop: Loop
@@ -36,19 +37,19 @@ export class Uploads {
     this.#loop = loop
   }
 
-  /** Bytes that are held for bodies which are not read to their end, for the gauge. */
+  /** Bytes of the bodies that are not read to their end, for the gauge. */
   get bytes(): number {
     return this.#bytes
   }
 
-  /** How many bodies are being received. */
+  /** The number of bodies that the hub is receiving. */
   get size(): number {
     return this.#open.size
   }
 
   /**
    * Begins a body. `share` is the part of the limit that bodies of its kind may take, together with all others.
-   * `end` must be called for it, whatever happens.
+   * The caller must call `end` for it in every case.
    */
   begin(connection: UploadConnection, share: number): Upload {
     const upload = new Upload(this, connection, share, this.now)
@@ -88,7 +89,7 @@ export class Uploads {
   }
 }
 
-/** How often bodies that take time are looked at. */
+/** Milliseconds between two looks at the bodies that take time. */
 const LOOK_MS = 1000
 
 /** One body, from its first byte to its last or to its refusal. */
@@ -98,9 +99,9 @@ export class Upload {
   readonly #share: number
   readonly #startedAt: number
   #movedAt: number
-  /** Bytes that it holds, or that were put by for it. */
+  /** Bytes that the body holds, or that are reserved for it. */
   bytes = 0
-  /** Whether all of its bytes were put by before they came, so that nobody sees them come. */
+  /** Whether all of its bytes were reserved before they came, so that nobody sees them come. */
   #isReserved = false
   #isSlow = false
   #refuse: ((error: Error) => void) | null = null
@@ -113,7 +114,7 @@ export class Upload {
     this.#movedAt = now
   }
 
-  /** Puts so many bytes by for a body that is read in one piece. Throws `uploads-full`. */
+  /** Reserves `bytes` for a body that is read in one piece. Throws `uploads-full`. */
   reserve(bytes: number): void {
     this.#uploads.take(bytes, this.#share)
     this.bytes += bytes
@@ -135,10 +136,10 @@ export class Upload {
     })
   }
 
-  /** It was received or refused: what it held is free. */
+  /** The body was received or refused: frees its bytes. */
   end(): void {
     this.#uploads.giveBack(this)
-    // Before the answer: Bun takes an idle timeout only for a request that is still answered.
+    // Before the answer: Bun takes an idle timeout only for a request that it still answers.
     if (this.#isSlow) this.#connection.stayOpen(false)
   }
 

@@ -2,10 +2,10 @@ import { ProtocolError } from '../error.ts'
 import type { CharacterSet, Expression, Place } from './expression.ts'
 
 /**
- * Regular expressions in time linear in the text: all ways through the expression are followed side by side, one
- * character after the other (Thompson's construction). There is no second attempt, so nothing can explode; an
- * engine that remembers which ways were under way together would be faster on long texts and could not be bounded
- * in memory.
+ * Regular expressions in time linear in the text: the automaton follows all ways through the expression side by side,
+ * one character after the other (Thompson's construction). There is no second attempt, so nothing can explode; an
+ * engine that remembers which ways were under way together would be faster on long texts, and its memory could not be
+ * bounded.
  */
 
 /** Instructions that the automaton of one pattern may have at most, unless the caller has a limit of its own. */
@@ -42,17 +42,17 @@ export function regexpRefusal(reason: string, cause?: unknown): ProtocolError {
 /** An instruction is one of these, with its operand in the bits above. */
 const OPERATION_BITS = 3
 const OPERATION_MASK = (1 << OPERATION_BITS) - 1
-/** The character of the operand, then the next instruction. */
+/** Takes the character of the operand, then goes on at the next instruction. */
 const CHARACTER = 0
-/** A character of the set with the number of the operand, then the next instruction. */
+/** Takes a character of the set with the number of the operand, then goes on at the next instruction. */
 const SET = 1
-/** At once the next instruction and that of the operand. */
+/** Goes on at once at the next instruction and at that of the operand. */
 const SPLIT = 2
-/** At once that of the operand. */
+/** Goes on at once at the instruction of the operand. */
 const JUMP = 3
-/** At once the next instruction, at a place of the operand's kind. */
+/** Goes on at once at the next instruction, at a place of the operand's kind. */
 const PLACE = 4
-/** The end. */
+/** Ends: the text matches. */
 const ACCEPT = 5
 
 const places: readonly Place['of'][] = ['start', 'end', 'word-edge', 'no-word-edge']
@@ -134,7 +134,7 @@ class Assembler {
     this.#lead(SPLIT, split)
   }
 
-  /** Each time may be the last: all lead to one end, past those that follow. */
+  /** Appends the expression `times` times. Each time may be the last: all lead to one end, past those after it. */
   #appendOptional(of: Expression, times: number): void {
     const splits: number[] = []
     for (let time = 0; time < times; time++) {
@@ -148,7 +148,7 @@ class Assembler {
     return this.#code.push((operand << OPERATION_BITS) | operation) - 1
   }
 
-  /** Lets an instruction go on at what comes next. */
+  /** Lets an instruction go on at the next one that is appended. */
   #lead(operation: number, at: number): void {
     this.#code[at] = (this.#code.length << OPERATION_BITS) | operation
   }
@@ -164,14 +164,14 @@ class Assembler {
   }
 }
 
-/** What a run works with: instructions by their number, each a bit. Kept for the next run, since runs never nest. */
+/** The instructions of a run by their number, each a bit. Kept for the next run, since runs never nest. */
 let now = new Int32Array(64)
 let seen = new Int32Array(64)
 let next = new Int32Array(64)
-/** The first word of `now` that has to be looked at again. */
+/** The first word of `now` at which the step has to look again. */
 let again = 0
 
-/** No set holds it and no pattern can: it stands for the end, and for whatever is not ASCII. */
+/** No set holds it and no pattern can: it stands for the end, and for every character that is not ASCII. */
 const NO_CHARACTER = 0x7f
 
 function run({ code, sets }: Program, text: string, from: number, to: number): boolean {

@@ -15,7 +15,7 @@ import { type ComponentRules, type Part, parseParts } from './part.ts'
 /** The test of one component of a URL. `cost` orders tests, the cheapest first. */
 export interface ComponentTest {
   readonly cost: 'free' | 'comparison' | 'walk' | 'regexp'
-  /** What it holds and costs, as `Matcher.weight` counts it. */
+  /** Its memory and its time, as `Matcher.weight` counts them. */
   readonly weight: number
   test(text: string): boolean
 }
@@ -23,7 +23,7 @@ export interface ComponentTest {
 /**
  * Compiles the pattern of one component. Most patterns are fixed text with a few groups, and plain string
  * operations test them in linear time, several times faster than an automaton. Throws `invalid-matcher`, also when
- * it would be heavier than `weightMax`.
+ * the test would be heavier than `weightMax`.
  */
 export function compileComponent(pattern: string, rules: ComponentRules, weightMax: number): ComponentTest {
   const parts = parseParts(pattern, rules)
@@ -41,7 +41,7 @@ export function compileComponent(pattern: string, rules: ComponentRules, weightM
 const SEGMENT = Symbol('one or more characters that are not the delimiter')
 const ANY = Symbol('any characters, or none')
 
-/** Fixed text, or what stands between. Texts never follow each other and are never empty. */
+/** Fixed text, or a group between two texts. Texts never follow each other and are never empty. */
 type Step = string | typeof SEGMENT | typeof ANY
 
 /** The parts as a plain sequence, or null when something is optional, repeated or a regular expression. */
@@ -66,8 +66,8 @@ function addText(steps: Step[], text: string): void {
 
 const anything: ComponentTest = { cost: 'free', weight: 0, test: () => true }
 
-// Classes, because there are four of them to a pattern and tens of thousands of patterns: a closure takes five times
-// as much.
+// Classes, because a pattern has up to four tests, and there are tens of thousands of patterns: a closure takes five
+// times as much memory.
 class Comparison implements ComponentTest {
   readonly #expected: string
 
@@ -88,7 +88,7 @@ class Comparison implements ComponentTest {
   }
 }
 
-/** Texts with stars between. The earliest place of each text is always good enough, so nothing is retried. */
+/** Texts with stars between them. The earliest place of each text is always good enough, so it retries nothing. */
 class Glob implements ComponentTest {
   readonly #head: string
   readonly #middle: readonly string[]
@@ -173,8 +173,8 @@ function segmentEnd(text: string, start: number, delimiter: string): number {
 }
 
 /**
- * What needs an automaton (URL Pattern standard, "generate a regular expression and name list"; captures are of no
- * interest). Fixed text at its ends is compared, which most topics do not get past.
+ * A component that needs an automaton (URL Pattern standard, "generate a regular expression and name list"; captures
+ * are of no interest). It compares fixed text at its ends first, which most topics do not get past.
  */
 class Regexp implements ComponentTest {
   readonly weight: number
@@ -211,7 +211,7 @@ class Regexp implements ComponentTest {
   }
 }
 
-/** The prefix and the suffix of what must be there once are fixed text. */
+/** The prefix and the suffix of a part that must be there once are fixed text. */
 function withTextsApart(part: Part): readonly Part[] {
   if (part.modifier !== '') return [part]
   const { prefix, suffix } = part

@@ -1,14 +1,14 @@
 /**
- * Regular expressions as trees. What the automaton of one would cost is known from its tree, so that nothing is
- * built that is too large.
+ * Regular expressions as trees. The tree of an expression tells the cost of its automaton, so that the hub builds none
+ * that is too large.
  */
 export type Expression = One | Text | Place | Sequence | Choice | Repeat
 
-/** What is known of every expression. */
+/** The properties of every expression. */
 interface Known {
-  /** Instructions of its automaton, counted repeats written out. */
+  /** The instructions of its automaton, with counted repeats written out. */
   readonly weight: number
-  /** Whether it matches the empty text wherever it stands. */
+  /** Whether it matches the empty text in every place. */
   readonly isOptional: boolean
 }
 
@@ -24,25 +24,25 @@ export interface Text extends Known {
   readonly of: string
 }
 
-/** No character, at such a place only. */
+/** No character, at a place of one kind only. */
 export interface Place extends Known {
   readonly kind: 'place'
   readonly of: 'start' | 'end' | 'word-edge' | 'no-word-edge'
 }
 
-/** Each of them, in order. */
+/** All of several expressions, in order. */
 export interface Sequence extends Known {
   readonly kind: 'sequence'
   readonly of: readonly Expression[]
 }
 
-/** One of them. */
+/** One of several expressions. */
 export interface Choice extends Known {
   readonly kind: 'choice'
   readonly of: readonly Expression[]
 }
 
-/** The same several times. */
+/** The same expression several times. */
 export interface Repeat extends Known {
   readonly kind: 'repeat'
   readonly of: Expression
@@ -92,14 +92,14 @@ export function sequence(all: readonly Expression[]): Expression {
 export function choice(of: readonly Expression[]): Expression {
   const [first] = of
   if (of.length === 1 && first !== undefined) return first
-  // Each but the last has a split before it and a jump after it.
+  // Each choice but the last has a split before it and a jump after it.
   const weight = weightOf(of) + 2 * (of.length - 1)
   return { kind: 'choice', of, weight, isOptional: of.some(({ isOptional }) => isOptional) }
 }
 
 /**
- * Times that may be empty count for those that must be there, and times that need not be there need not be optional
- * themselves: `(?:.?){9}` is `.{0,9}`, of which few instructions are under way at once.
+ * An expression that may be empty need not be there at all, and a time that need not be there need not be optional
+ * itself: `(?:.?){9}` is `.{0,9}`, of which few instructions are under way at once.
  */
 export function repeat(of: Expression, least: number, most: number): Expression {
   if (of.weight === 0 || most === 0) return text('')

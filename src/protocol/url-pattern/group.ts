@@ -14,14 +14,14 @@ import {
 
 /**
  * Reads a regexp group, in the syntax of ECMAScript with the `v` flag. The native implementation has checked the
- * syntax before. Throws `invalid-matcher` for what no linear engine can do: look-around and back-references
+ * syntax before. Throws `invalid-matcher` for constructs that no linear engine can do: look-around and back-references
  * (MAT-35).
  */
 export function readGroup(source: string): Expression {
   return new GroupReader(source).read()
 }
 
-/** What is between two parentheses: the choices that are complete, and the one that is being read. */
+/** The inside of two parentheses: the choices that are complete, and the one that the reader is at. */
 interface Level {
   readonly choices: Expression[]
   items: Expression[]
@@ -29,7 +29,7 @@ interface Level {
 }
 
 const opening = /\((?:\?(?:([ims]*)(?:-([ims]*))?:|<[^=!>][^>]*>))?/y
-// How greedy a repeat is makes no difference to whether the whole text matches.
+// Whether the whole text matches does not depend on how greedy a repeat is.
 const repeats = /(?:([*+?])|\{(\d+)(?:(,)(\d*))?\})\??/y
 const surrogates = /\\u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}/.source
 const escaped = new RegExp(`${surrogates}|\\\\(?:u\\{[^}]*\\}|u.{4}|x..|c.|[pP]\\{[^}]*\\}|.)`, 'y')
@@ -146,7 +146,7 @@ function counted(
   return repeat(last, least, most === '' ? Number.POSITIVE_INFINITY : Number(most))
 }
 
-/** Where a class ends. With the `v` flag classes nest. */
+/** The end of a class. With the `v` flag classes nest. */
 function classEnd(source: string, start: number): number {
   let depth = 0
   for (let at = start; at < source.length; at++) {
@@ -160,7 +160,7 @@ function classEnd(source: string, start: number): number {
 
 /**
  * The native engine says which characters are in the class: one character cannot make it backtrack. So sets,
- * properties, case folding and escapes mean exactly what they mean there.
+ * properties, case folding and escapes have exactly the native meaning.
  */
 function characterClass(source: string, ignoreCase: boolean): CharacterSet {
   if (/^(?:[^\\]|\\[^q])*\\q/.test(source)) throw regexpRefusal('has a class of strings')

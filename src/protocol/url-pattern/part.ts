@@ -1,7 +1,7 @@
 import { ProtocolError } from '../error.ts'
 import { type Token, type TokenType, tokenize } from './token.ts'
 
-/** How often a part may occur. Empty: once. */
+/** The number of times that a part may occur. Empty: once. */
 export type Modifier = '' | '?' | '+' | '*'
 
 /** A piece of one component: `prefix`, then what `kind` says, then `suffix`, as often as `modifier` says. */
@@ -16,9 +16,9 @@ export interface Part {
 
 /** The rules of one component. */
 export interface ComponentRules {
-  /** Where a named group stops. Empty: nowhere. */
+  /** The character at which a named group stops. Empty: it stops nowhere. */
   readonly delimiter: '' | '.' | '/'
-  /** What belongs to the group it precedes, so that a modifier repeats it too. */
+  /** The character that belongs to the group after it, so that a modifier repeats it too. */
   readonly prefix: '' | '/'
   /** Turns fixed text into its form in a canonical URL. */
   readonly canonical: (text: string) => string
@@ -38,7 +38,7 @@ class PartReader {
   readonly #rules: ComponentRules
   readonly #parts: Part[] = []
   #next = 0
-  /** Fixed text that is not a part yet: what follows may add to it. */
+  /** Fixed text that is not a part yet: the next token may add to it. */
   #pending: string[] = []
 
   constructor(tokens: readonly Token[], rules: ComponentRules) {
@@ -56,7 +56,7 @@ class PartReader {
     return this.#parts
   }
 
-  /** `/:name`, `:name(regexp)`, `(regexp)` or `*`, with its modifier. */
+  /** Reads `/:name`, `:name(regexp)`, `(regexp)` or `*`, with its modifier. */
   #readGroup(): boolean {
     const start = this.#next
     const text = this.#take('char') ?? ''
@@ -78,7 +78,7 @@ class PartReader {
     return true
   }
 
-  /** `{prefix:name suffix}` with its modifier; without a group inside, the braces only bind a modifier. */
+  /** Reads `{prefix:name suffix}` with its modifier; without a group inside, the braces only bind a modifier. */
   #readBraces(): boolean {
     if (this.#take('open') === null) return false
     const prefix = this.#takeText()
@@ -104,7 +104,7 @@ class PartReader {
   }
 
   #flush(): void {
-    // Joined, because a text that was added to piece by piece keeps all of the pieces.
+    // Joined at the end, because a text that grows piece by piece keeps all of the pieces.
     const text = this.#pending.join('')
     this.#pending = []
     if (text === '') return

@@ -1,7 +1,7 @@
 /**
  * URL patterns with a bounded cost. The native `URLPattern` says whether a pattern is valid and what its
  * canonical components are; it never tests a topic, because it backtracks: `/*a*a*a*b` took seconds for
- * 600 characters (MAT-33). The components are tested in linear time instead.
+ * 600 characters (MAT-33). This module tests the components in linear time instead.
  */
 
 import { ProtocolError } from '../error.ts'
@@ -11,7 +11,7 @@ import { type ComponentTest, compileComponent } from './component.ts'
 import type { ComponentRules } from './part.ts'
 import { readPatternString } from './string.ts'
 
-/** The components of a canonical URL, without their separators. What is absent is empty. */
+/** The components of a canonical URL, without their separators. An absent component is empty. */
 export interface TopicUrl {
   readonly protocol: string
   readonly username: string
@@ -76,7 +76,7 @@ export function compileUrlPattern(pattern: string, hub: HubLocation, weightMax =
   return test
 }
 
-/** A compiled pattern: the components that are not free, in the order of what they cost. */
+/** A compiled pattern: the components that are not free, in the order of their cost. */
 export class UrlPatternTest {
   readonly #names: readonly (keyof TopicUrl)[]
   readonly #tests: readonly ComponentTest[]
@@ -88,7 +88,7 @@ export class UrlPatternTest {
     this.#tests = ordered.map(([, test]) => test)
   }
 
-  /** As `Matcher.weight` counts it. */
+  /** The weight as `Matcher.weight` counts it. */
   get weight(): number {
     return this.#tests.reduce((sum, { weight }) => sum + weight, BASE_WEIGHT)
   }
@@ -100,10 +100,10 @@ export class UrlPatternTest {
   }
 }
 
-/** One that needs nothing but comparisons holds up to a kilobyte. */
+/** The least weight of a pattern: one that needs nothing but comparisons holds up to a kilobyte. */
 const BASE_WEIGHT = 4
 
-/** The native constructor takes the square of their number: 10 ms for 2,000. */
+/** Counts groups, because the native constructor takes the square of their number: 10 ms for 2,000. */
 function countGroups(pattern: string): number {
   return pattern.match(/[*:({]/g)?.length ?? 0
 }
@@ -119,8 +119,8 @@ const PROTOCOL_LENGTH_MAX = 40
 
 /**
  * The native constructor evaluates the pattern of the scheme on the special schemes, and backtracks:
- * 300 times `{*}` before the colon kept it busy for a minute. Short ones cannot do that as long as they do
- * not count. A space is refused to be independent of the engine.
+ * 300 times `{*}` before the colon kept it busy for a minute. A scheme of up to 40 characters is safe unless it has a
+ * counted repeat such as `{9}`. The check refuses a space to be independent of the engine.
  */
 function checkProtocol(protocol: string | null): void {
   if (protocol === null || /^[a-z0-9+.-]*$/i.test(protocol)) return
@@ -148,8 +148,8 @@ function parseRelative(pattern: string, hub: HubLocation): URLPattern {
 }
 
 /**
- * Text with a slash first is a path below some host and is encoded as one, as all implementations do. For other
- * text only the C0 control percent-encode set counts, and nothing after a question mark or number sign.
+ * Encodes text with a slash first as a path below some host, as all implementations do. For other text only the C0
+ * control percent-encode set counts, and nothing after a question mark or number sign.
  */
 function encodePath(text: string): string {
   if (!text.startsWith('/')) return text.replace(/[?#].*/s, '').replace(/[^\x20-\x7e]+/g, encodeURIComponent)
@@ -158,7 +158,7 @@ function encodePath(text: string): string {
   return urlPath(url)
 }
 
-// An apostrophe is only encoded where the scheme is a special one.
+// The standard encodes an apostrophe only where the scheme is a special one.
 function encodeSpecialSearch(text: string): string {
   return searchOf(new URL('https://host'), text)
 }

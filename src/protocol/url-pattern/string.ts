@@ -1,6 +1,6 @@
 import { isText, type Token, tokenize } from './token.ts'
 
-/** The components of a pattern as they are written; null for what is not. */
+/** The components of a pattern as they are written; null for one that is not. */
 export interface PatternString {
   /** Null for a relative pattern. */
   readonly protocol: string | null
@@ -60,7 +60,7 @@ function opaquePathStart(tokens: readonly Token[], start: number, end: number): 
   return slash === -1 || slash > end ? end : slash
 }
 
-/** The standard drops one more mark, as it does where the components are given apart. */
+/** Drops one more mark, as the standard does where the components are given apart. */
 function withoutMark(text: string, mark: string): string {
   return text.startsWith(mark) ? text.slice(1) : text
 }

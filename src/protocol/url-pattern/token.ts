@@ -1,4 +1,4 @@
-/** What a token of a pattern string is; the names of the URL Pattern standard. */
+/** The kind of a token of a pattern string, by the names of the URL Pattern standard. */
 export type TokenType =
   | 'open'
   | 'close'
@@ -14,14 +14,14 @@ export type TokenType =
 /** A piece of a pattern string. `value` is without the marks: `id` for `:id`, `\d+` for `(\d+)`. */
 export interface Token {
   readonly type: TokenType
-  /** Where the token starts, in UTF-16 code units. */
+  /** The start of the token, in UTF-16 code units. */
   readonly index: number
   readonly value: string
 }
 
 /**
  * Splits a pattern string, of one component or of a whole pattern (URL Pattern standard, "tokenize" with the
- * lenient policy). Never throws: what is wrong becomes `invalid-char`. The last token is always `end`.
+ * lenient policy). Never throws: a mistake becomes `invalid-char`. The last token is always `end`.
  */
 export function tokenize(input: string): Token[] {
   const tokens: Token[] = []
@@ -44,7 +44,7 @@ export function isText(token: Token | undefined, value: string): boolean {
 interface Piece {
   readonly type: TokenType
   readonly value: string
-  /** Where the next token starts. */
+  /** The start of the next token. */
   readonly end: number
 }
 

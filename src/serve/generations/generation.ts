@@ -15,7 +15,7 @@ export interface Generation {
   profile(limits: GrantLimits, drive: Drive): TokenProfile
   /** `make` makes the dialect of 1.0 of the settings, with changes. */
   dialect(make: (changes: Partial<DialectOptions>) => Dialect): Dialect
-  /** What is published of a subscription of this generation, or null: it is not one. */
+  /** The update that the hub publishes of a subscription of this generation, or null: it is not one. */
   announce: (...about: Parameters<Announcement>) => ReturnType<Announcement> | null
   /** The document of a subscription of this generation in a collection of 1.0, or null: it is not one. */
   document(subscription: Subscription): object | null

@@ -13,7 +13,7 @@ type Files = Settings['tls']
 
 /**
  * Reads the configured pair; null where TLS is off. Throws a plain Error that names the setting and the file,
- * and never shows what is in it.
+ * and never shows the content.
  */
 export function readCertificate({ certFile, keyFile }: Files): Certificate | null {
   if (certFile === null || keyFile === null) return null
@@ -70,7 +70,7 @@ function readExpiry(cert: string, path: string): number {
   }
 }
 
-/** What tells one state of the files from another. A file that is away has a state too. */
+/** A text that differs between two states of the files. A file that is away has a state too. */
 function stamp({ certFile, keyFile }: Files): string {
   return [certFile, keyFile].map((path) => (path === null ? '' : stampOf(path))).join(' ')
 }

@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { type Libc, openLibc } from '../libc.ts'
 
-/** Bounds of what the kernel does for one connection. Zero leaves it to the kernel. */
+/** Bounds of the kernel's effort for one connection. Zero leaves it to the kernel. */
 export interface ConnectionLimits {
   /** Milliseconds in which a peer that is sent something must acknowledge or take some of it. */
   readonly silenceMs: number
@@ -10,15 +10,14 @@ export interface ConnectionLimits {
 }
 
 /**
- * Limits every connection of the port that is accepted from now on: a peer that vanished without a word is
- * given up, where the kernel alone would retry for about 15 minutes, and for one that reads nothing the kernel holds
- * no more than `unsentBytes`. Bytes that were sent and not acknowledged do not count, so a reader far away is no
- * slower.
+ * Limits every connection that the port accepts from now on: the kernel gives up a peer that vanished without a word,
+ * for which alone it would retry for about 15 minutes, and holds no more than `unsentBytes` for a peer that reads
+ * nothing. Bytes that were sent and not acknowledged do not count, so a reader far away is no slower.
  *
- * Bun 1.4.5 has no way to say this, and its own idle timeout ends streams that are written to, so this asks the
- * kernel directly. Connections inherit the options from the socket that accepts them: a few calls per listener,
- * and none per connection. Answers whether they could be set: only Linux has them, and a process that may not
- * make code cannot call.
+ * Bun 1.4.5 has no way to say this, and its own idle timeout ends streams that the hub writes to, so this function
+ * asks the kernel directly. Connections inherit the options from the socket that accepts them: a few calls per
+ * listener, and none per connection. Answers whether the options could be set: only Linux has them, and a process that
+ * may not make code cannot call.
  */
 export function limitConnections(port: number, { silenceMs, unsentBytes }: ConnectionLimits): boolean {
   try {
@@ -37,8 +36,8 @@ export function limitConnections(port: number, { silenceMs, unsentBytes }: Conne
 
 /**
  * Makes the queues of all listening sockets of this process as long as the system allows (net.core.somaxconn): Bun
- * 1.4.5 asks for 512, and of a crowd that comes back at once the others are told nothing and try again after seconds.
- * Answers whether it could.
+ * 1.4.5 asks for 512, and the rest of a crowd that comes back at once is told nothing and tries again after seconds.
+ * Answers whether the queues could be made longer.
  */
 export function widenQueues(): boolean {
   try {
@@ -50,7 +49,7 @@ export function widenQueues(): boolean {
   }
 }
 
-/** The kernel takes less of it. */
+/** The length asked for; the kernel cuts it to its own limit. */
 const QUEUE_MAX = 65_535
 
 function ownDescriptors(): readonly number[] {
@@ -73,7 +72,7 @@ const TCP_USER_TIMEOUT = 18
 const TCP_NOTSENT_LOWAT = 25
 const INT_MAX = 2 ** 31 - 1
 
-/** False for what is no socket as well. The tables in /proc would tell the same, in 20 ms each. */
+/** False for a descriptor of no socket as well. The tables in /proc would tell the same, in 20 ms each. */
 function isListening({ getsockopt }: Libc, fd: number): boolean {
   const value = new Uint32Array(1)
   const length = new Uint32Array([4])

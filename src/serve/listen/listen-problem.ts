@@ -3,7 +3,7 @@ import type { Settings } from '../../config/load.ts'
 
 type Address = Settings['listen'][number]
 
-/** An address that cannot be listened on, for the operator. The message begins with the name of the setting. */
+/** The hub cannot listen on an address. The message is for the operator and begins with the name of the setting. */
 export class ListenProblem extends Error {
   override readonly name = 'ListenProblem'
   /** The code of the system, or null. */
@@ -22,7 +22,7 @@ export async function listenProblem(
   error: unknown,
 ): Promise<ListenProblem> {
   const code = error instanceof Error && 'code' in error ? String(error.code) : null
-  // Bun 1.4.5 leaves whatever code was there last when there is no such host.
+  // When there is no such host, Bun 1.4.5 leaves the code of an earlier error.
   if (address.kind === 'tcp' && !(await isKnown(address.host))) {
     return new ListenProblem(setting, `there is no host ${address.host}`, 'ENOTFOUND')
   }

@@ -6,9 +6,9 @@ import { type ConnectionLimits, limitConnections } from './connection-limits.ts'
 import { listenProblem } from './listen-problem.ts'
 import { freeSocketPath, restrictSocket } from './unix-socket.ts'
 
-/** How a listener speaks. */
+/** The protocols that a listener speaks. */
 export interface Transfer {
-  /** Null speaks without TLS. */
+  /** With null the listener speaks without TLS. */
   readonly certificate: Certificate | null
   readonly http2: boolean
   readonly http3: boolean
@@ -21,10 +21,10 @@ type App = ReturnType<typeof hubApp> | ReturnType<typeof adminApp>
 type Listening = NonNullable<App['server']>
 
 /**
- * One address that is listened on.
+ * Listens on one address.
  *
  * Bun 1.4.5 ignores a certificate in `server.reload`. So a new certificate is a new server on the same port,
- * and the one before stops to accept and lives on until its streams have ended. Two servers share a port only
+ * and the one before stops accepting and lives on until its streams have ended. Two servers share a port only
  * with `reusePort`, which would let a second hub in as well: the port is first claimed without it.
  */
 export class Listener {
@@ -43,8 +43,8 @@ export class Listener {
   }
 
   /**
-   * `makeApp` makes one app per server. Rejects with a ListenProblem when the address of the setting cannot be had,
-   * and as `ready` does, before which nobody is let in.
+   * `makeApp` makes one app per server. Rejects with a ListenProblem when the listener cannot have the address of the
+   * setting, and as `ready` does, before which it lets nobody in.
    */
   static async open(
     setting: string,
@@ -70,7 +70,7 @@ export class Listener {
     return this.#address.kind === 'unix' ? null : (this.#server.port ?? null)
   }
 
-  /** As a URL, or `unix:` and the path. */
+  /** The address as a URL, or as `unix:` and the path. */
   get url(): string {
     if (this.#address.kind === 'unix') return `unix:${this.#address.path}`
     const { host } = this.#address
@@ -85,7 +85,7 @@ export class Listener {
     this.#transfer = { ...this.#transfer, certificate }
     const before = this.#server
     const isUnix = this.#address.kind === 'unix'
-    // Stopping removes the file of a socket, so there it goes first; a port is never without a listener.
+    // Stopping removes the file of a socket, so there the old server goes first; a port is never without a server.
     if (isUnix) this.#leave(before)
     this.#server = listen(this.#makeApp(), this.#address, this.#transfer)
     if (!isUnix) this.#leave(before)
@@ -97,7 +97,7 @@ export class Listener {
     return this.#address.kind === 'unix' || limitConnections(this.#server.port ?? 0, limits)
   }
 
-  /** Accepts nobody from now on; `isForced` ends what is open as well. */
+  /** Accepts nobody from now on; `isForced` ends open connections as well. */
   stop(isForced: boolean): void {
     for (const server of [this.#server, ...this.#leaving]) void server.stop(isForced)
   }
@@ -109,12 +109,12 @@ export class Listener {
 }
 
 /**
- * Of TLS 1.2 only suites with forward secrecy and authenticated encryption, as RFC 9325 section 4.2 recommends: Bun 1.4.5
- * would also offer the key exchange by RSA. Those of TLS 1.3 are all such.
+ * The suites of TLS 1.2 with forward secrecy and authenticated encryption alone, as RFC 9325 section 4.2 recommends:
+ * Bun 1.4.5 would also offer the key exchange by RSA. All suites of TLS 1.3 are such.
  */
 const CIPHERS = 'ECDHE+AESGCM:ECDHE+CHACHA20'
 
-/** Fails as long as anybody listens there, and answers with the port, which the system may have chosen. */
+/** Fails while anybody listens on the port, and answers with the port, which the system may have chosen. */
 function claimPort(address: Address & { kind: 'tcp' }): Address {
   const place = { hostname: address.host, port: address.port, reusePort: false }
   const claim = Bun.serve({ ...place, fetch: () => new Response(null, { status: 503 }) })
@@ -132,14 +132,14 @@ function listen(app: App, address: Address, { certificate, http2, http3, idleSec
     ...(http3 && isSecure && { http3 }),
     development: false,
     idleTimeout: idleSeconds,
-    // The hub counts bodies itself, after it has seen the token (PUB-02).
+    // The hub counts the bytes of bodies itself, after it has seen the token (PUB-02).
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
   }
   const before = process.listeners('beforeExit')
   // Elysia's type knows ports only; Bun takes the path of a socket as well.
   if (address.kind === 'unix') app.listen({ ...common, unix: address.path } as object)
   else app.listen({ ...common, hostname: address.host, port: address.port, reusePort: isSecure })
-  // Elysia adds one per server to stop it, which would keep every earlier server in memory.
+  // Elysia adds a hook per server that stops the server, and would keep every earlier server in memory.
   for (const hook of process.listeners('beforeExit')) {
     if (!before.includes(hook)) process.removeListener('beforeExit', hook)
   }

@@ -15,11 +15,11 @@ export interface Apps {
 }
 
 /**
- * All places where the process listens: those of the hub, with their certificate and the kernel's limits on their
+ * All listeners of the process: those of the hub, with their certificate and the kernel's limits on their
  * connections, and that of the operator.
  *
  * Life: made -> `open`, once the log is open -> a certificate is renewed when its files change, and at `reload` ->
- * `stop` without force, when streams are still to end -> `stop` with force.
+ * `stop` without force, while streams are still to end -> `stop` with force.
  */
 export class Listeners {
   readonly #log: Log
@@ -36,19 +36,19 @@ export class Listeners {
     this.#log = log
   }
 
-  /** Of the hub, as URLs or `unix:` paths, in the order of the settings. */
+  /** The addresses of the hub, as URLs or `unix:` paths, in the order of the settings. */
   get addresses(): readonly string[] {
     return this.#hub.map(({ url }) => url)
   }
 
-  /** Of the admin listener, in the same form; null without one. */
+  /** The address of the admin listener, in the same form; null without one. */
   get adminAddress(): string | null {
     return this.#admin?.url ?? null
   }
 
   /**
-   * Lets nobody in before `ready`. Rejects as `ready` does, and with a plain Error when an address cannot be had; those
-   * that were opened by then are stopped by `stop`.
+   * Lets nobody in before `ready`. Rejects as `ready` does, and with a plain Error when an address cannot be had;
+   * `stop` then stops the listeners that were opened by then.
    */
   async open(apps: Apps, ready: Promise<void>): Promise<void> {
     const { listen, admin, http2, http3, tls } = this.#settings
@@ -68,14 +68,14 @@ export class Listeners {
     widenQueues()
   }
 
-  /** Takes what can be exchanged while it listens: the certificate, which is that of the settings, and the limits. */
+  /** Takes the settings that can be exchanged while it listens: the certificate, read by the caller, and the limits. */
   reload(settings: Settings, certificate: Certificate | null): void {
     this.#settings = settings
     this.#limitConnections()
     this.#renew(certificate)
   }
 
-  /** Accepts nobody from now on; `isForced` ends what is open as well. */
+  /** Accepts nobody from now on; `isForced` ends open connections as well. */
   stop(isForced: boolean): void {
     this.#unwatch()
     for (const listener of this.#hub) listener.stop(isForced)
@@ -104,9 +104,9 @@ export class Listeners {
   }
 
   /**
-   * A reader that acknowledges nothing for `hub.vanished_after` is given up: longer than an outage that a good reader
-   * sits out, since the reset that it is sent then is lost as well. What the kernel holds for a reader that has stopped
-   * follows what the hub holds for it, and has room for the largest body.
+   * The kernel gives up a reader that acknowledges nothing for `hub.vanished_after`: longer than an outage that a good
+   * reader sits out, since the reset that it is sent then is lost as well. The kernel's buffer for a reader that has
+   * stopped follows the hub's, and has room for the largest body.
    */
   #limitConnections(): void {
     const { hub, limits } = this.#settings
@@ -122,7 +122,7 @@ export class Listeners {
 const CERTIFICATE_LOOK_MS = 2000
 
 /**
- * With the default buffer this is about what the kernel would take by itself. With less, readers of many large updates
- * are cut in a burst.
+ * The share of the hub's buffer that the kernel may hold unsent. With the default buffer the kernel would take about as
+ * much by itself. With less, the hub cuts readers of many large updates in a burst.
  */
 const UNSENT_SHARE = 4

@@ -6,7 +6,7 @@ import type { Listener } from './listener.ts'
 type Address = Settings['listen'][number]
 
 /**
- * Opens the listeners of one address, all on one port, and hands each of them over. Those of `localhost` are two, or
+ * Opens the listeners of one address, all on one port, and hands each of them over. `localhost` has two listeners, or
  * one on a machine without IPv6. Rejects as `open` does.
  */
 export async function openListeners(

@@ -1,8 +1,8 @@
 import { chmodSync, lstatSync, unlinkSync } from 'node:fs'
 
 /**
- * Makes the path free for a listener: the socket of a hub that was killed is removed. Rejects with a plain
- * Error when somebody answers on it, or when it is no socket at all.
+ * Makes the path free for a listener: removes the socket of a hub that was killed. Rejects with a plain
+ * Error when somebody answers on the socket, or when the path is no socket at all.
  */
 export async function freeSocketPath(path: string): Promise<void> {
   const stats = lstatSync(path, { throwIfNoEntry: false })
@@ -12,7 +12,7 @@ export async function freeSocketPath(path: string): Promise<void> {
   unlinkSync(path)
 }
 
-/** Its owner and its group may connect: a reverse proxy is let in by its group. */
+/** Lets the owner and the group of the socket connect: a reverse proxy comes in by the group. */
 export function restrictSocket(path: string): void {
   chmodSync(path, 0o660)
 }

@@ -4,7 +4,7 @@ import type { Batch } from './thread.ts'
 /** An append on its way. */
 export interface Waiting {
   readonly envelope: Envelope
-  /** As JSON. */
+  /** The topics as a JSON array. */
   readonly topics: string
   /** The index of its rule, or null. */
   readonly rule: number | null
@@ -13,13 +13,13 @@ export interface Waiting {
 }
 
 // Limits of one transaction, so that neither the journal nor the wait for a commit grows with the load. Ids
-// are random: each entry may touch a page of the index of its own, and 8 KiB of the journal with it.
+// are random: each entry may touch another page of the index, and 8 KiB of the journal with it.
 /** Entries of one transaction at most. */
 export const BATCH_ENTRIES = 250
-/** Their bytes, unless the first alone has more. */
+/** Bytes of one transaction at most, unless the first entry alone has more. */
 export const BATCH_BYTES = 1 << 20
 
-/** Takes the appends that are committed together off the front: at least one, however large. */
+/** Takes the appends off the front that the writer is to commit together: at least one, of any size. */
 export function takeBatch(waiting: Waiting[]): Waiting[] {
   let bytes = 0
   let length = 0

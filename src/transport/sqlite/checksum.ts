@@ -1,15 +1,15 @@
-/** What a row of the history holds that a reader is handed, as it is stored. */
+/** The stored columns of a row that a reader is handed. */
 export interface Sealed {
   readonly seq: number
   readonly id: string
   readonly private: number
-  /** JSON. */
+  /** The topics as JSON. */
   readonly topics: string
 }
 
 /**
  * 32 bits over the row (xxHash32), signed: a disk that gives back the page of another row, or a part of one, must never
- * make a private event public or tear one. It is in the files: never change it. A row of 1 KB takes 0.4 us.
+ * make a private event public or tear one. The files hold it: never change it. A row of 1 KB takes 0.4 us.
  */
 export function checksum({ seq, id, topics, ...row }: Sealed, frame: Uint8Array): number {
   const place = Bun.hash.xxHash32(id, seq >>> 0)
@@ -18,7 +18,7 @@ export function checksum({ seq, id, topics, ...row }: Sealed, frame: Uint8Array)
 }
 
 /**
- * Whether the frame belongs to the row. Rows of version 1 have no checksum: of those the frame must hold its own id, and be
+ * Whether the frame belongs to the row. Rows of version 1 have no checksum: their frame must hold its own id, and be
  * whole.
  */
 export function isIntact(row: Sealed, frame: Uint8Array, sum: number | null): boolean {
@@ -26,7 +26,7 @@ export function isIntact(row: Sealed, frame: Uint8Array, sum: number | null): bo
   return sum === null ? holdsId(frame, row.id) : sum === checksum(row, frame)
 }
 
-/** The file is not what was written to it. */
+/** The file is not as the hub wrote it. */
 export class Damage extends Error {
   override readonly name = 'Damage'
 

@@ -1,15 +1,15 @@
 import { dlopen } from 'bun:ffi'
 
 /**
- * A lock on a file itself, whatever its names are. It belongs to the open descriptor: the kernel lets go of it when
+ * A lock on a file itself, under all of its names. It belongs to the open descriptor: the kernel lets go of it when
  * that is closed or the process ends. It is on a byte far behind those that SQLite locks, so that tools can work on the
- * file meanwhile. Bun 1.4.5 has no way to ask for it, so this calls the C library; only Linux has such locks.
+ * file meanwhile. Bun 1.4.5 has no way to ask for it, so this module calls the C library; only Linux has such locks.
  */
 
 /** `unknown` where nobody can tell: on another system, a file system without locks, or where no code may be made. */
 export type Locking = 'taken' | 'held' | 'unknown'
 
-/** Locks the file of the descriptor, which must be open for writing. It answers at once. */
+/** Locks the file of the descriptor, which must be open for writing. Answers at once. */
 export function lockFile(descriptor: number): Locking {
   const library = openLibrary()
   if (library === null) return 'unknown'
@@ -17,11 +17,11 @@ export function lockFile(descriptor: number): Locking {
   return isLocked(descriptor) ? 'held' : 'unknown'
 }
 
-/** Whether somebody else has locked the file. It only looks. */
+/** Whether another descriptor has locked the file. Only looks. */
 export function isLocked(descriptor: number): boolean {
   const library = openLibrary()
   const lock = request()
-  // The kernel writes the lock that is in the way into the request, or that there is none.
+  // The kernel writes into the request which lock is in the way, or that there is none.
   return library !== null && library.fcntl(descriptor, F_OFD_GETLK, lock) === 0 && lock[0] !== F_UNLCK
 }
 

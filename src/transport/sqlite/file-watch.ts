@@ -9,7 +9,7 @@ interface Sight {
   readonly size: number
 }
 
-/** The three files of a history. SQLite keeps all of them as long as somebody has it open. */
+/** The three files of a history. SQLite keeps all of them as long as a process has the history open. */
 interface Sights {
   readonly file: Sight | null
   readonly journal: Sight | null
@@ -17,21 +17,21 @@ interface Sights {
 }
 
 /**
- * Whether the files of a history are still those that the hub has open: the file, its journal (`-wal`) and the index
- * of that (`-shm`). SQLite goes on writing to a file that has no name any more, and what it is told then is gone after the
- * next start; a read of an index that somebody else made shorter ends the process. A look costs 5 us.
+ * Tells whether the files of a history are still those that the hub has open: the file, its journal (`-wal`) and the
+ * index of that (`-shm`). SQLite goes on writing to a file that has no name any more, and these writes are gone after
+ * the next start; a read of an index that another program made shorter ends the process. A look costs 5 us.
  */
 export class FileWatch {
-  /** As the operator knows it. */
+  /** The path as the operator knows it. */
   readonly #name: string
   readonly #path: string
   readonly #descriptor: number | null
-  /** As they were at the last look, when all was well. */
+  /** The files at the last look, when all was well. */
   #known: Sights
-  /** Nothing that was cut off comes back. */
+  /** The first problem, which stays: nothing that was cut off comes back. */
   #cut: string | null = null
 
-  /** To be made when a connection has read the file. `descriptor`: the file, where it could be opened. */
+  /** Made when a connection has read the file. `descriptor`: the file, where it could be opened. */
   constructor(path: string, descriptor: number | null) {
     this.#name = path
     this.#path = realPath(path)
@@ -40,9 +40,9 @@ export class FileWatch {
   }
 
   /**
-   * The reason why nothing may be read or written any more, as the end of a sentence about the history file; null when
-   * all is well. `journalBytesMin` answers how long the journal has to be, as SQLite sees it: it is asked when the
-   * journal became shorter.
+   * The reason why nobody may read or write any more, as the end of a sentence about the history file; null when
+   * all is well. `journalBytesMin` answers the least length of the journal, as SQLite sees it: the watch asks it when
+   * the journal became shorter.
    */
   problem(journalBytesMin: () => number): string | null {
     const now = this.#look()
@@ -52,13 +52,13 @@ export class FileWatch {
     return this.#cut ?? stranger
   }
 
-  /** The problem as a whole sentence for the operator, with what to do. */
+  /** The problem as a whole sentence for the operator, with a remedy. */
   tell(problem: string): string {
     const cure = 'restart the hub to go on with what is there'
     return `the history file ${this.#name} ${problem} while the hub was running: ${cure}`
   }
 
-  /** The problem of the index alone, which is read with every page: enough for whoever only reads. */
+  /** The problem of the index alone, which SQLite reads with every page: enough for a reader. */
   indexProblem(): string | null {
     const index = look(`${this.#path}-shm`)
     if (this.#isIndexCut(index)) return CUT_INDEX
@@ -87,7 +87,7 @@ export class FileWatch {
     return isShorter(index, this.#known.index)
   }
 
-  /** A tool may be in the middle of a checkpoint, which takes milliseconds. */
+  /** Whether the file is cut short. A tool may be in the middle of a checkpoint, which takes milliseconds. */
   #isFileCut(): boolean {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       if (sizeOf(look(this.#path)) >= this.#fileBytesMin()) return false

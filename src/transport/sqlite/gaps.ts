@@ -4,9 +4,9 @@ import { PAGE_BYTES } from './size.ts'
 
 /**
  * The room that rules leave in the middle of the log. SQLite only frees a page when nearly nothing is left in
- * it, so pages with gaps would fill the file. Once an eighth of what is kept has gone, everything from the
- * oldest gap to the head is deleted and inserted again, a stretch at a time: each row that a rule dropped pays
- * for eight at most, and for less than two when entries are dropped soon after they came.
+ * it, so pages with gaps would fill the file. Once an eighth of the kept bytes has gone, the writer deletes all rows
+ * from the oldest gap to the head and inserts them again, a stretch at a time: at most eight rows are rewritten for
+ * each dropped row, and less than two when rules drop entries soon after they came.
  */
 export class Gaps {
   readonly #database: Database
@@ -35,14 +35,14 @@ export class Gaps {
     this.#oldest = Math.min(this.#oldest, seq)
   }
 
-  /** What earlier gaps take cannot be known after a restart: at most what the pages hold beyond `kept` bytes. */
+  /** After a restart nobody knows the room of earlier gaps: it is at most that of the pages beyond `kept` bytes. */
   estimate(kept: number): void {
     const pages = this.#pragma('page_count') - this.#pragma('freelist_count')
     const bytes = pages * PAGE_BYTES - kept
     if (bytes > 0) this.note(1, bytes)
   }
 
-  /** Whether `close` has something to do, when so many bytes are kept. */
+  /** Whether `close` has something to do, when `kept` bytes are kept. */
   isDue(kept: number): boolean {
     return this.#sweep !== null || this.#bytes > GAP_BYTES_MIN + kept / 8
   }
@@ -96,7 +96,7 @@ export class Gaps {
 
 const GAP_BYTES_MIN = 1 << 20
 
-// One step takes about 5 ms.
+// The rows of one step, which takes about 5 ms.
 const STEP_ROWS = 512
 const STEP_BYTES = 1 << 20
 

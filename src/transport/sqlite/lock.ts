@@ -6,24 +6,25 @@ import { realPath } from './real-path.ts'
 import { codeOf, refusal, refusing } from './refusal.ts'
 import { makeHistory } from './schema.ts'
 
-/** That this process is the only hub of a history. The kernel lets go of it however the process ends. */
+/** The proof that this process is the only hub of a history. The kernel lets go of it however that ends. */
 export interface HistoryLock {
   /** The file itself, open for reading and writing; null where it could not be opened. */
   readonly descriptor: number | null
-  /** How many names the file has. SQLite keeps a journal beside each that it is opened by. */
+  /** The number of names of the file. SQLite keeps a journal beside each by which the file is opened. */
   readonly names: number
   /**
-   * To be called when no connection to the file is open any more: to close the descriptor ends every lock that SQLite
+   * Lets go. The caller has closed all connections to the file: closing the descriptor ends every lock that SQLite
    * holds for this process.
    */
   close(): void
 }
 
 /**
- * Makes this process the only hub of the file, which is made when there is none. There are two locks: one on a file
+ * Makes this process the only hub of the file, and the file when there is none. There are two locks: one on a file
  * beside it, which every version of the hub and every system has, and one on the file itself, which holds for each of
  * its names and after the file of the first lock was removed. Tools can open the history meanwhile. The file of the
- * lock stays: removing it would let two hubs lock two different files of that name. Throws a plain Error for the operator.
+ * lock stays: removing it would let two hubs lock two different files of that name. Throws a plain Error for the
+ * operator.
  */
 export function lockHistory(path: string): HistoryLock {
   return refusing(path, () => {
@@ -46,9 +47,9 @@ export function lockHistory(path: string): HistoryLock {
 }
 
 /**
- * Whether a hub is running on the file, or whoever else owns it. Only looks: taking the lock, however shortly,
- * could keep a hub from starting. A lock that this user may not look at counts as held. To be called when this process
- * has no connection to the file.
+ * Whether a hub is running on the file, or another program owns it. Only looks: taking the lock, however shortly,
+ * could keep a hub from starting. A lock that this user may not look at counts as held. The caller has no connection to
+ * the file.
  */
 export function isHistoryHeld(path: string): boolean {
   return isHeldBeside(path) || isHeldItself(realPath(path))
@@ -66,7 +67,7 @@ function lockBeside(path: string): Database {
 }
 
 /**
- * The histories that this process holds. Another descriptor of one of them must not even be opened: to close it again
+ * The histories that this process holds. It must not even open another descriptor of one of them: closing that again
  * would end the locks of SQLite on that file.
  */
 const held = new Set<string>()
@@ -126,7 +127,7 @@ function besideOf(path: string): string {
   return `${realPath(path)}.lock`
 }
 
-/** Null when there is no such file. */
+/** The inode of the file; null when there is no such file. */
 function inodeOf(path: string): string | null {
   const stat = statSync(path, { throwIfNoEntry: false })
   return stat?.isFile() === true ? `${stat.dev} ${stat.ino}` : null

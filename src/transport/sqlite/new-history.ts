@@ -1,7 +1,7 @@
 import { closeSync, fsyncSync, linkSync, lstatSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 
-/** Whether there is nothing at all, not even a link, nor a journal, which would be read into a new file. */
+/** Whether there is nothing at all, not even a link, nor a journal, which SQLite would read into a new file. */
 export function isVacant(path: string): boolean {
   const places = [path, `${path}-wal`, `${path}-journal`]
   return places.every((place) => lstatSync(place, { throwIfNoEntry: false }) === undefined)
@@ -9,8 +9,8 @@ export function isVacant(path: string): boolean {
 
 /**
  * Puts a file with these bytes where there is nothing, all at once, for its owner alone: it will hold private updates.
- * It takes no place that another process has taken meanwhile. What goes wrong is left to SQLite, which meets it again
- * and says what it is.
+ * It takes no place that another process has taken meanwhile. It leaves problems to SQLite, which meets them again and
+ * says what they are.
  */
 export function placeHistory(path: string, bytes: Uint8Array): void {
   // A random name that is opened only when nothing has it: no file that was there is written to, followed or removed.
@@ -31,8 +31,8 @@ export function placeHistory(path: string, bytes: Uint8Array): void {
 }
 
 /**
- * How many names the file has, when those are gone that a start left which was killed between two steps: names that only
- * a start gives, of the very same file.
+ * The number of names of the file, after removing those that a start left behind which was killed between two steps:
+ * names that only a start gives, of the very same file.
  */
 export function countNames(path: string): number {
   const { nlink, ino, dev } = lstatSync(path)
@@ -45,7 +45,7 @@ export function countNames(path: string): number {
       if (other.ino === ino && other.dev === dev) rmSync(join(folder, name))
     }
   } catch {
-    // A folder that may not be read keeps them.
+    // A folder that this user may not read keeps these names.
   }
   return lstatSync(path).nlink
 }
@@ -55,7 +55,7 @@ function placeEmpty(path: string): void {
   try {
     closeSync(openSync(path, 'wx', MODE))
   } catch {
-    // Opening it goes on without.
+    // SQLite opens the history without it.
   }
 }
 

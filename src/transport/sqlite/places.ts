@@ -4,8 +4,9 @@ import { INSERT_PLACE } from './schema.ts'
 import { placeBytes } from './size.ts'
 
 /**
- * The places of entries that rules dropped, as the writer sees them. How much they take is counted at the first use
- * and then kept up to date in memory. Every method runs inside a transaction and throws what SQLite throws.
+ * The places of entries that rules dropped, as the writer sees them. The table counts their number and bytes at the
+ * first use and then keeps both up to date in memory. Every method runs inside a transaction and throws what SQLite
+ * throws.
  */
 export class PlaceTable {
   readonly #limits: Limits
@@ -23,7 +24,7 @@ export class PlaceTable {
     this.#delete = database.prepare('DELETE FROM place WHERE seq <= ?')
   }
 
-  /** How many there are, and their stored bytes in sum. */
+  /** The number of places, and their stored bytes in sum. */
   get held(): Amount {
     this.#held ??= this.#sum.get() ?? { count: 0, bytes: 0 }
     return this.#held
@@ -58,7 +59,7 @@ export class PlaceTable {
     return oldest !== null && isExpired(oldest.at, now, this.#limits)
   }
 
-  /** Forgets the places up to this one, which are so much. */
+  /** Forgets the places up to this one, `amount` in sum. */
   forgetUntil(seq: number, amount: Amount): void {
     const { held } = this
     this.#delete.run(seq)

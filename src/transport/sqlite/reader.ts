@@ -11,7 +11,7 @@ import { earliestOf } from './schema.ts'
 interface Row {
   readonly seq: number
   readonly at: number
-  /** The index of its rule; null when none drops by age. */
+  /** The index of its rule; null when no rule drops by age. */
   readonly rule: number | null
   readonly id: string
   readonly private: number
@@ -20,15 +20,15 @@ interface Row {
   readonly length: number
 }
 
-/** What a reader asks and tells. */
+/** The check that a reader makes before it reads, and the receiver of its reports. */
 export interface ReaderHooks {
   /** Throws when the file must not be read. */
   readonly check: () => void
-  /** The file is not what was written to it. */
+  /** Told when the file is not as the hub wrote it. */
   readonly onDamage: (problem: string) => void
 }
 
-/** The history file as the hub's own thread reads it: a page at a time, and nothing left open between. */
+/** Reads the history file in the hub's own thread: a page at a time, with nothing left open between two pages. */
 export class SqliteReader {
   readonly #database: Database
   readonly #retention: Retention
@@ -41,12 +41,12 @@ export class SqliteReader {
   readonly #next: Statement<{ seq: number; at: number }, [number]>
   readonly #place: Statement<{ at: number }, [number]>
   readonly #previous: Statement<{ seq: number }, [number, number, string]>
-  /** The rules that drop by age: what is left of the log then is not what is left of its front. */
+  /** The rules that drop by age: with them, the entries that are too old are not only those at the front. */
   readonly #ages: ReadonlyMap<number, Rule>
 
   constructor(database: Database, retention: Retention, { check, onDamage }: ReaderHooks) {
     database.run('PRAGMA query_only = 1')
-    // The index of 100,000 ids: after a restart everybody comes back with one.
+    // Room for the index of 100,000 ids: after a restart every reader comes back with one.
     database.run('PRAGMA cache_size = -8192')
     this.#database = database
     this.#check = check
@@ -61,7 +61,7 @@ export class SqliteReader {
       `SELECT ${columns}, id, private, topics, length(frame) AS length FROM entry
        WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?`,
     )
-    // SQLite joins blobs as they are, whatever is in them. With one value for each frame, the first 10,000 after a
+    // SQLite joins blobs of any content as they are. With one value for each frame, the first 10,000 after a
     // start took twice the time.
     this.#frames = database.prepare(
       `SELECT CAST(group_concat(frame, '') AS BLOB) AS frames, json_group_array(sum) AS sums
@@ -120,16 +120,16 @@ export class SqliteReader {
     if (entries.length === rows.length && !isBroken) {
       return { entries, next: (isLast ? until : last.seq) as Position }
     }
-    // What is before the damage can be relied on; the next page begins with it.
+    // Entries before the damage are sound; the next page begins with the damage.
     if (entries.length === 0) throw new Damage(after)
     return { entries, next: lastSound as Position }
   }
 
   /**
-   * The rows of a page: what follows each other in the log and is kept, so that their frames are one stretch of it.
-   * They are looked at in growing steps, so that few are in vain when large frames fill the page early. A damaged
-   * page of the file may send the walk to any other: then the positions do not rise, or some are missing where nothing
-   * has ever been taken out.
+   * The rows of a page: kept entries that follow each other in the log, so that their frames are one stretch of it.
+   * The reader looks at rows in growing steps, so that few are in vain when large frames fill the page early. A damaged
+   * page of the file may send the walk to any other: then the positions do not rise, or some are missing where no
+   * program has ever taken an entry out.
    */
   #run(after: number, until: number, limit: PageLimit, now: number): Run {
     const run: Row[] = []
@@ -137,7 +137,7 @@ export class SqliteReader {
     let bytes = 0
     let last = after
     for (let step = ROWS_MIN; ; step *= 4) {
-      // With the one that does not fit any more.
+      // One row more than fits, to see that it does not fit.
       const wanted = Math.min(step, limit.entries - run.length + 1)
       const rows = this.#rows.all(last, until, wanted)
       for (const row of rows) {
@@ -154,15 +154,15 @@ export class SqliteReader {
     }
   }
 
-  /** Up to where every sequence number is that of an entry, or null: then rules or tools have taken some out. */
+  /** The place up to which every number has an entry; null: rules or tools have taken some entries out. */
   #denseUntil(after: number, until: number): number | null {
     const { horizon, head, count } = this.#horizon.get() ?? { horizon: 0, head: 0, count: 0 }
     return head - horizon === count && after >= horizon ? Math.min(until, head) : null
   }
 
   /**
-   * The newest sequence number that the limits of the whole made go, by deletion or because its age is over
-   * while it waits for that. Ages only fall along the log, so the boundary is found by halving.
+   * The newest sequence number that the limits of the whole dropped: the entry is deleted, or too old and waits for
+   * its deletion. Ages only fall along the log, so the search halves.
    */
   #floor(now: number): number {
     const { horizon, head } = this.#horizon.get() ?? { horizon: 0, head: 0 }
@@ -176,7 +176,7 @@ export class SqliteReader {
     return this.#ages.size === 0 || gone === horizon ? gone : this.#wholeUntil(horizon, gone)
   }
 
-  /** Without the newest ones that their rules made go before. */
+  /** The end of the gap, not counting entries that a rule dropped. */
   #wholeUntil(horizon: number, gone: number): number {
     return this.#previous.get(horizon, gone, JSON.stringify([...this.#ages.keys()]))?.seq ?? horizon
   }
@@ -200,7 +200,7 @@ export class SqliteReader {
     } catch (error) {
       const code = codeOf(error)
       const reason = code || (error instanceof Error ? error.message : 'unknown')
-      // What is no error of SQLite, such as topics that are no JSON, comes from damage as well.
+      // An error that is none of SQLite, such as topics that are no JSON, comes from damage as well.
       if (code === '' || code.startsWith('SQLITE_CORRUPT')) this.#onDamage(reason)
       throw new ProtocolError('store-unavailable', `the history cannot be read: ${reason}`, { cause: error })
     }
@@ -209,13 +209,13 @@ export class SqliteReader {
 
 interface Run {
   readonly rows: readonly Row[]
-  /** Whether nothing is left after it. */
+  /** Whether no entry is left after the run. */
   readonly isLast: boolean
-  /** Whether what follows cannot be where it is. */
+  /** Whether the row after the run cannot be in its place. */
   readonly isBroken: boolean
 }
 
-/** Entries whose frames are parts of the one piece, up to the first that is not what was stored. */
+/** The entries of the rows, whose frames are parts of one piece, up to the first that is not as it was stored. */
 function toEntries(
   rows: readonly Row[],
   frames: Uint8Array,
@@ -229,7 +229,7 @@ function toEntries(
     const frame = frames.subarray(offset, offset + row.length) as Frame
     offset += row.length
     if (frame.length < row.length || !isIntact(row, frame, sums[index] ?? null)) break
-    // Neighbours often have the same topics. They share the list, which also tells others so.
+    // Neighbours often have the same topics. They share the list, which also tells the hub that they do.
     if (row.topics !== text) {
       text = row.topics
       topics = JSON.parse(text)
@@ -239,5 +239,5 @@ function toEntries(
   return entries
 }
 
-// Of the first step. One look costs as much as ten rows.
+// The rows of the first step. One look costs as much as ten rows.
 const ROWS_MIN = 64

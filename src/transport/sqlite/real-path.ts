@@ -2,8 +2,8 @@ import { lstatSync, readlinkSync, realpathSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 
 /**
- * The absolute path of the file itself, whatever links lead to it, also when it is not there yet: SQLite keeps the
- * journal beside the file and not beside a link, and one file has one lock. A path that leads nowhere is left as it is.
+ * The absolute path of the file itself behind all links, also when it is not there yet: SQLite keeps the
+ * journal beside the file and not beside a link, and one file has one lock. A path that leads nowhere stays as it is.
  */
 export function realPath(path: string): string {
   return follow(resolve(path), LINKS_MAX) ?? resolve(path)
@@ -13,7 +13,7 @@ function follow(path: string, links: number): string | null {
   try {
     return realpathSync(path)
   } catch {
-    // The file, or where its link points to, is still to be made.
+    // The file, or the target of its link, is still to be made.
   }
   try {
     const real = join(realpathSync(dirname(path)), basename(path))
@@ -25,5 +25,5 @@ function follow(path: string, links: number): string | null {
   }
 }
 
-// As many as Linux follows.
+// The number of links that Linux follows.
 const LINKS_MAX = 40

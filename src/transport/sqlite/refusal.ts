@@ -1,7 +1,7 @@
 import { SQLiteError } from 'bun:sqlite'
 import { Damage } from './checksum.ts'
 
-/** How failures of SQLite are told. */
+/** Failures of SQLite in words. */
 
 /** The code of an SQLite error, such as `SQLITE_FULL`; empty for anything else. */
 export function codeOf(error: unknown): string {
@@ -18,7 +18,7 @@ export function refusing<T>(path: string, open: () => T): T {
   }
 }
 
-/** What an SQLite error says of the file, for the operator of a hub or of a tool; null when it says nothing. */
+/** The meaning of an SQLite error for the operator of a hub or of a tool; null when it says nothing of the file. */
 export function refusal(path: string, code: string): string | null {
   switch (code.split('_').slice(0, 2).join('_')) {
     case 'SQLITE_CANTOPEN':
@@ -40,17 +40,17 @@ export function refusal(path: string, code: string): string | null {
   }
 }
 
-/** That the file is a database, but not one of this hub. */
+/** The message that the file is a database, but not one of this hub. */
 export function foreign(path: string): string {
   return `${path} is not a history file of this hub: set sqlite.path to another file`
 }
 
-/** That SQLite failed with a code that tells the operator nothing to do. */
+/** The message that SQLite failed with a code that tells the operator nothing to do. */
 export function unusable(path: string, code: string): string {
   return `the history file ${path} cannot be read or written: ${code}`
 }
 
-/** That what the file says of itself does not agree, or that its pages cannot be read. */
+/** The message that the file contradicts itself, or that its pages cannot be read. */
 export function damaged(path: string): string {
   const ways = 'restore it, or move it and its -wal file away to start empty'
   return `the history file ${path} is damaged: cinnabar history export --salvage saves what can be read; ${ways}`

@@ -2,7 +2,7 @@ import type { Database, Statement } from 'bun:sqlite'
 import { BUSY_MS } from './schema.ts'
 import { PAGE_BYTES } from './size.ts'
 
-/** What the file and its journal take beyond the entries, and how that goes back to the file system. */
+/** The room of the file and its journal beyond the entries, which it gives back to the file system. */
 export class Room {
   readonly #database: Database
   readonly #free: Statement<{ freelist_count: number }, []>
@@ -21,12 +21,12 @@ export class Room {
     return this.#freePages() <= FREE_PAGES_KEPT
   }
 
-  /** Something is about to be written. */
-  soil(): void {
+  /** Notes that the journal will hold something: the store is about to write. */
+  markDirty(): void {
     this.#isDirty = true
   }
 
-  /** Gives some free pages back: of all of them or of those too many. Whether it got anywhere. */
+  /** Gives back some of all free pages, or of those that are too many. Answers whether any page went. */
   vacuum(isWhole: boolean): boolean {
     const free = this.#freePages()
     if (free <= (isWhole ? 0 : FREE_PAGES_KEPT)) return false
@@ -37,7 +37,7 @@ export class Room {
     return this.#freePages() < free
   }
 
-  /** The file only shrinks when the journal is copied into it. It is emptied for good when nothing goes on. */
+  /** The file only shrinks when the journal is copied into it. An idle hub empties the journal as well. */
   checkpoint(isIdle: boolean): void {
     if (!this.#isDirty || !(isIdle || this.#hasFreed)) return
     this.#hasFreed = false
@@ -48,7 +48,7 @@ export class Room {
     this.#isDirty = !this.#emptyJournal()
   }
 
-  /** Whether nobody held on to it. It would wait for readers, such as an export; the next time is soon enough. */
+  /** Answers whether no reader, such as an export, held on to the journal. It does not wait: it tries again later. */
   #emptyJournal(): boolean {
     this.#database.run('PRAGMA busy_timeout = 0')
     try {

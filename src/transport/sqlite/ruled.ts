@@ -15,13 +15,13 @@ import type { PlaceTable } from './places.ts'
 import { INSERT_RULED } from './schema.ts'
 
 /**
- * What the rules keep, as the writer sees it: the table `ruled` says which entry belongs to which rule and,
+ * The entries of the rules, as the writer sees them: the table `ruled` says which entry belongs to which rule and,
  * when that holds per topic, to which topic. A trigger deletes its rows with their entries.
- * How much a group holds is counted at its first use, from the index, and then kept up to date in memory:
- * no group without an entry. Every method runs inside a transaction and throws what SQLite throws.
+ * The first use of a group counts its entries and bytes from the index; then both are kept up to date in memory,
+ * for no group without an entry. Every method runs inside a transaction and throws what SQLite throws.
  */
 
-/** Where an entry is counted: in its rule, and with `perTopic` in the group of its canonical topic as well. */
+/** The groups that count an entry: its rule, and with `perTopic` that of its canonical topic as well. */
 export interface Member {
   readonly rule: number
   /** The key of the topic, or null. */
@@ -34,7 +34,7 @@ export class RuledEntries {
   readonly #whole: Limits
   readonly #gaps: Gaps
   readonly #places: PlaceTable
-  /** What is held by each rule, and by each topic of one. */
+  /** The amount of each rule, and of each topic of one. */
   readonly #held = new Map<string, Amount>()
   readonly #insert: Statement
   readonly #delete: Statement
@@ -68,7 +68,7 @@ export class RuledEntries {
     return this.#rules.length === 0
   }
 
-  /** What is held of the rules whose entries have room of their own. */
+  /** The amount of the rules whose entries have room of their own. */
   get apart(): Amount {
     let apart = nothing
     for (const [rule, limits] of this.#rules.entries()) {
@@ -82,7 +82,7 @@ export class RuledEntries {
     return this.#rules[rule]?.isApart === true
   }
 
-  /** What is held of each rule. */
+  /** The amount of each rule. */
   get amounts(): readonly Amount[] {
     return this.#rules.map((_, rule) => this.#amount({ rule, topic: null }))
   }
@@ -99,7 +99,7 @@ export class RuledEntries {
     for (const [name, held] of groups) this.#held.set(name, plus(held, { bytes }))
   }
 
-  /** Takes an entry out of the counts that was deleted. */
+  /** Takes a deleted entry out of the counts. */
   remove(member: Member, bytes: number): void {
     for (const name of groupsOf(member).map(nameOf)) {
       const held = this.#held.get(name)
@@ -122,7 +122,7 @@ export class RuledEntries {
     return dropped
   }
 
-  /** The same for so many entries at most. */
+  /** As `cut`, for at most `rows` entries. */
   cutSome(member: Member, rows = STEP_ROWS): Amount {
     let dropped = nothing
     for (const row of this.isOver(member) ? this.#oldest(member, rows) : []) {
@@ -139,7 +139,7 @@ export class RuledEntries {
     return limits !== undefined && exceeds(this.#amount(member), limits)
   }
 
-  /** Whether there is an entry whose rule ends its life by age. */
+  /** Whether there is an entry whose rule has ended its life by age. */
   mayExpire(now: number): boolean {
     return this.#rules.some((limits, rule) => {
       if (!endsByAge(limits, this.#whole)) return false
@@ -148,7 +148,7 @@ export class RuledEntries {
     })
   }
 
-  /** Drops such entries, up to 512. */
+  /** Drops entries whose rule has ended their life by age, up to 512. */
   expire(now: number): Amount {
     let dropped = nothing
     for (const [rule, limits] of this.#rules.entries()) {
@@ -165,7 +165,7 @@ export class RuledEntries {
     }
   }
 
-  /** The counts are no longer what the file says: another program changed it, or a transaction failed. */
+  /** Forgets the counts, which the file contradicts: another program changed it, or a transaction failed. */
   forget(): void {
     this.#held.clear()
   }
@@ -220,7 +220,7 @@ const STEP_ROWS = 512
 
 const nothing: Amount = { count: 0, bytes: 0 }
 
-/** What the entries of rules stand in. */
+/** The whole log in which the entries of rules stand. */
 export interface RuledOptions {
   /** The limits of all entries. */
   readonly whole: Limits
@@ -236,7 +236,7 @@ interface RuledRow {
   readonly id: string
 }
 
-// Short, whatever the topic is, and nobody can make another topic with the same key and push its entries out.
+// Short for every topic, and nobody can make another topic with the same key and push its entries out.
 function topicKey(topics: string): string {
   const [canonical = '']: readonly string[] = JSON.parse(topics)
   return new Bun.CryptoHasher('sha256').update(canonical).digest('base64url').slice(0, 22)

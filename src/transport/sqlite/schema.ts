@@ -8,7 +8,7 @@ import { PAGE_BYTES } from './size.ts'
 /** Marks a file as a history of this hub: "CNBR" in ASCII. */
 const APPLICATION_ID = 0x434e4252
 
-/** The version of the tables. A file with a greater one is refused, a smaller one is migrated by the next hub. */
+/** The version of the tables. The hub refuses a file with a greater one and migrates one with a smaller one. */
 const VERSION = 2
 
 /** The one row about the log as a whole, so that a restart knows its head without reading entries. */
@@ -16,43 +16,43 @@ export interface State {
   /** The highest sequence number ever given; zero in a new log. */
   readonly head: number
   readonly headId: string | null
-  /** When the head was accepted, in milliseconds. */
+  /** When the hub accepted the head, in milliseconds. */
   readonly headAt: number
-  /** The highest sequence number that the limits of the whole dropped: what rules dropped leaves holes. */
+  /** The highest sequence number that the limits of the whole dropped: entries that rules dropped leave holes. */
   readonly horizon: number
   readonly count: number
   readonly bytes: number
-  /** Up to here every entry was sorted into the rules, and their limits hold. */
+  /** The highest sequence number up to which all entries are sorted into the rules, whose limits hold. */
   readonly ruledUntil: number
 }
 
-/** Selects the row. */
+/** Selects the row of the state. */
 export const SELECT_STATE = 'SELECT head, headId, headAt, horizon, count, bytes, ruledUntil FROM state'
 
-/** Reads the row. Throws a plain Error when it is gone. */
+/** Reads the row of the state. Throws a plain Error when it is gone. */
 export function readState(database: Database): State {
   const state = database.query<State, []>(SELECT_STATE).get()
   if (state === null) throw new Error('the history file has lost its state')
   return state
 }
 
-/** Reads how the log's time stands to the clocks. In a file of an older version it is what the wall clock shows. */
+/** Reads the anchor of the log's time. In a file of an older version the time is that of the wall clock. */
 export function readAnchor(database: Database): Anchor {
   if (isOlder(database)) return NEW_ANCHOR
   return database.query<Anchor, []>('SELECT boot, bootOffset, wallOffset FROM state').get() ?? NEW_ANCHOR
 }
 
-/** Stores it. */
+/** Stores the anchor. */
 export const SET_ANCHOR = 'UPDATE state SET boot = ?, bootOffset = ?, wallOffset = ?'
 
 /** Stores an entry. */
 export const INSERT_ENTRY =
   'INSERT INTO entry (seq, at, bytes, key, id, private, topics, frame, sum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)'
 
-/** Says of an entry which rule is for it and, when that holds per topic, which topic. */
+/** Stores the rule of an entry and, when the rule holds per topic, the topic. */
 export const INSERT_RULED = 'INSERT INTO ruled (seq, rule, topic, bytes) VALUES (?, ?, ?, ?)'
 
-/** Remembers where the entry ?1 stands, which is about to be dropped, at the cost of ?2 bytes. */
+/** Remembers the place of entry ?1, which is about to be dropped, at the cost of ?2 bytes. */
 export const INSERT_PLACE =
   'INSERT OR REPLACE INTO place (seq, at, bytes, key, id) SELECT seq, at, ?2, key, id FROM entry WHERE seq = ?1'
 
@@ -85,7 +85,7 @@ function selectEarliest(table: string): string {
   ) AS found FROM block WHERE found IS NOT NULL LIMIT 1`
 }
 
-/** FNV-1a of an id with its bits mixed, 32 of them, signed. It is in the files: never change it. */
+/** FNV-1a of an id with its bits mixed, 32 bits, signed. The files hold it: never change it. */
 export function keyOf(id: string): number {
   let hash = 0x811c9dc5
   for (let index = 0; index < id.length; index++) hash = Math.imul(hash ^ id.charCodeAt(index), 0x01000193)
@@ -100,7 +100,7 @@ export function keyOf(id: string): number {
 // 10,000; a search takes 90 us against 40. An index ends with the rowid by itself, so that entries with the
 // same id are in log order.
 //
-// A place is what is left of an entry that its rule dropped, found in the same way.
+// A place is the rest of an entry that its rule dropped, found in the same way.
 const PLACES = `
   CREATE TABLE place (
     seq INTEGER PRIMARY KEY,
@@ -112,20 +112,20 @@ const PLACES = `
   CREATE INDEX place_key ON place (seq >> 12, key);
 `
 
-// The checksum of a row: see `checksum`. It is behind the frame, and read with it alone.
+// The checksum of a row: see `checksum`. It stands behind the frame, and is read with it alone.
 const SUM = `
   ALTER TABLE entry ADD COLUMN sum INTEGER;
 `
 
-// How the log's time stands to the clocks of the machine: see `Anchor`.
+// The relation of the log's time to the clocks of the machine: see `Anchor`.
 const ANCHOR = `
   ALTER TABLE state ADD COLUMN boot TEXT;
   ALTER TABLE state ADD COLUMN bootOffset INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE state ADD COLUMN wallOffset INTEGER NOT NULL DEFAULT 0;
 `
 
-// What belongs to a rule is in a table of its own, which costs nothing without rules. Programs that delete
-// entries need not know of it: a trigger follows them, which could not be measured.
+// The entries of rules are listed in a table of their own, which costs nothing without rules. Programs that delete
+// entries need not know of it: a trigger follows them, at a cost too small to measure.
 const TABLES = `
   CREATE TABLE entry (
     seq INTEGER PRIMARY KEY,
@@ -169,7 +169,7 @@ const TABLES = `
   PRAGMA user_version = ${VERSION};
 `
 
-/** From each version to the next one, the first from 1. */
+/** The changes from each version to the next one, the first from 1. */
 const MIGRATIONS: readonly string[] = [PLACES + ANCHOR + SUM]
 
 /**
@@ -182,7 +182,7 @@ export function openHistory(path: string): Database {
     const database = connect(path)
     try {
       if (isEmpty(database)) create(database)
-      // In one view of the file: a tool opens it while the hub commits.
+      // In one view of the file, since a tool opens it while the hub commits.
       database.transaction(() => verify(database, path)).deferred()
       return database
     } catch (error) {
@@ -193,8 +193,8 @@ export function openHistory(path: string): Database {
 }
 
 /**
- * Puts an empty history where there is nothing: `create` waits 15 times for the disk, this once. It never fails: what
- * goes wrong is met again when the history is opened.
+ * Puts an empty history where there is nothing: `create` waits 15 times for the disk, this once. It never fails: a
+ * problem shows again when the history is opened.
  */
 export function makeHistory(path: string): void {
   const real = realPath(path)
@@ -202,8 +202,8 @@ export function makeHistory(path: string): void {
 }
 
 /**
- * Brings the tables of an older version up to this one, all at once. Only whoever holds `lockHistory` may: a hub of the
- * older version that is running would not know them. Throws a plain Error as `openHistory` does.
+ * Brings the tables of an older version up to this one, all at once. Only the holder of `lockHistory` may call it: a
+ * running hub of the older version would not know the new tables. Throws a plain Error as `openHistory` does.
  */
 export function migrate(database: Database, path: string): void {
   if (!isOlder(database)) return
@@ -219,7 +219,7 @@ export function isOlder(database: Database): boolean {
   return versionOf(database) < VERSION
 }
 
-/** How long a connection waits for another program that writes, in milliseconds. */
+/** The longest time that a connection waits for another program that writes, in milliseconds. */
 export const BUSY_MS = 5000
 
 /** A connection with the settings that every reader and writer of the file shares. */
@@ -270,7 +270,7 @@ function verify(database: Database, path: string): void {
   if (!agrees || (state.count > 0 && oldest <= state.horizon)) throw new Error(damaged(path))
 }
 
-/** Whether the end is missing because a rule or a tool dropped it: then the entries that are left add up. */
+/** Whether a rule or a tool dropped the newest entries: then the entries that are left add up. */
 function isHole(database: Database, { head, count: kept }: State, newest: number): boolean {
   return newest < head && kept === count(database, 'SELECT count(*) AS value FROM entry')
 }

@@ -4,8 +4,8 @@ import type { Envelope } from '../../protocol/update.ts'
 export const PAGE_BYTES = 8192
 
 /**
- * What an entry costs in the file, in bytes: a model of the SQLite file format, sections 1.5 and 1.6.
- * The sum over all kept entries, times 1.25, is never less than the pages that they occupy, whatever the mix
+ * The bytes of an entry in the file: a model of the SQLite file format, sections 1.5 and 1.6.
+ * The sum over all kept entries, times 1.25, is never less than the pages that they occupy, for every mix
  * of sizes: that makes `maxBytes` a promise about the file.
  */
 export function storedBytes(envelope: Envelope, isRuled = false): number {
@@ -14,27 +14,27 @@ export function storedBytes(envelope: Envelope, isRuled = false): number {
   return bytes + (isRuled ? RULED_BYTES : 0)
 }
 
-/** What it costs on top that an entry belongs to a rule: a row of about 40 bytes and its keys in two indexes. */
+/** The bytes on top for an entry of a rule: a row of about 40 bytes and its keys in two indexes. */
 export const RULED_BYTES = 90
 
 /**
- * What it costs to remember the place of an entry with an id of so many bytes: a row with the id and its key. Less
- * than any entry with that id, which holds it twice: to drop one never takes room.
+ * The bytes of the place of an entry with an id of `id` bytes: a row with the id and its key. Less than any entry with
+ * that id, which holds it twice: dropping an entry never takes room.
  */
 export function placeBytes(id: number): number {
   return modelBytes(id, 0, 0)
 }
 
-/** The same from the lengths in UTF-8: the id, the topics as JSON, and the frame. */
+/** `storedBytes` from the lengths in UTF-8: of the id, the topics as JSON, and the frame. */
 export function modelBytes(id: number, topics: number, frame: number): number {
   const values = id + topics + frame
   // A record that just does not fit in a page costs less than one that just does, so neither is enough alone.
   return Math.max(recordBytes(ROW_BYTES_MIN + values), recordBytes(ROW_BYTES_MAX + values)) + KEY_BYTES
 }
 
-// The record header and the integers of a row with its checksum, as integers take 0 to 6 bytes; the length, rowid and pointer of
-// its cell; and its key of 21 bytes in the index, whose pages are about two thirds full because keys arrive in
-// random order.
+// The record header and the integers of a row with its checksum, as integers take 0 to 6 bytes; the length, rowid and
+// pointer of its cell; and its key of 21 bytes in the index, whose pages are about two thirds full because keys arrive
+// in random order.
 const ROW_BYTES_MIN = 12
 const ROW_BYTES_MAX = 39
 const CELL_BYTES = 11
@@ -47,7 +47,7 @@ function recordBytes(payload: number): number {
   return Math.ceil(packed(local + CELL_BYTES)) + overflowPages * PAGE_BYTES
 }
 
-/** How much of a record stays in the page of its table; the rest is in overflow pages of its own. */
+/** The bytes of a record in the page of its table; the rest is in overflow pages of its own. */
 function localBytes(payload: number): number {
   const localMax = PAGE_BYTES - 35
   if (payload <= localMax) return payload

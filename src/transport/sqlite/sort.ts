@@ -7,8 +7,8 @@ import { INSERT_RULED, readState } from './schema.ts'
 
 /**
  * Sorts stored entries into the rules: all of them when the rules are not those of the last time, and those
- * that another program appended since. It runs before anything else does, because only this thread can match.
- * The writer cuts the groups afterwards and then says how far they are sorted: until it has, sorting starts over.
+ * that another program appended since. It runs before the writer starts, because only this thread can match.
+ * The writer cuts the groups afterwards and then stores how far they are sorted: until it has, sorting starts over.
  * Throws a plain Error for the operator.
  */
 export function sortIntoRules(database: Database, path: string, rules: readonly Rule[]): void {
@@ -25,7 +25,7 @@ function sortAll(database: Database, rules: readonly Rule[]): void {
   database.query('DELETE FROM ruled WHERE seq > ?').run(ruledUntil)
   for (let after: number | undefined = ruledUntil; after !== undefined; ) {
     const batch: Row[] = rows.all(after)
-    // A damaged page may send the walk back to where it was, for ever.
+    // A damaged page may send the walk back to the same place for ever.
     if (batch.some(({ seq }) => seq <= (after ?? 0))) throw new Damage(after)
     database.transaction(() => sort(database, rules, batch)).immediate()
     after = batch.at(-1)?.seq
@@ -55,7 +55,7 @@ function readRules(database: Database): string {
   return database.query<{ rules: string }, []>('SELECT rules FROM state').get()?.rules ?? ''
 }
 
-/** The limits are part of it: with new ones, every group has to be cut. */
+/** The rules as text, limits included: with new limits, the writer has to cut every group. */
 function textOf(rules: readonly RuleLimits[]): string {
   const facts = rules.map((rule) => [rule.name, rule.perTopic, rule.maxCount, rule.maxAgeMs, rule.maxBytes])
   return facts.length === 0 ? '' : JSON.stringify(facts)

@@ -64,8 +64,8 @@ export class SqliteStore {
   }
 
   /**
-   * Stores the entries of a batch and drops what they push over the limits, in one transaction. With rules it
-   * matters what is dropped first, so what is too old goes in transactions before it.
+   * Stores the entries of a batch and drops those that they push over the limits, in one transaction. With rules the
+   * order of the drops matters, so entries that are too old go in transactions before it.
    */
   commit(batch: Batch, now: number): Done {
     if (!this.#ruled.isEmpty) this.#expireAll(now)
@@ -74,8 +74,8 @@ export class SqliteStore {
   }
 
   /**
-   * One step: some free pages, or some expired entries, or the journal. Room is given back before more is
-   * made, so that the file follows what is kept, however much expires at once.
+   * One step: some free pages, or some expired entries, or the journal. The store gives room back before it makes
+   * more, so that the file follows the kept entries, also when many expire at once.
    */
   tidy(now: number, isIdle: boolean): Done {
     this.#noticeOthers()
@@ -92,13 +92,13 @@ export class SqliteStore {
     return this.#done(true)
   }
 
-  /** Stores how the log's time stands to the clocks. */
+  /** Stores the anchor of the log's time. */
   anchor({ boot, bootOffset, wallOffset }: Anchor): Done {
     this.#database.query(SET_ANCHOR).run(boot, bootOffset, wallOffset)
     return this.#done()
   }
 
-  /** How long the journal has to be for what its index says; infinite when SQLite cannot say. */
+  /** The least length of the journal by its index, in bytes; infinite when SQLite cannot say. */
   get journalBytesMin(): number {
     try {
       const { log } = this.#database.query<{ log: number }, []>('PRAGMA wal_checkpoint(NOOP)').get() ?? {
@@ -124,7 +124,7 @@ export class SqliteStore {
     return done
   }
 
-  /** Read inside each transaction: a tool may have changed the file since the last one. */
+  /** Reads the state inside each transaction: a tool may have changed the file since the last one. */
   #read(): State {
     const state = this.#state.get()
     if (state === null) throw new Error('the state row is gone')
@@ -132,7 +132,7 @@ export class SqliteStore {
   }
 
   #write(change: (state: State) => State): void {
-    this.#room.soil()
+    this.#room.markDirty()
     try {
       this.#database.transaction(() => this.#change(change)).immediate()
     } catch (error) {
@@ -148,7 +148,7 @@ export class SqliteStore {
   }
 
   #noticeOthers(): void {
-    // It is another one when another program has changed the file since.
+    // The version is another one when another program has changed the file since.
     const version = this.#version.get()?.data_version ?? 0
     if (version !== this.#seenVersion) this.#forget()
     this.#seenVersion = version
@@ -164,7 +164,7 @@ export class SqliteStore {
     return exceeds(this.#counted(state), this.#limits)
   }
 
-  /** Against the limits of the whole: without what has room of its own. */
+  /** The amount that counts against the limits of the whole: without entries that have room of their own. */
   #counted(state: State): Amount {
     return minus(this.#held(state), this.#ruled.apart)
   }
@@ -173,7 +173,7 @@ export class SqliteStore {
     return { count, bytes: bytes + this.#places.held.bytes }
   }
 
-  /** Cuts every group once more: entries were sorted anew, or by new limits. */
+  /** Cuts every group once more, since entries were sorted anew, or limits are new. */
   #openRules(now: number): void {
     const state = this.#read()
     const { head, ruledUntil } = state
@@ -190,7 +190,7 @@ export class SqliteStore {
     while (this.#expire(now)) this.#room.vacuum(false)
   }
 
-  /** Drops some of what is too old: by the rules first, see `endsByAge`. Whether there was anything. */
+  /** Drops some entries that are too old: by the rules first, see `endsByAge`. Answers whether there was any. */
   #expire(now: number): boolean {
     const head = this.#oldest.get(1)
     if (this.#ruled.mayExpire(now)) {
@@ -223,7 +223,7 @@ export class SqliteStore {
       const rule = batch.rules[index] ?? null
       const member = rule === null ? null : this.#ruled.member(rule, topics)
       state = this.#store({ id, topics, isPrivate: batch.isPrivate[index] === true, frame, member }, state)
-      // Without rules the order does not matter: everything is dropped from the front, at the end.
+      // Without rules the order does not matter: the store drops everything from the front, at the end.
       if (!this.#ruled.isEmpty) state = this.#cut(member, state, now)
     }
     return state
@@ -240,13 +240,13 @@ export class SqliteStore {
     return { ...state, ...plus(state, { bytes }), head, headId: id }
   }
 
-  /** Drops what one entry pushed over the limits: first those of its rule, then those of the whole. */
+  /** Drops the entries that one entry pushed over the limits: first over those of its rule, then of the whole. */
   #cut(member: Member | null, state: State, now: number): State {
     const left = member === null ? state : without(state, this.#ruled.cut(member))
     return this.#isOver(left) ? this.#drop(left, now, Number.POSITIVE_INFINITY, 1) : left
   }
 
-  /** Drops exactly what is over the limits by count and bytes; of what is too old, so many rounds. */
+  /** Drops exactly the entries over the limits by count and bytes, and in `rounds` rounds at most those too old. */
   #drop(state: State, now: number, rounds: number, rows = DROP_ROWS): State {
     let left = state
     for (let round = 1; ; round++) {
@@ -266,7 +266,7 @@ export class SqliteStore {
     }
   }
 
-  /** Drops entries and places that are all that stands before the next one. */
+  /** Drops entries and places from the front: all that stand before the next one. */
   #dropFront(gone: readonly FrontRow[], state: State): State {
     const until = gone.at(-1)?.seq ?? 0
     const entries = gone.filter(({ isPlace }) => isPlace === 0)
@@ -274,7 +274,7 @@ export class SqliteStore {
       this.#places.forgetUntil(until, amountOf(gone.filter(({ isPlace }) => isPlace === 1)))
     }
     const last = entries.at(-1)
-    // That a place is forgotten loses no entry.
+    // Forgetting a place loses no entry.
     if (last === undefined) return state
     this.#delete.run(until)
     for (const { rule, topic, bytes } of entries) {
@@ -313,12 +313,12 @@ export class SqliteStore {
 const JOURNAL_HEADER_BYTES = 32
 const FRAME_HEADER_BYTES = 24
 
-// Old entries are looked at and deleted this many at a time, and by age alone at most so many times in one
+// The number of old entries that the store looks at and deletes at a time, and the most rounds by age alone in one
 // transaction: deleting 512 rows takes about 2 ms.
 const DROP_ROWS = 128
 const DROP_ROUNDS_BY_AGE = 4
 
-/** Where the history is, and how much of it is kept. */
+/** The place of the history, and the limits of the past. */
 export type StoreOptions = Pick<
   Extract<Request, { kind: 'open' }>,
   'path' | 'durability' | 'limits' | 'rules'

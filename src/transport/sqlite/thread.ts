@@ -8,16 +8,16 @@ export type Durability = 'full' | 'normal'
 /** Entries to commit together, by column: the frames one after the other in a buffer that moves threads. */
 export interface Batch {
   readonly ids: readonly string[]
-  /** Each a JSON array of strings. */
+  /** The topics of each entry, as a JSON array of strings. */
   readonly topics: readonly string[]
   readonly isPrivate: readonly boolean[]
-  /** The index of the rule of each, or null: patterns cannot be sent to the writer. */
+  /** The index of the rule of each entry, or null: patterns cannot be sent to the writer. */
   readonly rules: readonly (number | null)[]
   readonly frameLengths: readonly number[]
   readonly frames: ArrayBuffer
 }
 
-/** What the hub's thread asks of the writer. `now` is the log's time in milliseconds. */
+/** A request of the hub's thread to the writer. `now` is the log's time in milliseconds. */
 export type Request =
   | {
       readonly kind: 'open'
@@ -31,7 +31,7 @@ export type Request =
     }
   | { readonly kind: 'commit'; readonly batch: Batch; readonly now: number }
   | { readonly kind: 'tidy'; readonly now: number; readonly isIdle: boolean }
-  /** To be stored: the wall clock was set. */
+  /** The writer stores the anchor, since the wall clock was set. */
   | { readonly kind: 'anchor'; readonly anchor: Anchor }
   | { readonly kind: 'probe' }
   | { readonly kind: 'close' }
@@ -44,18 +44,18 @@ export interface Done {
   readonly count: number
   readonly bytes: number
   readonly oldestAt: number | null
-  /** What each rule holds. */
+  /** The amount of each rule. */
   readonly rules: readonly Amount[]
-  /** Entries that rules dropped and whose places are remembered. */
+  /** The number of entries that rules dropped and whose places the log remembers. */
   readonly places: number
   /** False when another `tidy` has something to do. */
   readonly isTidy: boolean
 }
 
-/** `store-unavailable`: the file is not the one any more that was opened. */
+/** `store-unavailable`: the file is not the one any more that the hub has opened. */
 export type FailureCode = 'store-full' | 'store-failed' | 'store-unavailable'
 
-/** Every request is answered once, in order. */
+/** The writer answers every request once, in order. */
 export type Reply = Done | { readonly kind: 'failed'; readonly code: FailureCode; readonly message: string }
 
 /** The writer as the hub's thread sees it. */
@@ -71,7 +71,7 @@ export class WriterThread {
     worker.addEventListener('close', () => this.#die())
   }
 
-  /** Rejects with one of the codes, with `store-failed` also for everything after the thread has died. */
+  /** Rejects with one of the codes, with `store-failed` also for every request after the thread has died. */
   request(request: Request): Promise<Done> {
     if (this.#isDead) return Promise.reject(died())
     const answer = Promise.withResolvers<Done>()
@@ -86,7 +86,7 @@ export class WriterThread {
     this.#worker.terminate()
   }
 
-  /** Leaves the thread to the end of the process: whatever it waits for, nobody waits for it. */
+  /** Leaves the thread to the end of the process: it may wait for a disk, and nobody waits for it. */
   abandon(): void {
     this.#die()
   }

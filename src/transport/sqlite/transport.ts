@@ -31,7 +31,7 @@ import { migrate, openHistory, readAnchor, readState } from './schema.ts'
 import { sortIntoRules } from './sort.ts'
 import { type Done, type Durability, type Request, WriterThread } from './thread.ts'
 
-/** What a log in a file needs. */
+/** The options of a log in a file. */
 export interface SqliteOptions {
   readonly path: string
   readonly durability: Durability
@@ -48,10 +48,10 @@ export interface SqliteOptions {
 export class SqliteTransport implements Transport {
   readonly #options: SqliteOptions
   readonly #time: LogClock
-  /** As it is in the file. */
+  /** The anchor as it is in the file. */
   #anchor: Anchor = NEW_ANCHOR
   #isDamaged = false
-  /** Why the file cannot be used any more, or null. */
+  /** The reason why the file cannot be used any more, or null. */
   #lost: ProtocolError | null = null
   #isOpened = false
   #running: Running | null = null
@@ -71,7 +71,7 @@ export class SqliteTransport implements Transport {
   #commits = 0
   #commitsAtTick = 0
   #tidying: Promise<void> | null = null
-  /** How long the turn of the event loop took in which a batch was delivered last, in milliseconds. */
+  /** The length of the turn of the event loop in which a batch was delivered last, in milliseconds. */
   #turnMs = 0
 
   constructor(options: SqliteOptions) {
@@ -121,7 +121,7 @@ export class SqliteTransport implements Transport {
       thread?.terminate()
       database?.close()
       lock.close()
-      // The operator reads this one, no client does.
+      // The operator reads this message, no client does.
       throw error instanceof ProtocolError ? new Error(error.message, { cause: error }) : error
     }
   }
@@ -177,7 +177,7 @@ export class SqliteTransport implements Transport {
     if (this.#lost === null) running.reader.close()
     // A writer that is gone or a full disk leaves the journal to the next start, which reads it.
     await this.#ask(running, { kind: 'close' }).catch(() => {})
-    // To close a file that is another one now, SQLite would read what was cut short and remove the journal of the other.
+    // To close a file that is another one now, SQLite would read a file cut short and remove the journal of the other.
     if (this.#lost !== null) {
       running.thread.abandon()
       throw this.#lost
@@ -187,7 +187,7 @@ export class SqliteTransport implements Transport {
   }
 
   /**
-   * Drops what is too old and gives free room back, step by step between the batches; everything when no
+   * Drops entries that are too old and gives free room back, step by step between the batches; all of it when no
    * append came since the last time. The timer calls it; so may a test. Rejects as `append` does.
    */
   async prune(): Promise<void> {
@@ -214,7 +214,7 @@ export class SqliteTransport implements Transport {
     this.#startTidying()
   }
 
-  /** When it is not the one that is stored. A full disk keeps it from being stored, until there is room. */
+  /** Stores the anchor when it is another one than in the file. A full disk delays it, until there is room. */
   #storeAnchor(): void {
     const { anchor } = this.#time
     if (this.#running === null || isSameAnchor(anchor, this.#anchor)) return
@@ -245,13 +245,13 @@ export class SqliteTransport implements Transport {
     if (isNew) this.#options.notify({ kind: 'lost', problem: reason.message })
   }
 
-  /** Told once: everybody who reads that far meets it again. */
+  /** Tells the operator of damage once, though every reader who gets there meets it again. */
   #noteDamage(problem: string): void {
     if (!this.#isDamaged) this.#options.notify({ kind: 'damaged', problem })
     this.#isDamaged = true
   }
 
-  /** Throws when the file is not the one any more that was opened: a read could end the process. */
+  /** Throws when the file is not the one any more that the hub has opened: a read could end the process. */
   #checkReading(watch: FileWatch): void {
     const problem = watch.indexProblem()
     if (problem !== null) this.#lose(new ProtocolError('store-unavailable', watch.tell(problem)))
@@ -259,11 +259,11 @@ export class SqliteTransport implements Transport {
   }
 
   #startTidying(): void {
-    // Not lost: whatever stops it also stops the next append or check, which report it.
+    // The error is not lost: its cause also stops the next append or check, which report it.
     this.prune().catch(() => {})
   }
 
-  /** Batch after batch until nothing waits. */
+  /** Sends batch after batch to the writer until no append waits. */
   async #drain(running: Running): Promise<void> {
     await Promise.resolve()
     let flight = this.#send(running)
@@ -271,7 +271,7 @@ export class SqliteTransport implements Transport {
       const { batch, committed } = flight
       const outcome = await committed.catch((error: Error) => error)
       const together = batch.length + this.#waiting.length
-      // While readers are written to, the next batch is better with the writer already.
+      // While the hub writes to readers, the writer had better have the next batch already.
       const next = this.#turnMs > TURN_MS ? this.#send(running) : null
       this.#timeTurn()
       this.#settle(batch, outcome, running.tail)
@@ -290,9 +290,9 @@ export class SqliteTransport implements Transport {
   }
 
   /**
-   * Whoever was answered often publishes again at once. Together with those who wait that is one batch instead of
-   * two that take turns, so it waits for as many as there were, for a moment: with 50 publishers 34 us of processor
-   * time a publication instead of 42.
+   * A publisher that was answered often publishes again at once. Together with those who wait that is one batch instead
+   * of two that take turns, so the log waits for as many as there were, for a moment: with 50 publishers 34 us of
+   * processor time a publication instead of 42.
    */
   async #gather(together: number): Promise<void> {
     const { clocks } = this.#options
@@ -344,7 +344,7 @@ export class SqliteTransport implements Transport {
   }
 }
 
-/** What may go to another thread: functions may not. */
+/** The part of a rule that may go to another thread: functions may not. */
 function limitsOf({ name, perTopic, isApart = false, maxCount, maxAgeMs, maxBytes }: RuleLimits): RuleLimits {
   return { name, perTopic, isApart, maxCount, maxAgeMs, maxBytes }
 }
@@ -375,7 +375,7 @@ interface Flight {
 
 const TICK_MS = 1000
 
-// What an answer brings is there after a few turns, unless the publisher is far away.
+// The next publication after an answer is there after a few turns, unless the publisher is far away.
 const GATHER_TURNS = 5
-// A turn that takes longer has more to do than to answer.
+// A turn that takes longer has more to do than answering.
 const TURN_MS = 2

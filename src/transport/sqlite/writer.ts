@@ -2,8 +2,8 @@
  * The thread that writes the history, so that no fsync ever stops the hub's own thread.
  * Life: `open` brings the file within its limits; then each request is one transaction or one bounded step of
  * tidying, answered in order; `close` empties the journal. A transaction that fails changes nothing and the
- * next one is tried afresh. When the file is not the one any more that was opened, nothing is read or written: not even
- * to close it. All times come with the requests: this thread has no clock.
+ * next one is tried afresh. When the file is not the one any more that was opened, the thread reads and writes nothing,
+ * not even to close it. All times come with the requests: this thread has no clock.
  */
 
 import { FileWatch } from './file-watch.ts'
@@ -47,7 +47,7 @@ function watched(store: SqliteStore, watch: FileWatch, request: Exclude<Request,
   if (before !== null) return lost(watch, before)
   if (request.kind === 'probe' && damage !== null) return damage
   const done = perform(store, request)
-  // Nothing is acknowledged that went into a file which has lost its name meanwhile.
+  // The writer acknowledges no batch that went into a file which has lost its name meanwhile.
   const after = request.kind === 'commit' ? problem() : null
   return after === null ? done : lost(watch, after)
 }

@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'bun:test'
 import { readForm } from '../../../src/http/request/body.ts'
 import { Uploads } from '../../../src/http/request/uploads.ts'
+import type { FormRules } from '../../../src/protocol/form.ts'
 
 const type = 'application/x-www-form-urlencoded'
 const post = (body: BodyInit | null, headers: Record<string, string> = { 'content-type': type }) =>
   new Request('http://hub.test/', { method: 'POST', body, headers })
+const rules: FormRules = { isKnown: () => true, pairsMax: 5, refusal: 'too-many-fields' }
 /** A new counter for each body, without a limit, on a loop whose timers never come. */
 const uploads = (bytes = 0) =>
   new Uploads(
@@ -12,7 +14,7 @@ const uploads = (bytes = 0) =>
     { now: () => 0, later: () => {}, delay: () => () => {} },
   )
 const read = (request: Request, limit = 100, isOptional = false, counter = uploads()) =>
-  readForm({ request, stayOpen: () => {} }, { limit, isOptional, uploads: counter, share: 1 })
+  readForm({ request, stayOpen: () => {} }, { limit, rules, isOptional, uploads: counter, share: 1 })
 
 /** A body that comes in pieces of this many bytes, and says how many of them were taken. */
 function pieces(size: number, count: number) {
@@ -81,6 +83,11 @@ describe('bodies', () => {
   test('PUB-62 without a limit anything is read', async () => {
     expect((await read(post('x'.repeat(1_000_000)), 0)).length).toBe(1)
     expect((await read(post(pieces(1000, 1000).stream), 0)).length).toBe(1)
+  })
+
+  test('PUB-60 fields over the limit are refused, at the limit read', async () => {
+    expect(await read(post('a&b&c&d&e'))).toHaveLength(5)
+    await expect(read(post('a&b&c&d&e&f'))).rejects.toMatchObject({ code: 'too-many-fields' })
   })
 
   test('S7 what is received counts until it is read or refused, whatever was declared', async () => {

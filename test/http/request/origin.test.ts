@@ -19,20 +19,34 @@ describe('lists of origins', () => {
         'http://x.a.example',
         'https://x.a.example:8443',
         'https://evil.example/.a.example',
+        'https://evil.example\\.a.example',
+        'https://evil.example\t.a.example',
+        'https://evil.example\u0000.a.example',
+        'https://*.a.example',
+        'https://*.x.a.example',
+        'https://é.a.example',
       ],
     ],
     [
       'http://localhost:*',
       ['http://localhost', 'http://localhost:5173'],
-      ['https://localhost:5173', 'http://localhost.evil'],
+      ['https://localhost:5173', 'http://localhost.evil', 'http://localhost:*'],
     ],
     ['http://[::1]:3000', ['http://[::1]:3000'], ['http://[::1]', 'http://[::2]:3000']],
     ['HTTPS://A.Example', ['https://a.example'], ['https://b.example']],
-    ['capacitor://', ['capacitor://localhost', 'capacitor://x'], ['capacitors://x', 'https://x']],
+    [
+      'capacitor://',
+      ['capacitor://localhost', 'capacitor://x'],
+      ['capacitors://x', 'https://x', 'capacitor://x\\y', 'capacitor://x\ty', 'capacitor://*'],
+    ],
     ['capacitor://localhost', ['capacitor://localhost'], ['capacitor://x']],
     ['foobar://', ['foobar://x'], ['foo://x']],
     ['null', ['null'], ['', 'https://a.example']],
-    ['*', ['null', 'https://anything.example', 'capacitor://x'], []],
+    [
+      '*',
+      ['null', 'https://anything.example', 'capacitor://x'],
+      ['*', 'https://*', 'https://a\\b', 'https://a\tb'],
+    ],
   ] as const) {
     test(`SUB-102 ${entry} names what it says and nothing else`, () => {
       const origins = parseOrigins([entry])
@@ -67,6 +81,9 @@ describe('lists of origins', () => {
     'https://*a.example',
     'https://*.*.example',
     'https://a b',
+    'https://a\tb',
+    'https://a\\b',
+    'https://a\u0000b',
   ]) {
     test(`SUB-102 ${JSON.stringify(entry)} is refused by name`, () => {
       expect(() => parseOrigins([entry])).toThrow(`not an origin: ${entry}`)

@@ -1,15 +1,16 @@
 import { openSync, readSync } from 'node:fs'
 
 /**
- * Resident memory of this process, in bytes. What the runtime offers opens a file for each look, and Bun 1.4.5 throws
- * when the process may open none any more; so one stays open. Never throws: a look in vain answers the one before.
+ * Resident memory of this process, in bytes. The runtime's own function opens a file for each look, and Bun 1.4.5
+ * throws when the process may open none any more; so one file stays open. Never throws: a look in vain answers the
+ * figure of the one before.
  */
 export class ResidentMemory {
   readonly #descriptor = attempt(() => openSync('/proc/self/status', 'r'))
   readonly #buffer = Buffer.alloc(4096)
   #bytes = 0
 
-  /** As of now. */
+  /** The figure of this moment. */
   get bytes(): number {
     this.#bytes = attempt(() => this.#read()) ?? this.#bytes
     return this.#bytes

@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
-import { findKey } from '../config/names.ts'
+import { findKey } from '../../config/names.ts'
 
-/** Descriptors: every connection takes one, and so does every file. */
+/** The descriptors of this process: every connection takes one, and so does every file. */
 
-/** How many this process may have open, or null where the system does not tell or does not limit them. */
+/** The number that this process may have open, or null where the system does not tell or does not limit it. */
 export function descriptorLimit(): number | null {
   try {
     const limits = readFileSync('/proc/self/limits', 'utf8')
@@ -14,10 +14,10 @@ export function descriptorLimit(): number | null {
   }
 }
 
-/** How many it has open now; zero where the system does not tell. */
+/** The number that this process has open now; zero where the system does not tell. */
 export function openDescriptors(): number {
   try {
-    // Linux 6.2 and later say how many there are without listing them: with 20,000 a list takes 10 ms.
+    // Linux 6.2 and later tell the number without a list: with 20,000 descriptors a list takes 10 ms.
     return statSync('/proc/self/fd').size || readdirSync('/proc/self/fd').length
   } catch {
     return 0
@@ -25,9 +25,10 @@ export function openDescriptors(): number {
 }
 
 /**
- * How many streams may be open in all when `streams` are, and `open` descriptors. The rest is for publishers, for
- * health checks and for connections that are about to be refused: at the limit nobody could be let in, not even to be
- * refused, and the runtime (Bun 1.4.5) would spin. Streams of HTTP/2 share a connection, so there may be more of them.
+ * The number of streams that may be open in all while `streams` streams and `open` descriptors are. The rest is for
+ * publishers, for health checks and for connections that the hub is about to refuse: at the limit it could let nobody
+ * in, not even to refuse, and the runtime (Bun 1.4.5) would spin. Streams of HTTP/2 share a connection, so there may be
+ * more of them.
  */
 export function streamsThatFit(limit: number | null, open: number, streams = 0): number {
   if (limit === null) return Number.POSITIVE_INFINITY
@@ -41,7 +42,7 @@ const SPARE_MAX = 500
 
 /**
  * A line for the operator when the limit on streams cannot be reached, or null. The default is a bound for everybody
- * and no wish: it is not compared with a machine that has room for a crowd.
+ * and no wish: the hub warns of it only where the process has no room for a crowd.
  */
 export function descriptorWarning(subscribers: number, fit: number): string | null {
   const isWish = String(subscribers) !== findKey('limits.subscribers')?.meaning.fallback

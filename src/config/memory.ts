@@ -1,0 +1,162 @@
+import type { Settings, Written } from './checks.ts'
+import { type Origin, type Problem, problem } from './given.ts'
+import { formatSize } from './values.ts'
+
+/** The memory of the container beside the settings that bound the memory of the hub. */
+
+/** The settings as they fit into the memory that there is. */
+export interface Fitted {
+  readonly settings: Settings
+  /** Settings that cannot fit. */
+  readonly problems: readonly Problem[]
+  /** Settings that were made to fit, or that the operator probably does not mean. */
+  readonly warnings: readonly Problem[]
+  /** Lines about decisions that the hub took where the operator said nothing. */
+  readonly notes: readonly Problem[]
+  /** Where settings come from that follow the container, by their keys. */
+  readonly origins: ReadonlyMap<string, Origin>
+}
+
+/**
+ * Lets the memory budget follow the container where the operator has not said it, and the past of a log in memory
+ * follow both. `isGiven`: whether the operator has said a setting. `containerBytes`: what the container may take at
+ * most before the system ends it without a word; null: no limit.
+ */
+export function fitMemory(
+  settings: Settings,
+  isGiven: (key: string) => boolean,
+  written: Written,
+  containerBytes: number | null,
+): Fitted {
+  const budgeted =
+    containerBytes === null ? unchanged(settings) : budget(settings, isGiven, written, containerBytes)
+  const room = roomFor(budgeted.settings, containerBytes)
+  const { transport, history } = budgeted.settings
+  const wanted = history.maxBytes ?? Number.POSITIVE_INFINITY
+  if (transport !== 'memory' || history.maxCount === 0 || room === null || wanted <= room.bytes)
+    return budgeted
+  const name = written('history.max_bytes')
+  const size = history.maxBytes === null ? 'an unlimited past' : formatSize(history.maxBytes)
+  const misfit = `in memory does not fit beside the hub into ${room.of}`
+  if (isGiven('history.max_bytes')) {
+    const way = history.maxBytes === null ? '' : `, or raise ${room.raise(history.maxBytes)}`
+    const message = `${size} ${misfit}: give ${formatSize(room.bytes)} at most${way}`
+    return { ...budgeted, problems: [problem(name, message)] }
+  }
+  const bounded = { ...budgeted.settings, history: { ...history, maxBytes: room.bytes } }
+  const warning = problem(name, `is ${formatSize(room.bytes)} here, since ${size} ${misfit}`)
+  return { ...budgeted, settings: bounded, warnings: [...budgeted.warnings, warning] }
+}
+
+function unchanged(settings: Settings): Fitted {
+  return { settings, problems: [], warnings: [], notes: [], origins: new Map() }
+}
+
+function budget(
+  settings: Settings,
+  isGiven: (key: string) => boolean,
+  written: Written,
+  containerBytes: number,
+): Fitted {
+  const { limits } = settings
+  const has = mebibytes(containerBytes)
+  if (isGiven('limits.memory')) {
+    if (limits.memory <= containerBytes) return unchanged(settings)
+    const message = `${formatSize(limits.memory)} is more than the ${has} of the container, which ends the hub above them`
+    return { ...unchanged(settings), warnings: [problem(written('limits.memory'), message)] }
+  }
+  const memory = budgetWithin(containerBytes)
+  const isLeast = memory === LEAST_BUDGET_BYTES
+  const text = `${mebibytes(memory)} ${isLeast ? 'at least, though it has' : 'of its'} ${has}`
+  return {
+    ...unchanged({ ...settings, limits: { ...limits, memory } }),
+    notes: [problem('limits.memory', `memory budget follows the container: ${text}`)],
+    origins: new Map([['limits.memory', { kind: 'container', name: text }]]),
+  }
+}
+
+/** The memory that updates may take. */
+interface Room {
+  readonly bytes: number
+  /** The limit that it is the rest of, for the operator. */
+  readonly of: string
+  /** The limit that the operator would have to raise, and to how much, for a past of so many bytes. */
+  readonly raise: (keptBytes: number) => string
+}
+
+/** Null without any limit. Of two limits the lower one counts. */
+function roomFor({ limits }: Settings, containerBytes: number | null): Room | null {
+  const container = containerBytes === null ? Number.POSITIVE_INFINITY : budgetWithin(containerBytes)
+  const own = limits.memory === 0 ? Number.POSITIVE_INFINITY : limits.memory
+  if (containerBytes !== null && container <= own) {
+    return {
+      bytes: keptWithin(container),
+      of: `the ${mebibytes(containerBytes)} of the container`,
+      raise: (kept) => `its limit to ${formatSize(roundedUp(neededFor(kept) / CONTAINER_SHARE))}`,
+    }
+  }
+  if (own === Number.POSITIVE_INFINITY) return null
+  return {
+    bytes: keptWithin(own),
+    of: `limits.memory, ${formatSize(own)}`,
+    raise: (kept) => `limits.memory to ${formatSize(neededFor(kept))}`,
+  }
+}
+
+/**
+ * Bytes of updates that a budget has room for: so many that a hub at rest is below what ends the shedding of load, and
+ * never all of a large budget, because readers and their buffers need memory too. A hub that has no room for any
+ * keeps 1 MiB: as with the other transports, the operator knows whether that is enough.
+ */
+function keptWithin(budgetBytes: number): number {
+  const atRest = (budgetBytes * RELIEVED - HUB_BYTES) / GROWTH
+  return Math.max(LEAST_BYTES, wholeMebibytes(Math.min(atRest, budgetBytes * KEPT_SHARE)))
+}
+
+/** The budget in which as much fits. */
+function neededFor(keptBytes: number): number {
+  return roundedUp(Math.max((keptBytes * GROWTH + HUB_BYTES) / RELIEVED, keptBytes / KEPT_SHARE))
+}
+
+/**
+ * Never so little that a hub at rest would be above what ends the shedding: it would refuse readers for ever. Half of
+ * that are pages of the executable, which are resident and which a container can do without.
+ */
+function budgetWithin(containerBytes: number): number {
+  return Math.max(LEAST_BUDGET_BYTES, Math.floor(containerBytes * CONTAINER_SHARE))
+}
+
+function wholeMebibytes(bytes: number): number {
+  return Math.floor(bytes / MiB) * MiB
+}
+
+function roundedUp(bytes: number): number {
+  return Math.ceil(bytes / MiB) * MiB
+}
+
+function mebibytes(bytes: number): string {
+  return formatSize(Math.max(1, Math.floor(bytes / MiB)) * MiB)
+}
+
+const MiB = 2 ** 20
+
+/** The rest is for what the kernel counts with the container: sockets, and files that were just written. */
+const CONTAINER_SHARE = 0.8
+
+/** Where shedding ends, as a share of the budget (`hub/budget.ts`). */
+const RELIEVED = 0.8
+
+/** Resident memory of a hub that rests after a load, without its past: measured (docs/memory-and-history.md). */
+const HUB_BYTES = 75 * MiB
+
+const LEAST_BUDGET_BYTES = roundedUp(HUB_BYTES / RELIEVED)
+
+/**
+ * Bytes that the process grows by for each byte that the log counts, garbage among so many objects included: measured
+ * with updates of 10 bytes to 20 KB (docs/memory-and-history.md).
+ */
+const GROWTH = 4
+
+const KEPT_SHARE = 0.6
+
+const LEAST_BYTES = MiB
