@@ -65,6 +65,7 @@ async function serveUntilSignal(
   io: CommandIo,
   dev: DevRun,
 ): Promise<ExitCode> {
+  void signals.first.then(endUnlessServing)
   let server: Server
   try {
     const { Server } = await import('./serve/server.ts')
@@ -98,6 +99,16 @@ async function serveUntilSignal(
   log.info('stopped')
   return server.isLeftOpen ? endNow(1) : 0
 }
+
+/** A start that waits for a disk, which may be for ever, does not look at signals. */
+function endUnlessServing(): void {
+  setTimeout(() => {
+    if (!isServing) endNow(1)
+  }, START_MS).unref()
+}
+
+/** How long a hub that is told to stop may still take to start, in milliseconds. */
+const START_MS = 3000
 
 /** The generations before 1.0. Without them the hub is whole; the settings say whether one is loaded. */
 const earlier: readonly LoadGeneration[] = [

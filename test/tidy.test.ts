@@ -80,7 +80,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   elysia: ['http/app.ts', 'admin/app.ts'],
   '@elysiajs/stream': ['stream/event-stream.ts'],
   'node:crypto': ['auth/keys.ts', 'serve/listen/certificate.ts'],
-  'bun:ffi': ['serve/libc.ts', 'transport/sqlite/file-lock.ts'],
+  'bun:ffi': ['serve/libc.ts', 'transport/sqlite/file/file-lock.ts'],
 }
 
 const root = new URL('../', import.meta.url).pathname

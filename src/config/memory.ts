@@ -80,7 +80,7 @@ interface Room {
   readonly bytes: number
   /** The limit that it is the rest of, for the operator. */
   readonly of: string
-  /** The limit that the operator would have to raise, and to how much, for a past of so many bytes. */
+  /** The limit to raise, and its value, for a past of that size in bytes. */
   readonly raise: (keptBytes: number) => string
 }
 
@@ -104,9 +104,9 @@ function roomFor({ limits }: Settings, containerBytes: number | null): Room | nu
 }
 
 /**
- * Bytes of updates that a budget has room for: so many that a hub at rest is below what ends the shedding of load, and
+ * Bytes of updates that a budget has room for: a hub at rest stays below the end of shedding, and
  * never all of a large budget, because readers and their buffers need memory too. A hub that has no room for any
- * keeps 1 MiB: as with the other transports, the operator knows whether that is enough.
+ * keeps 1 MiB; the operator knows whether that is enough.
  */
 function keptWithin(budgetBytes: number): number {
   const atRest = (budgetBytes * RELIEVED - HUB_BYTES) / GROWTH
@@ -152,8 +152,8 @@ const HUB_BYTES = 75 * MiB
 const LEAST_BUDGET_BYTES = roundedUp(HUB_BYTES / RELIEVED)
 
 /**
- * Bytes that the process grows by for each byte that the log counts, garbage among so many objects included: measured
- * with updates of 10 bytes to 20 KB (docs/memory-and-history.md).
+ * Growth of the process in bytes for each byte that the log counts, garbage included: measured with updates of
+ * 10 bytes to 20 KB (docs/memory-and-history.md).
  */
 const GROWTH = 4
 

@@ -10,7 +10,7 @@ import {
   truncateSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { realPath } from '../transport/sqlite/real-path.ts'
+import { realPath } from '../transport/sqlite/file/real-path.ts'
 import { refuseMissing, using } from './file.ts'
 
 /** Runs the action on a file that may be damaged, without changing a byte of it. Throws HistoryProblem. */

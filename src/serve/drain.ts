@@ -19,11 +19,11 @@ export async function drain(hub: Hub, drainMs: number): Promise<void> {
   }
 }
 
-/** Waits for the promise, but no longer than `ms` milliseconds. */
-async function within(ms: number, promise: Promise<void>): Promise<void> {
-  const { promise: late, resolve } = Promise.withResolvers<void>()
-  const timer = setTimeout(resolve, ms)
-  await Promise.race([promise, late]).finally(() => clearTimeout(timer))
+/** Waits for the promise, but no longer than that. Answers whether it was resolved; rejects as it does. */
+export async function within(ms: number, promise: Promise<void>): Promise<boolean> {
+  const { promise: late, resolve } = Promise.withResolvers<boolean>()
+  const timer = setTimeout(() => resolve(false), ms)
+  return await Promise.race([promise.then(() => true), late]).finally(() => clearTimeout(timer))
 }
 
 /** The longest time between the ends of one stream and the next, in milliseconds. */

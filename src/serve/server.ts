@@ -14,7 +14,7 @@ import { hubLocation } from '../protocol/topic.ts'
 import { OpenStreams } from '../stream/open-streams.ts'
 import { Counters } from '../telemetry/counters.ts'
 import { EventLog, type Log } from '../telemetry/log.ts'
-import { drain } from './drain.ts'
+import { drain, within } from './drain.ts'
 import { type EdgeParts, edgeOptions, publishRate, subscriberLimits, uploadLimits } from './edge-options.ts'
 import { earlierTokens } from './generations/earlier-tokens.ts'
 import { type LoadGeneration, openGenerations } from './generations/generation.ts'
@@ -194,13 +194,15 @@ export class Server {
   }
 
   async #closeHub(): Promise<void> {
-    try {
-      await this.#parts.hub.close()
-    } catch (error) {
+    const leave = (problem: string) => {
       this.#isLeftOpen = true
-      this.#log.warn('the history is left as it is', {
-        problem: error instanceof Error ? error.message : null,
-      })
+      this.#log.warn('the history is left as it is', { problem })
+    }
+    try {
+      const isClosed = await within(CLOSE_MS, this.#parts.hub.close())
+      if (!isClosed) leave('the disk does not answer: what was not acknowledged may be lost')
+    } catch (error) {
+      leave(error instanceof Error ? error.message : 'unknown')
     }
   }
 
@@ -244,6 +246,9 @@ export class Server {
     this.#log.level = settings.log.level
   }
 }
+
+/** How long a log may take to close, in milliseconds: the next start reads what is left in its journal. */
+const CLOSE_MS = 3000
 
 /** Milliseconds between two looks at the process. */
 const WATCH_MS = 200

@@ -1,5 +1,5 @@
 import { readSync, statSync } from 'node:fs'
-import { realPath } from './real-path.ts'
+import { realPath } from './file/real-path.ts'
 import { PAGE_BYTES } from './size.ts'
 
 /** A file as the file system has it now. */
@@ -76,24 +76,16 @@ export class FileWatch {
 
   #findCut({ file, journal, index }: Sights, journalBytesMin: () => number): string | null {
     if (this.#isIndexCut(index)) return CUT_INDEX
-    // A checkpoint of a tool makes the journal shorter too, and then SQLite needs less of it.
-    if (isShorter(journal, this.#known.journal) && sizeOf(journal) < journalBytesMin()) {
+    // A checkpoint of a tool makes both shorter too, and then SQLite needs less of them.
+    if (isShorter(journal, this.#known.journal) && isTooShort(`${this.#path}-wal`, journalBytesMin)) {
       return 'has a -wal file that was cut short'
     }
-    return isShorter(file, this.#known.file) && this.#isFileCut() ? 'was cut short' : null
+    const isCut = isShorter(file, this.#known.file) && isTooShort(this.#path, () => this.#fileBytesMin())
+    return isCut ? 'was cut short' : null
   }
 
   #isIndexCut(index: Sight | null): boolean {
     return isShorter(index, this.#known.index)
-  }
-
-  /** Whether the file is cut short. A tool may be in the middle of a checkpoint, which takes milliseconds. */
-  #isFileCut(): boolean {
-    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      if (sizeOf(look(this.#path)) >= this.#fileBytesMin()) return false
-      Bun.sleepSync(PAUSE_MS)
-    }
-    return true
   }
 
   /** The number of pages is at 28 of the file (the SQLite file format, section 1.3): a checkpoint leaves as many. */
@@ -103,6 +95,17 @@ export class FileWatch {
     const isThere = readSync(this.#descriptor, header, 0, HEADER_BYTES, 0) === HEADER_BYTES
     return isThere ? header.readUInt32BE(28) * PAGE_BYTES : Number.POSITIVE_INFINITY
   }
+}
+
+/** The length that the file needs comes first: a file that grows meanwhile is long enough, and one that shrinks is looked at again. */
+function isTooShort(path: string, bytesMin: () => number): boolean {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const needed = bytesMin()
+    if (sizeOf(look(path)) >= needed) return false
+    // A tool may be in the middle of a checkpoint, which takes milliseconds.
+    Bun.sleepSync(PAUSE_MS)
+  }
+  return true
 }
 
 function strangerIn(now: Sights, known: Sights): string | null {

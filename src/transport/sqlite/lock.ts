@@ -1,9 +1,10 @@
 import { Database } from 'bun:sqlite'
 import { closeSync, existsSync, openSync, statSync } from 'node:fs'
-import { isLocked, lockFile } from './file-lock.ts'
-import { countNames } from './new-history.ts'
-import { realPath } from './real-path.ts'
-import { codeOf, refusal, refusing } from './refusal.ts'
+import { findForbidden } from './file/access.ts'
+import { isLocked, lockFile } from './file/file-lock.ts'
+import { countNames } from './file/new-history.ts'
+import { realPath } from './file/real-path.ts'
+import { codeOf, forbidden, refusing } from './refusal.ts'
 import { makeHistory } from './schema.ts'
 
 /** The proof that this process is the only hub of a history. The kernel lets go of it however that ends. */
@@ -28,6 +29,7 @@ export interface HistoryLock {
  */
 export function lockHistory(path: string): HistoryLock {
   return refusing(path, () => {
+    if (findForbidden(path) !== null) throw new Error(forbidden(path))
     const beside = lockBeside(path)
     try {
       makeHistory(path)
@@ -89,7 +91,7 @@ function openFile(path: string): number {
   try {
     return openSync(realPath(path), 'r+')
   } catch (error) {
-    throw new Error(refusal(path, 'SQLITE_CANTOPEN') ?? undefined, { cause: error })
+    throw new Error(forbidden(path), { cause: error })
   }
 }
 

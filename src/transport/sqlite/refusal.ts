@@ -1,5 +1,6 @@
 import { SQLiteError } from 'bun:sqlite'
 import { Damage } from './checksum.ts'
+import { findForbidden } from './file/access.ts'
 
 /** Failures of SQLite in words. */
 
@@ -24,7 +25,7 @@ export function refusal(path: string, code: string): string | null {
     case 'SQLITE_CANTOPEN':
     case 'SQLITE_READONLY':
     case 'SQLITE_PERM':
-      return `the history file ${path} cannot be opened: its directory must exist and be writable for this user, like the file itself`
+      return forbidden(path)
     case 'SQLITE_NOTADB':
       return foreign(path)
     case 'SQLITE_CORRUPT':
@@ -38,6 +39,13 @@ export function refusal(path: string, code: string): string | null {
     default:
       return null
   }
+}
+
+/** The message that this user lacks a right that a hub needs, with the file that refuses it. */
+export function forbidden(path: string): string {
+  const reason = findForbidden(path)
+  const rule = 'its directory must exist and be writable for this user, like the file itself'
+  return `the history file ${path} cannot be opened: ${rule}${reason === null ? '' : `; ${reason}`}`
 }
 
 /** The message that the file is a database, but not one of this hub. */

@@ -1,7 +1,7 @@
 import { Database } from 'bun:sqlite'
 import { type Anchor, NEW_ANCHOR } from '../log-clock.ts'
-import { isVacant, placeHistory } from './new-history.ts'
-import { realPath } from './real-path.ts'
+import { isVacant, placeHistory } from './file/new-history.ts'
+import { realPath } from './file/real-path.ts'
 import { damaged, foreign, refusing } from './refusal.ts'
 import { PAGE_BYTES } from './size.ts'
 

@@ -4,6 +4,7 @@ import { type Amount, exceeds, isExpired, type Kept, type Limits, minus, plus, t
 import { checksum } from './checksum.ts'
 import { Gaps } from './gaps.ts'
 import { PlaceTable } from './places.ts'
+import { codeOf } from './refusal.ts'
 import { Room } from './room.ts'
 import { type Member, RuledEntries } from './ruled.ts'
 import { connect, INSERT_ENTRY, keyOf, SELECT_STATE, SET_ANCHOR, type State } from './schema.ts'
@@ -53,8 +54,17 @@ export class SqliteStore {
     this.#delete = database.prepare('DELETE FROM entry WHERE seq <= ?')
   }
 
-  /** Cuts the past to limits that were lowered since the last time, in small transactions. */
-  open(now: number): Done {
+  /**
+   * Proves that the file can be written, by storing how the log's time stands to the clocks, and cuts the past to limits
+   * that were lowered since the last time, in small transactions. A full disk may become less full, and whoever writes now
+   * will be done: neither keeps a hub from serving the past.
+   */
+  open(now: number, anchor: Anchor): Done {
+    try {
+      this.anchor(anchor)
+    } catch (error) {
+      if (!/^SQLITE_(FULL|BUSY)/.test(codeOf(error))) throw error
+    }
     if (this.#places.isOver) this.#write((state) => this.#cutPlaces(state))
     if (!this.#ruled.isEmpty) this.#openRules(now)
     while (this.#isOver(this.#read())) {

@@ -28,6 +28,7 @@ export type Request =
       readonly limits: Limits
       readonly rules: readonly RuleLimits[]
       readonly now: number
+      readonly anchor: Anchor
     }
   | { readonly kind: 'commit'; readonly batch: Batch; readonly now: number }
   | { readonly kind: 'tidy'; readonly now: number; readonly isIdle: boolean }

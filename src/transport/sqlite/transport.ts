@@ -23,10 +23,10 @@ import { type Anchor, type Clocks, LogClock, NEW_ANCHOR } from '../log-clock.ts'
 import type { Notice } from '../notice.ts'
 import { type Retention, type RuleLimits, ruleOf } from '../retention.ts'
 import { BATCH_ENTRIES, pack, takeBatch, type Waiting } from './batch.ts'
+import { realPath } from './file/real-path.ts'
 import { FileWatch } from './file-watch.ts'
 import { type HistoryLock, lockHistory } from './lock.ts'
 import { SqliteReader } from './reader.ts'
-import { realPath } from './real-path.ts'
 import { migrate, openHistory, readAnchor, readState } from './schema.ts'
 import { sortIntoRules } from './sort.ts'
 import { type Done, type Durability, type Request, WriterThread } from './thread.ts'
@@ -104,6 +104,7 @@ export class SqliteTransport implements Transport {
         limits: { maxCount, maxAgeMs, maxBytes },
         rules: rules.map(limitsOf),
         now: this.#time.now(),
+        anchor: this.#time.anchor,
       })
       const timer = setInterval(() => this.#tick(), TICK_MS)
       timer.unref()

@@ -7,7 +7,7 @@
  */
 
 import { FileWatch } from './file-watch.ts'
-import { codeOf } from './refusal.ts'
+import { codeOf, refusal } from './refusal.ts'
 import { SqliteStore } from './store.ts'
 import type { Done, Reply, Request } from './thread.ts'
 
@@ -28,14 +28,15 @@ function answer(request: Request): Reply {
   try {
     if (request.kind === 'open') {
       store = new SqliteStore(request)
-      const done = store.open(request.now)
+      const done = store.open(request.now, request.anchor)
       watch = new FileWatch(request.path, request.descriptor)
       return done
     }
     if (store === null || watch === null) throw new Error('the writer is not open')
     return watched(store, watch, request)
   } catch (error) {
-    const reply = failure(error)
+    const told = request.kind === 'open' ? refusal(request.path, codeOf(error)) : null
+    const reply = failure(error, told)
     if (codeOf(error).startsWith('SQLITE_CORRUPT')) damage = reply
     return reply
   }
@@ -56,11 +57,12 @@ function lost(watch: FileWatch, problem: string): Reply {
   return { kind: 'failed', code: 'store-unavailable', message: watch.tell(problem) }
 }
 
-function failure(error: unknown): Reply {
+/** `told`: what to say to the operator, where that is known better. */
+function failure(error: unknown, told: string | null): Reply {
   // A SQLite message names tables and columns, never a value.
   const code = codeOf(error) === 'SQLITE_FULL' ? 'store-full' : 'store-failed'
   const reason = codeOf(error) || (error instanceof Error ? error.message : 'unknown')
-  return { kind: 'failed', code, message: `the history cannot be written: ${reason}` }
+  return { kind: 'failed', code, message: told ?? `the history cannot be written: ${reason}` }
 }
 
 function perform(store: SqliteStore, request: Exclude<Request, { kind: 'open' }>): Done {

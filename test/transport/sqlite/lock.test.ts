@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { compactHistory } from '../../../src/history/compact.ts'
 import { importHistory } from '../../../src/history/import.ts'
 import { historyStats } from '../../../src/history/stats.ts'
+import { realPath } from '../../../src/transport/sqlite/file/real-path.ts'
 import { isHistoryHeld, lockHistory } from '../../../src/transport/sqlite/lock.ts'
-import { realPath } from '../../../src/transport/sqlite/real-path.ts'
 import { openHistory } from '../../../src/transport/sqlite/schema.ts'
 import { envelope, refusal } from '../contract.ts'
 import { type SqliteLog, sqliteLogAt, startChild, temporaryFolder } from './log.ts'
@@ -58,11 +58,6 @@ const names: Readonly<Record<string, (path: string, directory: string) => string
     new Database(`${path}.lock`).close()
     return path
   },
-  'a hard link, after the first name was removed': (path, directory) => {
-    linkSync(path, join(directory, 'hard.db'))
-    unlinkSync(path)
-    return join(directory, 'hard.db')
-  },
 }
 
 for (const [how, nameOf] of Object.entries(names)) {
@@ -93,6 +88,16 @@ for (const [how, nameOf] of Object.entries(names)) {
     })
   })
 }
+
+test('S13 a hub whose file has only another name left keeps it locked, until it has ended', async () => {
+  const [home, elsewhere] = [folder(), folder()]
+  await open(join(home, 'history.db'))
+  linkSync(join(home, 'history.db'), join(elsewhere, 'hard.db'))
+  unlinkSync(join(home, 'history.db'))
+  expect(await refusal(open(join(elsewhere, 'hard.db')))).toMatchObject({
+    message: expect.stringContaining('another hub is running'),
+  })
+})
 
 test('S13 a tool that looks whether a hub is running keeps none from starting and takes no lock of it away', async () => {
   const path = join(folder(), 'history.db')

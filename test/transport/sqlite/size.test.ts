@@ -3,6 +3,7 @@ import { expect, test } from 'bun:test'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import type { Envelope } from '../../../src/protocol/update.ts'
+import { NEW_ANCHOR } from '../../../src/transport/log-clock.ts'
 import { openHistory } from '../../../src/transport/sqlite/schema.ts'
 import { PAGE_BYTES, storedBytes } from '../../../src/transport/sqlite/size.ts'
 import { SqliteStore } from '../../../src/transport/sqlite/store.ts'
@@ -81,7 +82,7 @@ test('what rules drop from the middle leaves its room too, and the rest stays as
     limits: { ...unlimited, maxBytes },
     rules: [rule],
   })
-  store.open(0)
+  store.open(0, NEW_ANCHOR)
   const sent: Envelope[] = []
   try {
     for (let stored = 0; stored < 4 * maxBytes; ) {
@@ -121,7 +122,7 @@ test('M9 places take no more room than they are counted with, in whatever order 
     limits: { ...unlimited, maxBytes },
     rules: [rule],
   })
-  store.open(0)
+  store.open(0, NEW_ANCHOR)
   let random = 7
   const next = () => {
     random = (Math.imul(random, 1103515245) + 12345) & 0x7fffffff
@@ -154,7 +155,7 @@ function fill(path: string, phases: readonly Size[][], maxBytes: number): void {
   const reader = openHistory(path)
   const limits = { ...unlimited, maxBytes }
   const store = new SqliteStore({ path, durability: 'normal', limits, rules: [] })
-  store.open(0)
+  store.open(0, NEW_ANCHOR)
   for (const sizes of phases) {
     for (let stored = 0; stored < 3 * maxBytes; ) {
       stored += commit(store, sizes)
