@@ -100,14 +100,14 @@ async function serveUntilSignal(
   return server.isLeftOpen ? endNow(1) : 0
 }
 
-/** A start that waits for a disk, which may be for ever, does not look at signals. */
+/** Ends a start that waits for a disk, perhaps for ever, and does not look at signals. */
 function endUnlessServing(): void {
   setTimeout(() => {
     if (!isServing) endNow(1)
   }, START_MS).unref()
 }
 
-/** How long a hub that is told to stop may still take to start, in milliseconds. */
+/** The longest time that a hub which is told to stop may still take to start, in milliseconds. */
 const START_MS = 3000
 
 /** The generations before 1.0. Without them the hub is whole; the settings say whether one is loaded. */

@@ -15,7 +15,7 @@ export function openKeySet(uri: string, algorithms: readonly string[], outside: 
   return new KeySet(uri, algorithms, outside)
 }
 
-/** What a key set takes from outside. */
+/** The clock, the timer and the network of a key set, which come in from outside. */
 export interface Outside {
   /** Milliseconds since the epoch. */
   readonly clock: () => number
@@ -29,14 +29,14 @@ export interface Outside {
 const REFRESH_MS = 600_000
 const RETRY_MS = 5_000
 const COOLDOWN_MS = 30_000
-// With no key at all every token is waiting, so a load is tried sooner.
+// With no key at all every token waits, so the set tries a load sooner.
 const EMPTY_COOLDOWN_MS = 1_000
 const TIMEOUT_MS = 5_000
 const BYTES_MAX = 1024 * 1024
 const KEYS_MAX = 100
 /**
- * A wrong token may cost so many verifications. Where several keys fit the algorithm, issuers name theirs by `kid`
- * (OpenID Connect Core 1.0 section 10.1); a set that is being rotated has few.
+ * The most verifications that a wrong token may cost. Where several keys fit the algorithm, issuers name theirs by
+ * `kid` (OpenID Connect Core 1.0 section 10.1); a set that the issuer is rotating has few.
  */
 const KEYS_TRIED_MAX = 8
 
@@ -107,7 +107,7 @@ class KeySet implements KeySource {
     this.#retryMs = problem === null ? RETRY_MS : Math.min(this.#retryMs * 2, REFRESH_MS)
   }
 
-  /** Loads the set and takes it in use. Answers what went wrong, or null. */
+  /** Loads the set and takes it in use. Answers with the problem, or null. */
   async #replace(): Promise<string | null> {
     try {
       const text = await fetchText(this.#uri, this.#outside.fetch)
@@ -121,14 +121,14 @@ class KeySet implements KeySource {
   }
 }
 
-/** The runtime's own words are about its own options. */
+/** The problem in our words: those of the runtime are about its own options. */
 function problemOf(error: unknown): string {
   if (!(error instanceof Error)) return 'the key set could not be loaded'
   const code = 'code' in error && typeof error.code === 'string' ? error.code : null
   return code === null ? error.message : `the key set could not be fetched (${code})`
 }
 
-/** `kid` is only a hint (AUT-24): without a key of that name, the first keys of the right kind are tried. */
+/** `kid` is only a hint (AUT-24): without a key of that name, the set tries the first keys of the right kind. */
 async function hasSigned(
   set: Loaded,
   compact: string,

@@ -28,7 +28,7 @@ export type Claims = JsonObject & {
   readonly authorization_details?: unknown
 }
 
-/** What a token is checked against. */
+/** The expectations against which the hub checks a token. */
 export interface Expectation {
   /** The trusted issuers by their exact `iss`. */
   readonly issuers: ReadonlyMap<string, Issuer>
@@ -68,7 +68,7 @@ export function dateOf(claim: unknown): number | null {
   return typeof claim === 'number' && Number.isFinite(claim) ? claim * 1000 : null
 }
 
-// An empty signature is for `none`, which is refused by its name.
+// An empty signature is for `none`, which the hub refuses by its name.
 const threeParts = /^([\w-]+)\.([\w-]+)\.([\w-]*)$/
 
 /**
@@ -101,14 +101,14 @@ function decodeJson(part: string): unknown {
 }
 
 /**
- * Whether the token must be held to the 1.0 rules whatever the request looks like: otherwise asking in the
+ * Whether the 1.0 rules hold for the token in requests of every generation: otherwise asking in the
  * old way would lift the checks of a new token.
  */
 export function isCurrentGeneration({ header, claims }: Token): boolean {
   return isAccessToken(header) || claims.authorization_details !== undefined
 }
 
-/** Whether `typ` is that of RFC 9068, its prefix optional, in whatever case (AUT-21). */
+/** Whether `typ` is that of RFC 9068, its prefix optional, in any case (AUT-21). */
 export function isAccessToken(header: Header): boolean {
   return typeof header.typ === 'string' && /^(application\/)?at\+jwt$/i.test(header.typ)
 }

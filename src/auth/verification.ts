@@ -17,7 +17,7 @@ export interface Finding {
   /** The header parameter or claim, or `structure`, `role`, `signature`. */
   readonly check: string
   readonly ok: boolean
-  /** For the terminal of an operator: what the token says, and what is wrong with it. */
+  /** The words of the token and the mistake in them, for the terminal of an operator. */
   readonly detail: string
 }
 
@@ -26,7 +26,7 @@ export interface Explanation {
   readonly findings: readonly Finding[]
   /** Whether the hub accepts the token: every finding is ok. */
   readonly accepted: boolean
-  /** Granted by the token, or by the same token if it were accepted. */
+  /** The grants of the token, also of one that the hub does not accept. */
   readonly grants: readonly Grant[]
 }
 
@@ -50,7 +50,7 @@ export async function verify(opened: Case | null): Promise<Identity> {
     const wrong = problem(token, expected)
     if (wrong !== null) throw new TokenRefused(failure, `${name} is ${fact(token, expected)}: ${wrong}`)
   }
-  // The key comes after the cheap checks, and patterns are compiled only for those who could sign them.
+  // The key comes after the cheap checks, and the hub compiles patterns only for issuers that could sign them.
   const wrong = await signatureProblem(opened)
   if (wrong !== null) throw new TokenRefused('signature', wrong)
   return identityOf(opened, await readRights(opened))
@@ -81,7 +81,7 @@ export function timeProblem(identity: Identity, now: number): TokenFailure | nul
   return identity.notBefore !== null && now < identity.notBefore ? 'not-yet-valid' : null
 }
 
-/** SHA-256 as base64url: short keys that give no token away. */
+/** SHA-256 as base64url: a short key that gives no token away. */
 export function hash(text: string): string {
   return Bun.SHA256.hash(text, 'base64url')
 }
@@ -89,7 +89,7 @@ export function hash(text: string): string {
 async function signatureProblem({ token, expected, profile }: Case): Promise<string | null> {
   const source = keysOf(token, expected)
   if (source === null) return 'there is no key to verify it with'
-  // Asked again, because no key may ever see a token of another algorithm, even if only to explain it.
+  // Checked again, because no key may ever see a token of another algorithm, even if only to explain it.
   const isSafe = profile.checks.every(
     ({ failure, problem }) => !guarding.has(failure) || problem(token, expected) === null,
   )
@@ -126,7 +126,7 @@ function identityOf({ token, expected }: Case, rights: Rights): Identity {
   }
 }
 
-/** Whoever holds an ECDSA signature can make another of it, which is the same token. */
+/** The part of a token without its signature: the holder of an ECDSA signature can make another of the same token. */
 function signedPart({ compact }: Token): string {
   return compact.slice(0, compact.lastIndexOf('.'))
 }

@@ -107,7 +107,7 @@ export const redisUrl: Kind<string> = kind('URL', (raw) => {
   return string(raw)
 })
 
-/** The name of an HTTP field (RFC 9110 section 5.1). A star alone would be one, and means all of them in CORS. */
+/** The name of an HTTP field (RFC 9110 section 5.1). A star alone would be a name, and means all fields in CORS. */
 export const fieldName: Kind<string> = kind('field name', (raw) => {
   const name = string(raw)
   if (!/^[A-Za-z0-9!#$%&'+.^_`|~-]+$/.test(name)) throw new WrongValue('is not the name of a field')

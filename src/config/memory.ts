@@ -4,7 +4,7 @@ import { formatSize } from './values.ts'
 
 /** The memory of the container beside the settings that bound the memory of the hub. */
 
-/** The settings as they fit into the memory that there is. */
+/** The settings as they fit into the memory of the machine. */
 export interface Fitted {
   readonly settings: Settings
   /** Settings that cannot fit. */
@@ -13,14 +13,14 @@ export interface Fitted {
   readonly warnings: readonly Problem[]
   /** Lines about decisions that the hub took where the operator said nothing. */
   readonly notes: readonly Problem[]
-  /** Where settings come from that follow the container, by their keys. */
+  /** The origins of settings that follow the container, by their keys. */
   readonly origins: ReadonlyMap<string, Origin>
 }
 
 /**
- * Lets the memory budget follow the container where the operator has not said it, and the past of a log in memory
- * follow both. `isGiven`: whether the operator has said a setting. `containerBytes`: what the container may take at
- * most before the system ends it without a word; null: no limit.
+ * Lets the memory budget follow the container where the operator has not given it, and the past of a log in memory
+ * follow both. `isGiven`: whether the operator has given a setting. `containerBytes`: the memory beyond which the
+ * system ends the container without a word; null: no limit.
  */
 export function fitMemory(
   settings: Settings,
@@ -84,7 +84,7 @@ interface Room {
   readonly raise: (keptBytes: number) => string
 }
 
-/** Null without any limit. Of two limits the lower one counts. */
+/** The room within the lower one of both limits; null without any limit. */
 function roomFor({ limits }: Settings, containerBytes: number | null): Room | null {
   const container = containerBytes === null ? Number.POSITIVE_INFINITY : budgetWithin(containerBytes)
   const own = limits.memory === 0 ? Number.POSITIVE_INFINITY : limits.memory
@@ -113,14 +113,15 @@ function keptWithin(budgetBytes: number): number {
   return Math.max(LEAST_BYTES, wholeMebibytes(Math.min(atRest, budgetBytes * KEPT_SHARE)))
 }
 
-/** The budget in which as much fits. */
+/** The budget in which a past of `keptBytes` fits. */
 function neededFor(keptBytes: number): number {
   return roundedUp(Math.max((keptBytes * GROWTH + HUB_BYTES) / RELIEVED, keptBytes / KEPT_SHARE))
 }
 
 /**
- * Never so little that a hub at rest would be above what ends the shedding: it would refuse readers for ever. Half of
- * that are pages of the executable, which are resident and which a container can do without.
+ * The budget in a container. Never so little that a hub at rest would be above the threshold that ends the shedding: it
+ * would refuse readers for ever. Half of that minimum are pages of the executable, which are resident and which a
+ * container can do without.
  */
 function budgetWithin(containerBytes: number): number {
   return Math.max(LEAST_BUDGET_BYTES, Math.floor(containerBytes * CONTAINER_SHARE))
@@ -140,10 +141,10 @@ function mebibytes(bytes: number): string {
 
 const MiB = 2 ** 20
 
-/** The rest is for what the kernel counts with the container: sockets, and files that were just written. */
+/** The rest is for memory that the kernel counts with the container: sockets, and files that were just written. */
 const CONTAINER_SHARE = 0.8
 
-/** Where shedding ends, as a share of the budget (`hub/budget.ts`). */
+/** The threshold at which shedding ends, as a share of the budget (`hub/budget.ts`). */
 const RELIEVED = 0.8
 
 /** Resident memory of a hub that rests after a load, without its past: measured (docs/memory-and-history.md). */

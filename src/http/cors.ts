@@ -23,7 +23,7 @@ export class Cors {
     this.#exposed = [...EXPOSED_FIELDS, ...exposed].join(', ')
   }
 
-  /** The same fields with those that the answer to this request needs. Most hubs need none: nothing is copied. */
+  /** The fields with those that the answer to this request needs. Most hubs need none: nothing is copied. */
   fields(request: Request, headers: Headers): Headers {
     if (!this.#isUsed) return headers
     const own = new Headers(headers)
@@ -31,7 +31,7 @@ export class Cors {
     return own
   }
 
-  /** Adds what the answer to this request needs, errors included (SUB-101). */
+  /** Adds the fields that the answer to this request needs, errors included (SUB-101). */
   apply(request: Request, headers: Headers): void {
     if (!this.#isUsed) return
     if (!this.#allow(request, headers)) return
@@ -65,5 +65,5 @@ export class Cors {
 }
 
 const EXPOSED_FIELDS = ['Link', 'Mercure-Last-Event-ID', 'WWW-Authenticate', 'Retry-After']
-/** What subscribers and publishers send (SUB-99). */
+/** The fields that subscribers and publishers send (SUB-99). */
 const REQUEST_FIELDS = ['authorization', 'cache-control', 'last-event-id', 'content-type']

@@ -17,7 +17,7 @@ import {
 
 /** The matchers and the cursor of a client that subscribes. */
 export interface SubscribeRequest {
-  /** Never empty, without repeats, checked as far as that costs nothing, and not compiled. */
+  /** The matchers: never empty, without repeats, checked as far as that costs nothing, and not compiled. */
   readonly matchers: readonly WrittenMatcher[]
   /** The requested event id: null without a cursor, empty when it is present but empty (REC-03). */
   readonly lastEventId: string | null
@@ -26,19 +26,19 @@ export interface SubscribeRequest {
 }
 
 export interface SubscribeLimits {
-  /** Matcher parameters of one request, counted before repeats are merged (SUB-31). 0 is no limit. */
+  /** The number of matcher parameters of one request, counted before repeats are merged (SUB-31). 0 is no limit. */
   readonly matchers: number
   /** Length of one matcher in UTF-16 code units. 0 is no limit. */
   readonly pattern: number
 }
 
-/** One generation's way to read requests and to write answers. Chosen once per request, by `dialectOf`. */
+/** One generation's way to read requests and to write answers. `dialectOf` chooses one for each request. */
 export interface Dialect {
   /** Whether the request is written in this dialect. Must not read its body. */
   recognizes(request: Request): boolean
-  /** Throws `invalid-credentials` when the presentation is malformed. Null: no token was presented. */
+  /** The token of the request, or null. Throws `invalid-credentials` when its presentation is malformed. */
   credentials(request: Request): Credentials | null
-  /** What is read of the query and of the body of a subscription. More pairs are `too-many-parameters`. */
+  /** The rules for the query and the body of a subscription. More pairs are `too-many-parameters`. */
   readonly form: FormRules
   /**
    * Reads the matchers and the cursor from the pairs of the query and of the body.
@@ -78,7 +78,7 @@ export interface DialectOptions {
   readonly cursorNames?: readonly string[]
 }
 
-/** The 1.0 generation (sections 1, 4.1 and 6). Every request is one of it, unless an earlier one was asked first. */
+/** The 1.0 generation (sections 1, 4.1 and 6), to which every request belongs that no earlier dialect recognizes. */
 export function currentDialect(options: DialectOptions): Dialect {
   const documents = currentDocuments(options.location, options.foreignDocument ?? (() => null))
   return {
@@ -153,7 +153,7 @@ function readerOf(name: string): MatcherReader | null {
 
 /**
  * The matcher type that a parameter name stands for, or null for an unrelated name. The whole prefix is
- * reserved, in every ASCII case (SUB-07): what is not supported fails instead of being ignored.
+ * reserved, in every ASCII case (SUB-07): a type that is not supported fails instead of being ignored.
  */
 function matcherType(name: string): string | null {
   if (name === 'match') return 'exact'
@@ -182,12 +182,13 @@ function readCursor(
 }
 
 /**
- * How libraries without a field for it spell the cursor when they reconnect: event-source-polyfill by default, as it
- * may be told, and as its documentation tells it for Mercure hubs; reconnecting-eventsource after a bad answer.
+ * The spellings of the cursor by libraries that cannot send a field when they reconnect: event-source-polyfill by
+ * default, as an option of it, and as in its documentation for Mercure hubs; reconnecting-eventsource after a bad
+ * answer.
  */
 const librarySpellings: readonly string[] = ['lastEventId', 'lastEventID', 'Last-Event-Id', 'Last-Event-ID']
 
-/** None beside a field: the client that sends one knows best where it is (REC-02). */
+/** The ids of libraries; none beside a field: a client that sends the field knows best where it is (REC-02). */
 function readResumedIds(request: Request, query: readonly FormPair[]): readonly string[] {
   if ((request.headers.get('last-event-id') ?? '') !== '') return []
   const ids = librarySpellings.map((name) => firstValue(query, name) ?? '')

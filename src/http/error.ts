@@ -1,7 +1,7 @@
 import { type ErrorCode, ProtocolError } from '../protocol/error.ts'
 import { OriginRefusal } from './origin-refusal.ts'
 
-/** How one refusal is answered. */
+/** The answer to one refusal. */
 interface Answer {
   readonly status: number
   /** The whole body: short, fixed, and silent about internals (SUB-16, ERR-05). `OriginRefusal` has its own. */
@@ -10,7 +10,7 @@ interface Answer {
   readonly challenge?: 'bare' | 'invalid_request' | 'invalid_token' | 'insufficient_scope'
   /** Seconds after which trying again makes sense. */
   readonly retryAfter?: number
-  /** Whether the connection goes too: kept, it would take a descriptor as one that was let in does. */
+  /** Whether the hub closes the connection too: kept, it would take a descriptor as an accepted one does. */
   readonly closes?: true
 }
 
@@ -78,7 +78,7 @@ export const hardening = {
 export type UnexpectedError = (error: unknown) => void
 
 /**
- * Turns whatever was thrown into a response. `metadataUrl` is the protected resource metadata that every
+ * Turns anything that was thrown into a response. `metadataUrl` is the protected resource metadata that every
  * challenge points to (ERR-04), null when the hub validates no tokens.
  */
 export function errorResponse(

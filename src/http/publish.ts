@@ -22,12 +22,12 @@ export interface PublishOptions {
   readonly cors: Cors
   readonly origins: OriginList
   readonly limits: UpdateLimits & { readonly body: number }
-  /** What is read of the body. */
+  /** The rules for the fields of the body. */
   readonly form: FormRules
   readonly rate: PublishRate
   readonly turn: Turn
   readonly drive: Drive
-  /** Whether an update is stored in a later turn, as on a disk. */
+  /** Whether the log stores an update in a later turn, as on a disk. */
   readonly isStoredLater: boolean
   readonly uploads: Uploads
 }
@@ -54,9 +54,9 @@ export async function publish(exchange: Exchange, options: PublishOptions): Prom
   if (!(typeof granted === 'boolean' ? granted : await granted)) {
     throw new ProtocolError('insufficient-scope', 'the token does not grant publish on every topic')
   }
-  // Whatever comes behind a request makes Bun 1.4.5 close the connection while the answer is still to come: a line
-  // break, another request, the end of what the client sends. By the next turn what came with it is seen, and nothing
-  // is stored that nobody could be told of.
+  // Any byte behind a request makes Bun 1.4.5 close the connection while the answer is still to come: a line break,
+  // another request, the end of the client's data. By the next turn the hub has seen bytes that came with the request,
+  // and stores no update whose publisher it could not answer.
   if (options.isStoredLater) await options.turn.end()
   if (request.signal.aborted) throw new ProtocolError('connection-lost', 'nobody waits for the answer')
   options.rate.take(identity.holder)
@@ -74,7 +74,7 @@ function isGranted(
   return drive(mayPublishInSteps(identity, topics, location))
 }
 
-// Copied by each response as a whole, which costs a third of reading them from an object.
+// Each response copies these fields as a whole, which costs a third of reading them from an object.
 const publishHeaders = new Headers({
   ...hardening,
   'Content-Type': 'text/plain; charset=utf-8',

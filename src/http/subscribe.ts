@@ -27,12 +27,12 @@ export interface SubscribeOptions extends EventStreamOptions {
   readonly announcementBytesMax: number
   readonly counts: SubscriberCount
   readonly matchers: MatcherPool
-  /** What the matchers of one request weigh together at most. */
+  /** The limit on the weight of the matchers of one request. */
   readonly patternWeightMax: number
   readonly drive: Drive
   readonly bodyBytesMax: number
   readonly uploads: Uploads
-  /** A connection ends between 80 % and 100 % of it, in milliseconds; 0 is unlimited. */
+  /** The lifetime of a connection, which ends between 80 % and 100 % of it, in milliseconds; 0 is unlimited. */
   readonly lifetimeMs: number
 }
 
@@ -56,11 +56,11 @@ export async function subscribeHead(
   return new Response(null, { headers })
 }
 
-/** What was asked for and may be had. It is counted: `giveBack` when nothing comes of it. */
+/** A request that passed the checks. It counts: the caller calls `giveBack` when no stream comes of it. */
 interface Asked {
   readonly matchers: readonly Matcher[]
   readonly identity: Identity
-  /** Of its subscriptions, where it takes long to find them. */
+  /** The payloads of its subscriptions, where finding them takes long. */
   readonly payloads: readonly unknown[] | null
   readonly cursor: Cursor
   readonly counted: Counted
@@ -69,8 +69,8 @@ interface Asked {
 type Held = Pick<Asked, 'counted' | 'matchers' | 'identity'>
 
 /**
- * The checks in their order; then the fields of the answer are set. The limits of connections come before anything is
- * compiled, so that they limit that too, and what is compiled at once is no more than may be open at once.
+ * Makes the checks in their order, then sets the fields of the answer. The limits of connections come before the hub
+ * compiles anything, so that they limit that too: no more is compiled at once than may be open at once.
  */
 async function accept(exchange: Exchange, options: SubscribeOptions, headers: Headers): Promise<Asked> {
   const identity = await identify(exchange, options)
@@ -104,10 +104,10 @@ function giveBack({ counted, matchers, identity }: Held, options: SubscribeOptio
 }
 
 /**
- * Where the stream starts: at the cursor, or further on, at the latest event that a library says it has seen. Its URL
- * keeps the cursor that the page began with, so that each reconnection would repeat everything since. Their names are
- * none of the protocol: the answer tells of the cursor alone (REC-03), and an id that the hub does not have changes
- * nothing.
+ * The place where the stream starts: the cursor, or further on, the latest event that a library says it has seen. The
+ * URL of a library keeps the cursor with which the page began, so that each reconnection would repeat everything since.
+ * The parameters of libraries are none of the protocol: the answer tells of the cursor alone (REC-03), and an id that
+ * the hub does not have changes nothing.
  */
 async function locate(hub: Hub, { lastEventId, resumedIds }: SubscribeRequest): Promise<Cursor> {
   const cursor = await hub.locate(lastEventId)
@@ -116,14 +116,14 @@ async function locate(hub: Hub, { lastEventId, resumedIds }: SubscribeRequest): 
     const resumed = await hub.locate(id)
     if (resumed.lastEventId === id && (from === null || resumed.after > from.after)) from = resumed
   }
-  // A place in a log that is no more means nothing, whichever of them it is.
+  // Any of these places means nothing in a log that is no more.
   return from === null ? cursor : { ...from, lastEventId: cursor.lastEventId }
 }
 
 /**
- * What ties a stream to the hub, from its first byte to its end: its subscriber, its place in the counts, and the
- * time at which it ends. Lives as long as the stream, so what it needed to begin is given up. A connection that is gone
- * before its answer ends the stream as well, which then never began.
+ * The tie of a stream to the hub, from its first byte to its end: its subscriber, its place in the counts, and the
+ * time at which it ends. Lives as long as the stream, so it gives up all that it needed only to begin. A connection
+ * that is gone before its answer ends the stream as well, which then never began.
  */
 class Registration implements StreamOwner, Due {
   readonly #exchange: Exchange
@@ -132,7 +132,7 @@ class Registration implements StreamOwner, Due {
   #subscriber: Subscriber | null = null
   #counted: Counted | null
   #ending: 'expired' | 'lifetime' = 'lifetime'
-  /** Where it waits for its end. */
+  /** The queue in which it waits for its end. */
   #queue: Deadlines | null = null
   dueAt = Number.POSITIVE_INFINITY
   place = -1
@@ -147,7 +147,7 @@ class Registration implements StreamOwner, Due {
   onOpen(stream: EventStream): void {
     const asked = this.#asked
     if (asked === null) return
-    // The heartbeat takes its place, until the connection waits for another request.
+    // The heartbeat replaces the idle timeout, until the connection waits for another request.
     this.#exchange.stayOpen(true)
     const { matchers, identity, cursor, payloads } = asked
     this.#subscriber = this.#options.hub.subscribe(matchers, identity, cursor, stream, payloads)
@@ -175,12 +175,12 @@ class Registration implements StreamOwner, Due {
   }
 
   /**
-   * When its token expires or its lifetime is over, whichever is first (SUB-87, SUB-89). With a token both are measured
-   * on the wall clock, which the token means, wherever that is set.
+   * Ends the stream when its token expires or its lifetime is over, whichever is first (SUB-87, SUB-89). With a token
+   * both count on the wall clock, which the token means, also when that is set.
    */
   #endOnTime({ expiresAt }: Identity): void {
     const { lifetimeMs, random, streams } = this.#options
-    // Spread over a fifth, so that streams opened together do not all come back together.
+    // Spread over a fifth, so that readers of streams opened together do not all come back together.
     const lifetime = lifetimeMs === 0 ? Number.POSITIVE_INFINITY : lifetimeMs * (0.8 + 0.2 * random())
     const queue = expiresAt === null ? streams.lifetimes : streams.expiries
     const lifetimeEndsAt = queue.now + lifetime
@@ -216,10 +216,10 @@ async function readBody(exchange: Exchange, options: SubscribeOptions): Promise<
   return await readForm(exchange, { limit, rules, isOptional: true, uploads, share: QUERY_SHARE })
 }
 
-/** Where anybody may subscribe, anybody may send such a body: publishers keep the other half. */
+/** The share of bodies of QUERY: anybody who may subscribe may send one, and publishers keep the other half. */
 const QUERY_SHARE = 0.5
 
-/** URL parsers collapse these segments, so that their resources could not be reached (ACT-12). */
+/** URL parsers collapse segments of dots, so that nobody could reach their resources (ACT-12). */
 function refuseDots(matchers: readonly WrittenMatcher[]): void {
   if (matchers.some(({ pattern }) => pattern === '.' || pattern === '..')) {
     throw new ProtocolError('invalid-matcher', 'a matcher is a dot segment')
@@ -227,8 +227,8 @@ function refuseDots(matchers: readonly WrittenMatcher[]): void {
 }
 
 /**
- * The payloads of the subscriptions where it takes long to find them, else null. All that is subscribed is told, twice,
- * to others: a connection must not make the hub write without measure.
+ * The payloads of the subscriptions where finding them takes long, else null. The hub tells others of each subscription
+ * twice: a connection must not make the hub write without measure.
  */
 async function payloadsOf(
   matchers: readonly WrittenMatcher[],

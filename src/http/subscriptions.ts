@@ -12,7 +12,7 @@ import type { Exchange } from './exchange.ts'
 import { toFieldValue } from './request/field-value.ts'
 import type { SubscriptionDocuments } from './subscription-documents.ts'
 
-/** What the subscription API reads from; null where the feature is off. */
+/** The sources of the subscription API. */
 export interface SubscriptionsOptions {
   readonly hub: Hub
   readonly location: HubLocation
@@ -20,7 +20,7 @@ export interface SubscriptionsOptions {
   readonly drive: Drive
 }
 
-/** GET below `subscriptions` (section 7.2). A token is always required, and each URL is granted by itself. */
+/** GET below `subscriptions` (section 7.2). It always requires a token, which must grant the very URL. */
 export async function subscriptions(exchange: Exchange, options: SubscriptionsOptions): Promise<Response> {
   const { request, dialect } = exchange
   const rawPath = pathOf(request.url)
@@ -42,7 +42,7 @@ export async function subscriptions(exchange: Exchange, options: SubscriptionsOp
   const first = await pieces.next()
   if (first.done === true) throw notFound()
   const second = await pieces.next()
-  // Nearly always it is one piece, whose length is known.
+  // Nearly always the document is one piece, whose length is known.
   if (second.done === true) return new Response(first.value, { headers })
   if (request.method === 'HEAD') {
     await pieces.return(undefined)
@@ -83,8 +83,8 @@ async function* one(
 }
 
 /**
- * The document of a collection in pieces of some size, however many subscriptions there are: the whole may be hundreds
- * of megabytes. Between pages and pieces others have their turn.
+ * The document of a collection in pieces of limited size: the whole may be hundreds of megabytes. Between pages and
+ * pieces others have their turn.
  */
 async function* collection(
   { documents, path, rawPath, lastEventId }: Asked,
@@ -140,7 +140,7 @@ function fields(documents: SubscriptionDocuments, lastEventId: string): Headers 
   return headers
 }
 
-/** RFC 9110 section 13.1.2: weak comparison, lists and `*`. */
+/** Whether the client has this version (RFC 9110 section 13.1.2): weak comparison, lists and `*`. */
 function isKnown(request: Request, tag: string): boolean {
   const field = request.headers.get('if-none-match')
   if (field === null) return false
@@ -148,7 +148,7 @@ function isKnown(request: Request, tag: string): boolean {
   return [...field.matchAll(/(?:W\/)?("[^"]*")/g)].some(([, candidate]) => candidate === tag)
 }
 
-/** The path as it was sent: percent-encoded, without the query (ACT-23). */
+/** The path as the client sent it: percent-encoded, without the query (ACT-23). */
 function pathOf(url: string): string {
   const start = url.indexOf('/', url.indexOf('://') + 3)
   return url.slice(start).replace(/[?#].*$/s, '')

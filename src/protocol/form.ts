@@ -12,22 +12,22 @@ export interface FormPair {
   readonly value: string | null
 }
 
-/** What is read of a form. */
+/** The rules for the fields of a form. */
 export interface FormRules {
   /**
-   * Whether a name means anything; null is one that is not UTF-8. The values of others are not looked at. Of a name of
-   * more than 64 bytes it is asked about the beginning.
+   * Whether a name means anything; null is one that is not UTF-8. The decoder looks at no value of another name. It
+   * asks only about the beginning of a name of more than 64 bytes.
    */
   readonly isKnown: (name: string | null) => boolean
-  /** Pairs at most, whatever their names; 0 is no limit. */
+  /** The most pairs, of all names together; 0 is no limit. */
   readonly pairsMax: number
-  /** How more of them are refused. */
+  /** The refusal of more pairs. */
   readonly refusal: ErrorCode
 }
 
 /**
- * The pairs of a request body whose names mean something, in order. What is not UTF-8 is `null`. Throws the refusal of
- * the rules, and nothing else: a megabyte of pairs that mean nothing would take 0.3 s.
+ * The pairs of a request body whose names mean something, in order. Bytes that are not UTF-8 are `null`. Throws the
+ * refusal of the rules, and nothing else: a megabyte of pairs that mean nothing would take 0.3 s.
  */
 export function decodeForm(bytes: Uint8Array, rules: FormRules = everything): FormPair[] {
   const pairs: FormPair[] = []
@@ -46,7 +46,7 @@ export function decodeForm(bytes: Uint8Array, rules: FormRules = everything): Fo
   return pairs
 }
 
-/** The same of a query component as it stands in the URL, without the question mark. */
+/** The pairs of a query component as it stands in the URL, without the question mark, by the same rules. */
 export function decodeQuery(query: string, rules: FormRules = everything): FormPair[] {
   return query === '' ? [] : decodeForm(encoder.encode(query), rules)
 }

@@ -5,7 +5,7 @@ import { type HubLocation, isProtocolString, parseTopic, type Topic } from './to
 
 /** A valid publication. Only `parseUpdate` and the hub's own subscription events make one. */
 export interface Update {
-  /** As the publisher chose it, or null: the hub makes one. */
+  /** The id that the publisher chose, or null: the hub makes one. */
   readonly id: string | null
   /** The first is canonical, the others are alternates. Never empty. */
   readonly topics: readonly Topic[]
@@ -23,7 +23,7 @@ export interface Envelope {
   readonly frame: Frame
 }
 
-/** What a publication may hold at most (PUB-60). Zero is no limit. */
+/** Limits on a publication (PUB-60). Zero is no limit. */
 export interface UpdateLimits {
   /** Number of `topic` fields. */
   readonly topics: number
@@ -33,7 +33,7 @@ export interface UpdateLimits {
   readonly id: number
 }
 
-/** What is read of the form of a publish request. More pairs than it may have are `too-many-fields`. */
+/** The rules for the form of a publish request. More pairs than it may have are `too-many-fields`. */
 export function updateForm({ topics }: UpdateLimits): FormRules {
   const isKnown = (name: string | null) => name !== null && fieldNames.has(name)
   return { isKnown, pairsMax: topics > 0 ? topics + UNKNOWN_FIELDS_MAX : 0, refusal: 'too-many-fields' }
@@ -116,7 +116,7 @@ function checkLength(value: string | null, limit: number): void {
 }
 
 function checkIdBytes(id: string | null, limit: number): void {
-  // Most ids are shorter than they could be long.
+  // Most ids are so short that even three bytes for each character fit.
   if (limit === 0 || id === null || 3 * id.length <= limit) return
   if (encoder.encode(id).length > limit) {
     throw new ProtocolError('field-too-long', `an id has at most ${limit} bytes`)
@@ -129,7 +129,7 @@ function parseId(id: string | null): string | null {
   if (id === null || id === '') return null
   if (!isProtocolString(id)) throw new ProtocolError('invalid-id', 'the id holds a forbidden character')
   if (id.startsWith('#')) throw new ProtocolError('invalid-id', 'an id must not start with #')
-  // The field of a request loses blanks at its ends, so that nobody could come back with it.
+  // The field of a request loses blanks at its ends, so that no reader could come back with such an id.
   if (/^ +$/.test(id)) throw new ProtocolError('invalid-id', 'an id must not be blank')
   if (id === 'earliest') throw new ProtocolError('invalid-id', 'the id earliest is reserved')
   return id
@@ -154,5 +154,5 @@ function parseRetry(retry: string | null): number | null {
   return value
 }
 
-/** Clients keep it in 31 bits; their timers fire at once beyond that. */
+/** Clients keep the reconnection time in 31 bits; their timers fire at once beyond that. */
 const RETRY_MS_MAX = 2 ** 31 - 1

@@ -19,7 +19,7 @@ export async function drain(hub: Hub, drainMs: number): Promise<void> {
   }
 }
 
-/** Waits for the promise, but no longer than that. Answers whether it was resolved; rejects as it does. */
+/** Waits for the promise, but no longer than `ms` milliseconds. Answers whether it was resolved; rejects as it does. */
 export async function within(ms: number, promise: Promise<void>): Promise<boolean> {
   const { promise: late, resolve } = Promise.withResolvers<boolean>()
   const timer = setTimeout(() => resolve(false), ms)

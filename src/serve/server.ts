@@ -247,7 +247,7 @@ export class Server {
   }
 }
 
-/** How long a log may take to close, in milliseconds: the next start reads what is left in its journal. */
+/** The longest time for a log to close, in milliseconds: the next start reads the rest from its journal. */
 const CLOSE_MS = 3000
 
 /** Milliseconds between two looks at the process. */

@@ -5,16 +5,16 @@ import type { Upload, UploadConnection, Uploads } from './uploads.ts'
 export interface FormOptions {
   /** Bytes that a body may have; 0 is no limit. */
   readonly limit: number
-  /** What is read of the form. */
+  /** The rules for the fields of the form. */
   readonly rules: FormRules
   /** Whether an empty body needs no media type (SUB-26). */
   readonly isOptional: boolean
   readonly uploads: Uploads
-  /** The part of what bodies may take in sum that bodies of this kind may take. */
+  /** The part of the limit on all bodies that bodies of this kind may take. */
   readonly share: number
 }
 
-/** A request whose body is read, and its connection. */
+/** A request with a body, and its connection. */
 export interface BodyExchange extends UploadConnection {
   readonly request: Request
 }
@@ -44,7 +44,7 @@ export async function readForm(exchange: BodyExchange, options: FormOptions): Pr
   }
 }
 
-/** Nothing larger can ever be received than all bodies may have together. */
+/** The limit of one body: none can ever be larger than all bodies may be together. */
 function limitOf({ limit, uploads }: FormOptions): number {
   const { bytes } = uploads.limits
   return bytes > 0 && (limit === 0 || limit > bytes) ? bytes : limit
@@ -69,8 +69,8 @@ async function receive(request: Request, upload: Upload, declared: number | null
 }
 
 /**
- * Up to this length a body is read in one piece, which saves 4 us over reading it in parts, and is counted before it has
- * come. A larger one counts by what has come, so that nobody claims bytes without sending them.
+ * Up to this length the hub reads a body in one piece, which saves 4 us over reading it in parts, and counts it before
+ * it has come. A larger body counts by the bytes that have come, so that nobody claims bytes without sending them.
  */
 const WHOLE_BYTES = 16 * 1024
 
@@ -94,7 +94,7 @@ async function receiveParts(
       parts.push(value)
     }
   } catch (error) {
-    // What else comes is not wanted. It fails where the connection is what has failed.
+    // Nobody wants the rest of the body. Cancelling fails where the connection has failed.
     void reader.cancel().catch(() => {})
     throw error
   }
@@ -116,7 +116,7 @@ function tooLarge(limit: number): ProtocolError {
   return new ProtocolError('body-too-large', `the body is larger than ${limit} bytes`)
 }
 
-/** Compared case-insensitively; parameters of the type are allowed (PUB-01, SUB-20). */
+/** Whether the type is that of a form, in any case and with any parameters (PUB-01, SUB-20). */
 function isForm(contentType: string | null): boolean {
   if (contentType === FORM_TYPE) return true
   const essence = (contentType ?? '').split(';', 1)[0] ?? ''

@@ -1,8 +1,8 @@
 /**
  * The memory that the container of this process may take, in bytes; null without a limit. It is the lowest one on the
- * way from the control group of the process up to the highest that can be seen, in version 2 and in version 1 of
+ * way from the control group of the process up to the highest that it can see, in version 2 and in version 1 of
  * control groups (Linux, Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst). `readFile` throws for
- * what is not there; then there is no limit to be known.
+ * a file that is not there; then nobody can know a limit.
  */
 export function containerMemory(readFile: (path: string) => string): number | null {
   const read = (path: string) => attempt(() => readFile(path)) ?? ''
@@ -48,8 +48,8 @@ function filesOf({ isUnified, root, mountPoint }: Hierarchy, groups: readonly st
 }
 
 /**
- * The names of the groups between what is mounted and the process. A group that is not below, as a container sees it
- * that has no name space of its own, is what is mounted.
+ * The names of the groups between the mounted group and that of the process; none where the latter is not below, as a
+ * container sees it that has no name space of its own.
  */
 function belowRoot(path: string, root: string): readonly string[] {
   const parts = path.split('/').filter((part) => part !== '')
@@ -58,13 +58,13 @@ function belowRoot(path: string, root: string): readonly string[] {
   return isBelow ? parts.slice(above.length) : []
 }
 
-/** `max`, and the largest that version 1 can say, are none. */
+/** The limit in bytes, or null for `max` and for the largest number of version 1. */
 function parseLimit(text: string): number | null {
   const limit = /^\d+\n?$/.test(text) ? Number(text) : 0
   return limit > 0 && limit < Number.MAX_SAFE_INTEGER ? limit : null
 }
 
-/** Blanks are written as octal numbers. */
+/** The field with its blanks, which mountinfo writes as octal numbers. */
 function decoded(field: string): string {
   return field.replace(/\\([0-7]{3})/g, (_, digits: string) =>
     String.fromCharCode(Number.parseInt(digits, 8)),

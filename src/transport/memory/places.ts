@@ -1,13 +1,13 @@
 import type { Position } from '../../hub/transport.ts'
 import type { Kept } from '../retention.ts'
 
-/** Where an entry stood that its rule dropped. */
+/** The place of an entry that its rule dropped. */
 export interface DroppedPlace extends Kept {
   readonly position: Position
   readonly id: string
 }
 
-/** The places of dropped entries in log order. They are forgotten from the front alone. */
+/** The places of dropped entries in log order. The log forgets them from the front alone. */
 export class Places {
   #places: DroppedPlace[] = []
   /** Everything before this index is forgotten. */
@@ -18,7 +18,7 @@ export class Places {
     return this.#places.length - this.#first
   }
 
-  /** Their bytes in sum. */
+  /** The bytes of all places in sum. */
   get bytes(): number {
     return this.#bytes
   }

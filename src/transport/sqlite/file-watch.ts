@@ -97,7 +97,10 @@ export class FileWatch {
   }
 }
 
-/** The length that the file needs comes first: a file that grows meanwhile is long enough, and one that shrinks is looked at again. */
+/**
+ * Whether the file stays shorter than it has to be. Asks for the needed length first: a file that grows meanwhile is
+ * long enough, and it looks again at one that shrinks.
+ */
 function isTooShort(path: string, bytesMin: () => number): boolean {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const needed = bytesMin()

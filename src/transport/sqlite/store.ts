@@ -55,9 +55,9 @@ export class SqliteStore {
   }
 
   /**
-   * Proves that the file can be written, by storing how the log's time stands to the clocks, and cuts the past to limits
-   * that were lowered since the last time, in small transactions. A full disk may become less full, and whoever writes now
-   * will be done: neither keeps a hub from serving the past.
+   * Proves that the file can be written, by storing the anchor of the log's time, and cuts the past to limits that were
+   * lowered since the last time, in small transactions. A full disk may become less full, and another program that
+   * writes now will be done: neither keeps a hub from serving the past.
    */
   open(now: number, anchor: Anchor): Done {
     try {

@@ -57,7 +57,7 @@ function lost(watch: FileWatch, problem: string): Reply {
   return { kind: 'failed', code: 'store-unavailable', message: watch.tell(problem) }
 }
 
-/** `told`: what to say to the operator, where that is known better. */
+/** `told`: a better message for the operator, where there is one. */
 function failure(error: unknown, told: string | null): Reply {
   // A SQLite message names tables and columns, never a value.
   const code = codeOf(error) === 'SQLITE_FULL' ? 'store-full' : 'store-failed'

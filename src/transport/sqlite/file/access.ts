@@ -3,13 +3,13 @@ import { basename, dirname } from 'node:path'
 import { realPath } from './real-path.ts'
 
 /**
- * Which of the files that a hub has to write this user may not write, why, and what helps; null when it may write all that
- * are there. SQLite alone would open the history for reading and fail at the first publication.
+ * Names the file that a hub has to write and this user may not write, the reason, and a remedy; null when the user may
+ * write all that are there. SQLite alone would open the history for reading and fail at the first publication.
  */
 export function findForbidden(path: string): string | null {
   const real = realPath(path)
   const files = [real, `${real}-wal`, `${real}-shm`, `${real}.lock`]
-  // The directory comes first: where that may not be entered, nothing in it can be looked at.
+  // The directory comes first: where this user may not enter it, nothing in it can be looked at.
   for (const file of [dirname(real), ...files]) {
     const reason = explain(file)
     if (reason !== null) return reason
@@ -39,7 +39,7 @@ function look(path: string): Stats | null {
   }
 }
 
-/** The code of the system that says no, or null. */
+/** The code with which the system refuses, or null. */
 function refusalOf(path: string): string | null {
   try {
     accessSync(path, constants.W_OK)
