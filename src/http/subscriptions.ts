@@ -64,7 +64,7 @@ function notFound(): ProtocolError {
   return new ProtocolError('not-found', 'no such subscription')
 }
 
-/** What is asked for, and how it is shown. */
+/** The subscriptions that a request asks for, and the documents that show them. */
 interface Asked {
   readonly documents: SubscriptionDocuments
   readonly path: SubscriptionPath

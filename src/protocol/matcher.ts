@@ -59,7 +59,7 @@ export function checkMatcher(matcher: WrittenMatcher): void {
   typeOf(matcher)
 }
 
-/** What holds for the text of every matcher. Throws `invalid-matcher` when it is empty or holds a forbidden character. */
+/** Checks the text of a matcher, whatever its type. Throws `invalid-matcher` when it is empty or holds a forbidden character. */
 export function checkPattern(pattern: string): void {
   if (pattern === '') throw new ProtocolError('invalid-matcher', 'a matcher is empty')
   if (!isProtocolString(pattern)) {
