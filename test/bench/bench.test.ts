@@ -84,6 +84,16 @@ describe('a hub that nobody has written here', () => {
     expect(figures.published).toBeLessThanOrEqual(31)
   })
 
+  test('M18 publishers that are more than the rate needs do the rate, and end with the time', async () => {
+    const { figures } = await bench([
+      ...['publish', '--publishers', '50', '--rate', '20', '--duration', '500ms', '--warmup', '200ms'],
+    ])
+    // Due at 0, 50, … 450 ms, less what a slow machine is late for.
+    expect(figures.published).toBeLessThanOrEqual(10)
+    expect(figures.published).toBeGreaterThanOrEqual(8)
+    expect(figures.publishes_per_second).toBeWithin(12, 20.1)
+  })
+
   test('--legacy asks for topics with the parameter of the 0.x generation', async () => {
     await bench(['connections', '--subscribers', '1', '--duration', '1ms', '--legacy'])
     expect(server.seen.queries).toEqual(['topic'])

@@ -77,3 +77,23 @@ test('SIGINT ends it with a report', async () => {
   expect(await child.exited).toBe(0)
   expect(await new Response(child.stdout).text()).toContain('connections')
 }, 30_000)
+
+test('M18 connections ends by itself when the hub lets no more of them in', async () => {
+  const limited = await startHub({ flags: ['--hub-anonymous', '--limits-subscribers', '256'] })
+  try {
+    const argv = ['connections', '--subscribers', '400', '--duration', '100ms', '--hub', limited.url]
+    const child = Bun.spawn([binaryPath(), 'bench', ...argv, '--subscribe-token', ''], {
+      env: {},
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    const [err, code] = await Promise.all([new Response(child.stderr).text(), child.exited])
+    expect(code).toBe(1)
+    expect(err).toContain('429')
+    await until(
+      'the hub has none of them',
+      async () => (await metric(limited, 'mercure_subscribers_connected')) === 0,
+    )
+  } finally {
+    await limited.dispose()
+  }
+}, 30_000)

@@ -49,15 +49,11 @@ export class Publishers {
 
   /** Resolves with the number of accepted publications. Throws a `CommandFailure` at the first refusal. */
   async run(plan: PublishPlan): Promise<number> {
-    const start = performance.now()
-    let next = 0
+    const turns = new Turns(plan)
     let accepted = 0
     const work = async (publisher: Publisher) => {
-      while (!plan.isOver(next)) {
-        const number = next++
-        const dueAt = plan.rate === 0 ? performance.now() : start + (number * 1000) / plan.rate
-        const sentAt = await waitUntil(dueAt)
-        if (plan.isOver(number)) return
+      for (let turn = await turns.next(); turn !== null; turn = await turns.next()) {
+        const { number, sentAt } = turn
         const id = await this.#publish(publisher, plan, number, sentAt)
         accepted++
         plan.onAccepted?.(number, id)
@@ -84,13 +80,52 @@ export class Publishers {
   }
 }
 
-/**
- * The moment from which the time of a publication counts: when it is sent, or when it was due while the publisher
- * still waited for an answer, so that a hub that is behind does not hide it.
- */
-async function waitUntil(dueAt: number): Promise<number> {
-  const earlyMs = dueAt - performance.now()
-  if (earlyMs <= 0) return dueAt
-  await Bun.sleep(earlyMs)
-  return performance.now()
+interface Turn {
+  readonly number: number
+  /**
+   * The moment from which the time of a publication counts: the one at which it is sent, or the one at which it was due
+   * while the publisher still waited for an answer, so that a hub that is behind does not hide it.
+   */
+  readonly sentAt: number
 }
+
+/**
+ * Hands out the numbers of publications when they are due. Only the first publisher in the queue waits for the clock:
+ * when the work is over, no other one waits for a moment after its end.
+ */
+class Turns {
+  readonly #plan: PublishPlan
+  readonly #start = performance.now()
+  #next = 0
+  #queue: Promise<unknown> = Promise.resolve()
+
+  constructor(plan: PublishPlan) {
+    this.#plan = plan
+  }
+
+  /** The next turn, or null when the work is over. */
+  async next(): Promise<Turn | null> {
+    if (this.#plan.rate === 0) return this.#take(performance.now())
+    const turn = this.#queue.then(() => this.#nextDue())
+    this.#queue = turn
+    return await turn
+  }
+
+  async #nextDue(): Promise<Turn | null> {
+    const dueAt = this.#start + (this.#next * 1000) / this.#plan.rate
+    let now = performance.now()
+    if (now >= dueAt) return this.#take(dueAt)
+    for (; now < dueAt; now = performance.now()) {
+      if (this.#plan.isOver(this.#next)) return null
+      await Bun.sleep(Math.min(dueAt - now, LOOK_MS))
+    }
+    return this.#take(now)
+  }
+
+  #take(sentAt: number): Turn | null {
+    return this.#plan.isOver(this.#next) ? null : { number: this.#next++, sentAt }
+  }
+}
+
+/** Milliseconds after which a publisher that waits sees that the work is over. */
+const LOOK_MS = 100

@@ -17,19 +17,27 @@ export interface ReadersOptions {
 }
 
 /**
- * Opens `options.count` subscribers and resolves when each has its answer. Throws a `CommandFailure` when the hub
- * refuses one; the caller closes those that are open by then, through `readers`.
+ * Opens `options.count` subscribers and resolves when each has its answer. When the hub refuses one, opens no more,
+ * waits for the answers to those on their way, and throws a `CommandFailure`; the caller closes those that are open,
+ * through `readers`.
  */
 export async function openReaders(options: ReadersOptions, readers: Reader[]): Promise<void> {
   let next = 0
+  const failures: unknown[] = []
   const work = async () => {
-    while (next < options.count && !options.signal.aborted) {
+    while (failures.length === 0 && next < options.count && !options.signal.aborted) {
       const number = next++
-      readers.push(await openReader(options, number))
+      try {
+        readers.push(await openReader(options, number))
+      } catch (error) {
+        failures.push(error)
+        return
+      }
       options.onOpened?.(readers.length)
     }
   }
   await Promise.all(Array.from({ length: OPENING }, work))
+  if (failures.length > 0) throw failures[0]
 }
 
 async function openReader({ target, ...options }: ReadersOptions, number: number): Promise<Reader> {
