@@ -10,6 +10,7 @@ command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
 command -v openssl >/dev/null 2>&1 || missing="$missing openssl"
 command -v ip >/dev/null 2>&1 || missing="$missing iproute2"
 command -v curl >/dev/null 2>&1 || missing="$missing curl"
+[ -f /usr/share/php/Symfony/Component/Mercure/autoload.php ] || missing="$missing php-cli php-symfony-mercure"
 if [ -n "$missing" ] && command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ]; then
   echo "installing$missing" >&2
   apt-get update -qq >/dev/null
@@ -28,6 +29,7 @@ step "$bun" scripts/docs.ts --check
 step "$bun" scripts/dashboard.ts --check
 step "$bun" scripts/structure.ts --check
 step "$bun" scripts/conformance.ts --check
+step sh scripts/without-legacy.sh
 step sh scripts/build.sh
 
 report=$(mktemp)

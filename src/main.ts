@@ -15,6 +15,7 @@ import {
 } from './config/load.ts'
 import { DevFile } from './serve/dev-file.ts'
 import { endNow } from './serve/end.ts'
+import type { LoadGeneration } from './serve/generations/generation.ts'
 import type { Server } from './serve/server.ts'
 import { containerMemory } from './serve/system/cgroup.ts'
 import { Log } from './telemetry/log.ts'
@@ -70,7 +71,7 @@ async function serveUntilSignal(
     const { Server } = await import('./serve/server.ts')
     // A developer may see the version; in production it would tell an attacker what to try.
     const shown = isDev ? (await import('./cli/version.ts')).version.version : null
-    server = await Server.open(settings, log, startWriter, shown)
+    server = await Server.open(settings, log, startWriter, shown, earlier)
   } catch (error) {
     const reason = codeOf(error) === null ? messageOf(error) : `the hub cannot start: ${reasonOf(error)}`
     refuse(reason.split('\n'), settings.log.format, io)
@@ -108,6 +109,11 @@ function endUnlessServing(): void {
 
 /** The longest time that a hub which is told to stop may still take to start, in milliseconds. */
 const START_MS = 3000
+
+/** The generations before 1.0. Without them the hub is whole; the settings say whether one is loaded. */
+const earlier: readonly LoadGeneration[] = [
+  async (...of) => (await import('./legacy/generation.ts')).legacyGeneration(...of),
+]
 
 // The compiler follows this spelling, relative to this file: the worker is a file of the executable.
 function startWriter(): Worker {
@@ -273,11 +279,18 @@ function processIo(command: Command | null): CommandIo {
     exists: existsSync,
     devKeys: () => devFile.read(),
     random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
-    legacyTokens: () => [],
+    legacyTokens,
     isTerminal: process.stdout.isTTY,
     isErrorTerminal: process.stderr.isTTY,
     containerBytes: containerMemory(readText),
   }
+}
+
+/** The rules for tokens of the generations before 1.0 that the settings ask for. */
+const legacyTokens: CommandIo['legacyTokens'] = async (settings) => {
+  if (settings.hub.legacy === 'off') return []
+  const { tokenProfiles } = await import('./serve/generations/generation.ts')
+  return await tokenProfiles(settings, earlier)
 }
 
 function sleep(ms: number, signal: AbortSignal): Promise<void> {

@@ -31,6 +31,7 @@ const rooms: Readonly<Record<string, Room>> = {
     own: ['http/', 'stream/', 'types:hub/', 'hub/loop.ts', 'protocol/', 'types:auth/'],
     outside: ['elysia', 'node:net'],
   },
+  'legacy/': { own: ['legacy/', 'types:http/', 'auth/', 'protocol/'], outside: [] },
   'telemetry/': { own: ['telemetry/', 'types:hub/'], outside: [] },
   'admin/': { own: ['admin/', 'types:hub/', 'telemetry/'], outside: ['elysia', 'prom-client'] },
   'config/': { own: ['config/', 'protocol/matcher.ts'], outside: ['valibot'] },
@@ -69,7 +70,7 @@ const rooms: Readonly<Record<string, Room>> = {
     outside: ['bun:ffi', 'node:crypto', 'node:fs', 'node:os', 'node:tls'],
   },
   'main.ts': {
-    own: ['cli/', 'command/', 'config/', 'serve/', 'telemetry/', 'transport/sqlite/writer.ts'],
+    own: ['cli/', 'command/', 'config/', 'legacy/', 'serve/', 'telemetry/', 'transport/sqlite/writer.ts'],
     outside: ['node:fs'],
   },
 }

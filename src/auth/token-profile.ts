@@ -21,6 +21,8 @@ export interface Rights {
   readonly grants: readonly Grant[]
   /** The payload of subscriptions that no grant covers, in the 0.x generation only. */
   readonly defaultPayload?: unknown
+  /** Only of the 0.x generation. */
+  readonly publishesAnyPublic?: boolean
 }
 
 /**

@@ -51,16 +51,17 @@ export function runTokenExplain(argv: readonly string[], io: CommandIo): Promise
   })
 }
 
-function open(settings: Settings, io: CommandIo): Promise<Authenticator> {
+async function open(settings: Settings, io: CommandIo): Promise<Authenticator> {
   const { issuers, limits } = settings
-  return openAuthenticator({
+  const legacy = await io.legacyTokens(settings)
+  return await openAuthenticator({
     issuers,
     hub: hubLocation(hubUrl(settings)),
     limits,
     clock: io.clock,
     cacheEntries: 0,
     cacheBytes: 0,
-    legacy: io.legacyTokens(settings),
+    legacy,
     fetch: (url, init) => io.fetch(url, init),
   }).catch((error) => {
     throw new CommandFailure(messageOf(error))

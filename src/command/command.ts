@@ -28,7 +28,7 @@ export interface CommandIo {
   readonly devKeys: () => DevKeys
   readonly random: (bytes: number) => Uint8Array
   /** The rules for 0.x tokens with these settings; without a rule the hub accepts no such token. */
-  readonly legacyTokens: (settings: Settings) => readonly TokenProfile[]
+  readonly legacyTokens: (settings: Settings) => Promise<readonly TokenProfile[]>
   /** Memory that the container of the process may take, in bytes; null: no limit. */
   readonly containerBytes: number | null
   /** Whether the standard output is a terminal. */

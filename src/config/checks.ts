@@ -68,6 +68,12 @@ export function warnAbout(settings: Settings, written: Written): readonly Proble
     if (hub[key].includes('null')) warn(name, 'any sandboxed page has the origin null')
     if (hub[key].includes('*') && issuers.length > 0) warn(name, '* admits every web page')
   }
+  if (hub.legacy !== 'off' && written('hub.legacy').startsWith('MERCURE_'))
+    warn('hub.legacy', 'is bound to no issuer: tokens of 0.x are accepted, as with hub.legacy = "8"')
+  if (hub.legacy === 'off' && hub.legacyIssuer !== null)
+    warn('hub.legacy_issuer', 'does nothing while hub.legacy is off')
+  if (hub.legacy !== 'off' && hub.legacyIssuer === null && issuers.length > 1)
+    warn('hub.legacy', 'tokens that name no issuer are refused: set hub.legacy_issuer')
   warnAboutLimits(settings, warn)
   const unreachable = unreachableUrls(settings)
   if (unreachable.length > 0) {
@@ -147,7 +153,17 @@ function checkTls({ tls, http3 }: Settings, written: Written): readonly Problem[
 }
 
 function checkIssuers(settings: Settings, written: Written): readonly Problem[] {
-  return settings.issuers.flatMap((issuer, at) => checkIssuer(issuer, at, settings, written))
+  return [
+    ...settings.issuers.flatMap((issuer, at) => checkIssuer(issuer, at, settings, written)),
+    ...checkLegacyIssuer(settings, written),
+  ]
+}
+
+function checkLegacyIssuer({ hub, issuers }: Settings, written: Written): readonly Problem[] {
+  const { legacyIssuer } = hub
+  if (hub.legacy === 'off' || legacyIssuer === null || issuers.some(({ id }) => id === legacyIssuer))
+    return []
+  return [problem(written('hub.legacy_issuer'), `${JSON.stringify(legacyIssuer)} is the id of no issuer`)]
 }
 
 /** Checks one issuer (AUT-39). Whether a key fits its algorithm shows when the hub opens the key. */

@@ -8,8 +8,10 @@ import { findEnv } from './names.ts'
 
 /** The rest of the configuration as far as a mapped name depends on it. */
 export interface Around {
-  /** Whether the hub accepts 0.x tokens, which name no issuer. */
-  readonly isLegacy: boolean
+  /** Whether the hub is to accept 0.x tokens, which name no issuer; null: the configuration does not say. */
+  readonly isLegacy: boolean | null
+  /** Whether the configuration has issuers under names of this hub. */
+  readonly hasIssuers: boolean
   /** Whether certificates are configured. */
   readonly hasTls: boolean
 }
@@ -101,12 +103,19 @@ class Reading implements Source {
       .filter((id) => id !== '')
     if (roles.length === 0 && issuers.length > 0) {
       this.#refuse('MERCURE_TRUSTED_ISSUERS', 'needs MERCURE_PUBLISHER_JWT_KEY or MERCURE_SUBSCRIBER_JWT_KEY')
-    } else if (roles.length > 0 && issuers.length === 0 && !this.#around.isLegacy) {
+    } else if (roles.length > 0 && issuers.length === 0 && !this.#isLegacy()) {
       const hint = 'tokens name their issuer: set MERCURE_TRUSTED_ISSUERS, or hub.legacy for tokens of 0.x'
       this.#refuse(`MERCURE_${roles[0]}_JWT_KEY`, `is bound to no issuer; ${hint}`)
     } else if (roles.length > 0) {
       this.#bind(issuers.length === 0 ? [legacyIssuer] : issuers, roles)
+      const isMeant = issuers.length === 0 && this.#around.isLegacy === null
+      if (isMeant) this.#give('CINNABAR_HUB_LEGACY', '8', `MERCURE_${roles[0]}_JWT_KEY`)
     }
+  }
+
+  /** Keys without an issuer are those of a 0.x installation, unless something else is said. */
+  #isLegacy(): boolean {
+    return this.#around.isLegacy ?? !this.#around.hasIssuers
   }
 
   #bind(issuers: readonly string[], roles: readonly string[]): void {

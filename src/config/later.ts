@@ -19,12 +19,6 @@ const later: readonly Later[] = [
     isAsked: ({ transport }) => transport === 'redis',
   },
   {
-    setting: 'hub.legacy',
-    what: 'the 0.x generation',
-    isRefused: true,
-    isAsked: ({ hub }) => hub.legacy !== 'off',
-  },
-  {
     setting: 'admin.console',
     what: 'the console',
     isRefused: false,

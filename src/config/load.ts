@@ -114,11 +114,17 @@ function mergePlaces(places: Places, flags: ReturnType<typeof readFlags>, path: 
   const file = path === null ? nothing : readConfigFile(path, places.readFile)
   const own = merge([flags, environment, file]).givens
   const around = {
-    isLegacy: !['off', undefined].includes(textOf(own, 'hub.legacy')),
+    isLegacy: own.has('hub.legacy') ? textOf(own, 'hub.legacy') !== 'off' : null,
+    hasIssuers: [flags, environment, file].some(givesIssuers),
     hasTls: own.has('tls.cert_file'),
   }
   const sources = [flags, environment, readContainerNames(places.env, around), file]
   return flags.isDev ? merge([...sources, devSource(sources, places.devKeys)]) : merge(sources)
+}
+
+/** An empty list is one. */
+function givesIssuers({ givens, whole }: Source): boolean {
+  return whole.includes('issuers') || givens.some(({ name }) => name.key.startsWith('issuers'))
 }
 
 const nothing: Source = { givens: [], whole: [], problems: [] }

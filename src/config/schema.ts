@@ -114,6 +114,12 @@ export const schema = v.object({
       restart,
     ),
     legacy: setting(choice(['off', '8', '7']), 'off', 'the 0.x generation beside 1.0', restart),
+    legacyIssuer: setting(
+      orNone(text),
+      '',
+      'the issuer whose keys verify 0.x tokens that name no trusted one; empty: the only issuer, else none',
+      restart,
+    ),
     cookieName: setting(cookieName, '__Secure-mercure_access_token', 'the cookie that may hold the token'),
     corsOrigins: setting(list(originPattern), '', 'origins whose pages may read'),
     corsHeaders: setting(list(fieldName), '', 'further request fields that pages may send, for preflights'),

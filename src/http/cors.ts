@@ -7,13 +7,20 @@ import type { OriginList } from './request/origin.ts'
 export class Cors {
   readonly #origins: OriginList
   readonly #isUsed: boolean
+  readonly #exposed: string
   readonly #requestFields: string
 
-  /** `moreFields`: request fields that pages may send beside those of the protocol. */
-  constructor(origins: OriginList, isUsed: boolean, moreFields: readonly string[] = []) {
+  /** `moreFields`: request fields that pages may send, `exposed`: response fields that they may read, beside those of 1.0. */
+  constructor(
+    origins: OriginList,
+    isUsed: boolean,
+    moreFields: readonly string[] = [],
+    exposed: readonly string[] = [],
+  ) {
     this.#origins = origins
     this.#isUsed = isUsed
     this.#requestFields = [...REQUEST_FIELDS, ...moreFields].join(', ')
+    this.#exposed = [...EXPOSED_FIELDS, ...exposed].join(', ')
   }
 
   /** The fields with those that the answer to this request needs. Most hubs need none: nothing is copied. */
@@ -28,7 +35,7 @@ export class Cors {
   apply(request: Request, headers: Headers): void {
     if (!this.#isUsed) return
     if (!this.#allow(request, headers)) return
-    headers.set('Access-Control-Expose-Headers', 'Link, Mercure-Last-Event-ID, WWW-Authenticate, Retry-After')
+    headers.set('Access-Control-Expose-Headers', this.#exposed)
   }
 
   /** The answer to a preflight (SUB-99), or null when the request is not one. */
@@ -57,5 +64,6 @@ export class Cors {
   }
 }
 
+const EXPOSED_FIELDS = ['Link', 'Mercure-Last-Event-ID', 'WWW-Authenticate', 'Retry-After']
 /** The fields that subscribers and publishers send (SUB-99). */
 const REQUEST_FIELDS = ['authorization', 'cache-control', 'last-event-id', 'content-type']

@@ -1,8 +1,19 @@
 import { ProtocolError } from '../protocol/error.ts'
 import { type FormPair, type FormRules, UNKNOWN_FIELDS_MAX } from '../protocol/form.ts'
 import { checkMatcher, matcherTypes, type WrittenMatcher } from '../protocol/matcher.ts'
-import { type Credentials, readCredentials } from './request/credentials.ts'
+import type { HubLocation } from '../protocol/topic.ts'
+import {
+  type Credentials,
+  type EarlierTokens,
+  readCredentials,
+  refuseEarlier,
+} from './request/credentials.ts'
 import { fromFieldValue, toFieldValue } from './request/field-value.ts'
+import {
+  currentDocuments,
+  type ForeignDocument,
+  type SubscriptionDocuments,
+} from './subscription-documents.ts'
 
 /** The matchers and the cursor of a client that subscribes. */
 export interface SubscribeRequest {
@@ -35,8 +46,10 @@ export interface Dialect {
    * or `invalid-form`.
    */
   subscription(request: Request, query: readonly FormPair[], body: readonly FormPair[]): SubscribeRequest
-  /** The response fields that name the cursor; none without a cursor (SUB-52). */
+  /** The response fields that name the cursor, none without one (SUB-52), and whatever else its streams are to have. */
   cursorFields(lastEventId: string | null): Readonly<Record<string, string>>
+  /** How the resource at the raw path, below `subscriptions`, is shown to the holder of the token. */
+  documents(rawPath: string, token: string): SubscriptionDocuments
 }
 
 /**
@@ -48,20 +61,34 @@ export function dialectOf(request: Request, dialects: readonly Dialect[]): Diale
   throw new Error('no dialect recognizes the request')
 }
 
+/** Reads the value of a parameter. Throws as `checkMatcher` does. */
+export type MatcherReader = (value: string) => WrittenMatcher
+
 export interface DialectOptions {
+  readonly location: HubLocation
   readonly cookieName: string
   readonly limits: SubscribeLimits
+  /** Null: the 0.x generation is spoken too. */
+  readonly earlierTokens: EarlierTokens | null
+  /** The documents of subscriptions of an earlier generation in collections. */
+  readonly foreignDocument?: ForeignDocument
+  /** Parameters that ask for matchers of an earlier generation. */
+  readonly parameters?: ReadonlyMap<string, MatcherReader>
+  /** Names of the cursor in a URL, after that of 1.0. */
+  readonly cursorNames?: readonly string[]
 }
 
 /** The 1.0 generation (sections 1, 4.1 and 6), to which every request belongs that no earlier dialect recognizes. */
 export function currentDialect(options: DialectOptions): Dialect {
+  const documents = currentDocuments(options.location, options.foreignDocument ?? (() => null))
   return {
     recognizes: () => true,
-    credentials: (request) => readCredentials(request, options.cookieName),
-    form: subscriptionForm(options.limits),
+    credentials: (request) => credentialsOf(request, options),
+    documents: () => documents,
+    form: subscriptionForm(options),
     subscription: (request, query, body) => ({
-      matchers: readMatchers([...query, ...body], options.limits),
-      lastEventId: readCursor(request, query, body),
+      matchers: readMatchers([...query, ...body], options),
+      lastEventId: readCursor(request, query, body, options.cursorNames ?? []),
       resumedIds: readResumedIds(request, query),
     }),
     cursorFields: (lastEventId) =>
@@ -69,22 +96,34 @@ export function currentDialect(options: DialectOptions): Dialect {
   }
 }
 
-function subscriptionForm({ matchers }: SubscribeLimits): FormRules {
+function credentialsOf(request: Request, { cookieName, earlierTokens }: DialectOptions): Credentials | null {
+  const presented = readCredentials(request, cookieName)
+  if (presented === null && earlierTokens !== null) refuseEarlier(request, earlierTokens)
+  return presented
+}
+
+function subscriptionForm({ limits: { matchers } }: DialectOptions): FormRules {
   const isKnown = (name: string | null) =>
-    name !== null && (name === CURSOR || librarySpellings.includes(name) || reserved.test(name))
+    name !== null &&
+    (name === CURSOR || name === EARLIER_MATCHER || librarySpellings.includes(name) || reserved.test(name))
   const pairsMax = matchers > 0 ? matchers + UNKNOWN_FIELDS_MAX : 0
   return { isKnown, pairsMax, refusal: 'too-many-parameters' }
 }
 
 const CURSOR = 'last_event_id'
+/** How the 0.x generation spells a matcher. */
+const EARLIER_MATCHER = 'topic'
 const reserved = /^match/i
 
-function readMatchers(pairs: readonly FormPair[], limits: SubscribeLimits): WrittenMatcher[] {
+function readMatchers(
+  pairs: readonly FormPair[],
+  { limits, parameters, earlierTokens }: DialectOptions,
+): WrittenMatcher[] {
   const merged = new Map<string, WrittenMatcher>()
   let count = 0
   for (const { name, value } of pairs) {
-    const type = name === null ? null : matcherType(name)
-    if (type === null) continue
+    const reader = name === null ? null : (parameters?.get(name) ?? readerOf(name))
+    if (reader === null) continue
     if (value === null) throw new ProtocolError('invalid-form', 'a matcher is not UTF-8')
     if (limits.matchers > 0 && ++count > limits.matchers) {
       throw new ProtocolError('too-many-matchers', `a request has at most ${limits.matchers} matchers`)
@@ -92,14 +131,24 @@ function readMatchers(pairs: readonly FormPair[], limits: SubscribeLimits): Writ
     if (limits.pattern > 0 && value.length > limits.pattern) {
       throw new ProtocolError('matcher-too-long', `a matcher has at most ${limits.pattern} characters`)
     }
-    const key = `${type}\n${value}`
-    if (merged.has(key)) continue
-    const matcher = { type, pattern: value }
-    checkMatcher(matcher)
-    merged.set(key, matcher)
+    const matcher = reader(value)
+    const key = `${matcher.type}\n${value}`
+    if (!merged.has(key)) merged.set(key, matcher)
   }
+  if (merged.size === 0 && earlierTokens !== null && pairs.some(({ name }) => name === EARLIER_MATCHER))
+    throw new ProtocolError('earlier-matcher', 'the request has a topic of the 0.x generation and no matcher')
   if (merged.size === 0) throw new ProtocolError('missing-matcher', 'the request has no matcher')
   return [...merged.values()]
+}
+
+function readerOf(name: string): MatcherReader | null {
+  const type = matcherType(name)
+  if (type === null) return null
+  return (pattern) => {
+    const matcher = { type, pattern }
+    checkMatcher(matcher)
+    return matcher
+  }
 }
 
 /**
@@ -115,11 +164,20 @@ function matcherType(name: string): string | null {
 }
 
 /** The field wins over the query, the query over the body; an empty field hides nothing (REC-02). */
-function readCursor(request: Request, query: readonly FormPair[], body: readonly FormPair[]): string | null {
+function readCursor(
+  request: Request,
+  query: readonly FormPair[],
+  body: readonly FormPair[],
+  otherNames: readonly string[],
+): string | null {
   const field = request.headers.get('last-event-id')
   if (field !== null && field !== '') return fromFieldValue(field) ?? ''
   const parameter = firstValue(query, CURSOR) ?? firstValue(body, CURSOR)
   if (parameter !== undefined) return parameter
+  for (const name of otherNames) {
+    const value = firstValue(query, name)
+    if (value !== undefined) return value
+  }
   return field
 }
 

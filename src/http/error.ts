@@ -18,6 +18,10 @@ interface Answer {
 const answers = {
   'announcement-too-large': { status: 400, text: 'the matchers are too long to be announced' },
   'body-too-large': { status: 413, text: 'the body is too large' },
+  'earlier-matcher': {
+    status: 400,
+    text: 'a matcher is missing: topic is of 0.x, which this hub does not speak; 1.0 has match, match_exact and match_urlpattern',
+  },
   'body-too-slow': { status: 408, text: 'the body came too slowly' },
   'connection-lost': { status: 400, text: 'the connection was closed' },
   'field-too-long': { status: 413, text: 'a field is too long' },
@@ -103,6 +107,8 @@ function plainHeaders(): Headers {
     ...hardening,
     'Content-Type': 'text/plain; charset=utf-8',
     'Cache-Control': 'no-store',
+    // A client of the 0.x generation has its token in the URL.
+    'Referrer-Policy': 'no-referrer',
   })
 }
 

@@ -3,8 +3,8 @@ import { ProtocolError } from '../protocol/error.ts'
 import type { FormRules } from '../protocol/form.ts'
 import { type Identity, mayPublish, mayPublishInSteps } from '../protocol/grant.ts'
 import { isLight } from '../protocol/matcher.ts'
-import type { HubLocation, Topic } from '../protocol/topic.ts'
-import { parseUpdate, type UpdateLimits } from '../protocol/update.ts'
+import type { HubLocation } from '../protocol/topic.ts'
+import { parseUpdate, type Update, type UpdateLimits } from '../protocol/update.ts'
 import type { Drive } from '../protocol/work.ts'
 import type { Cors } from './cors.ts'
 import { hardening } from './error.ts'
@@ -50,7 +50,7 @@ export async function publish(exchange: Exchange, options: PublishOptions): Prom
   })
   await options.turn.end()
   const update = parseUpdate(pairs, options.location, limits)
-  const granted = isGranted(identity, update.topics, options)
+  const granted = isGranted(identity, update, options)
   if (!(typeof granted === 'boolean' ? granted : await granted)) {
     throw new ProtocolError('insufficient-scope', 'the token does not grant publish on every topic')
   }
@@ -66,9 +66,10 @@ export async function publish(exchange: Exchange, options: PublishOptions): Prom
 
 function isGranted(
   identity: Identity,
-  topics: readonly Topic[],
+  { topics, private: isPrivate }: Update,
   { location, drive }: PublishOptions,
 ): boolean | Promise<boolean> {
+  if (!isPrivate && identity.publishesAnyPublic === true) return true
   if (isLight(identity.weight, topics)) return mayPublish(identity, topics)
   return drive(mayPublishInSteps(identity, topics, location))
 }

@@ -3,19 +3,14 @@ import { type Loop, SLICE_MS } from '../hub/loop.ts'
 import { ProtocolError } from '../protocol/error.ts'
 import { type Identity, mayRead, mayReadInSteps } from '../protocol/grant.ts'
 import { isLight } from '../protocol/matcher.ts'
-import {
-  parseSubscriptionPath,
-  type SubscriptionPath,
-  subscriptionDocument,
-  subscriptionsLink,
-  subscriptionsTag,
-} from '../protocol/subscription.ts'
+import type { SubscriptionPath } from '../protocol/subscription.ts'
 import type { HubLocation } from '../protocol/topic.ts'
 import { parseTopicUrl } from '../protocol/url-pattern/pattern.ts'
 import type { Drive } from '../protocol/work.ts'
 import { hardening } from './error.ts'
 import type { Exchange } from './exchange.ts'
 import { toFieldValue } from './request/field-value.ts'
+import type { SubscriptionDocuments } from './subscription-documents.ts'
 
 /** The sources of the subscription API. */
 export interface SubscriptionsOptions {
@@ -31,17 +26,19 @@ export async function subscriptions(exchange: Exchange, options: SubscriptionsOp
   const rawPath = pathOf(request.url)
   const credentials = dialect.credentials(request)
   if (credentials === null) throw new ProtocolError('missing-token', 'the subscription API needs a token')
+  const documents = dialect.documents(rawPath, credentials.token)
   const identity = await exchange.authenticate(credentials.token, 'subscriber')
   if (!(await isGranted(identity, rawPath, options))) {
     throw new ProtocolError('insufficient-scope', 'the token does not grant subscribe on the resource')
   }
   // Read before the list, so that a reader that goes on from here loses no change (ACT-32).
   const lastEventId = options.hub.head.id ?? 'earliest'
-  const headers = fields(options.location, lastEventId)
+  const headers = fields(documents, lastEventId)
   if (isKnown(request, headers.get('etag') ?? '')) return new Response(null, { status: 304, headers })
-  const path = parseSubscriptionPath(rawPath, options.location)
+  const path = documents.path(rawPath)
   if (path === null) throw notFound()
-  const pieces = path.kind === 'one' ? one(path, options) : collection(path, rawPath, options)
+  const asked: Asked = { documents, path, rawPath, lastEventId }
+  const pieces = path.kind === 'one' ? one(asked, options) : collection(asked, options)
   const first = await pieces.next()
   if (first.done === true) throw notFound()
   const second = await pieces.next()
@@ -67,10 +64,21 @@ function notFound(): ProtocolError {
   return new ProtocolError('not-found', 'no such subscription')
 }
 
+/** The subscriptions that a request asks for, and the documents that show them. */
+interface Asked {
+  readonly documents: SubscriptionDocuments
+  readonly path: SubscriptionPath
+  readonly rawPath: string
+  readonly lastEventId: string
+}
+
 /** The document of one subscription, or nothing. */
-async function* one(path: SubscriptionPath, { hub, location }: SubscriptionsOptions): AsyncGenerator<string> {
+async function* one(
+  { documents, path, lastEventId }: Asked,
+  { hub }: SubscriptionsOptions,
+): AsyncGenerator<string> {
   for await (const [subscription] of hub.presence.find(path)) {
-    if (subscription !== undefined) yield JSON.stringify(subscriptionDocument(location, subscription, true))
+    if (subscription !== undefined) yield JSON.stringify(documents.one(subscription, lastEventId))
   }
 }
 
@@ -79,11 +87,10 @@ async function* one(path: SubscriptionPath, { hub, location }: SubscriptionsOpti
  * pieces others have their turn.
  */
 async function* collection(
-  path: SubscriptionPath,
-  rawPath: string,
-  { hub, location, loop }: SubscriptionsOptions,
+  { documents, path, rawPath, lastEventId }: Asked,
+  { hub, loop }: SubscriptionsOptions,
 ): AsyncGenerator<string> {
-  let piece = `{"id":${JSON.stringify(rawPath)},"type":"subscriptions","subscriptions":[`
+  let piece = `${JSON.stringify(documents.head(rawPath, lastEventId)).slice(0, -1)},"subscriptions":[`
   let comma = ''
   let until = loop.now() + SLICE_MS
   const rest = async () => {
@@ -93,7 +100,9 @@ async function* collection(
   }
   for await (const page of hub.presence.find(path)) {
     for (const subscription of page) {
-      piece += `${comma}${JSON.stringify(subscriptionDocument(location, subscription, true))}`
+      const document = documents.member(subscription)
+      if (document === null) continue
+      piece += `${comma}${JSON.stringify(document)}`
       comma = ','
       if (piece.length < PIECE_CHARACTERS) continue
       yield piece
@@ -123,21 +132,19 @@ function streamOf(made: readonly string[], pieces: AsyncGenerator<string>): Read
   })
 }
 
-function fields(location: HubLocation, lastEventId: string): Headers {
-  return new Headers({
-    ...hardening,
-    'Content-Type': 'application/json',
-    'Cache-Control': 'private, must-revalidate',
-    ETag: toFieldValue(subscriptionsTag(lastEventId)),
-    Link: toFieldValue(subscriptionsLink(location, lastEventId)),
-  })
+function fields(documents: SubscriptionDocuments, lastEventId: string): Headers {
+  const headers = new Headers({ ...hardening, 'Cache-Control': 'private, must-revalidate' })
+  for (const [name, value] of Object.entries(documents.fields(lastEventId))) {
+    headers.set(name, toFieldValue(value))
+  }
+  return headers
 }
 
 /** Whether the client has this version (RFC 9110 section 13.1.2): weak comparison, lists and `*`. */
 function isKnown(request: Request, tag: string): boolean {
   const field = request.headers.get('if-none-match')
   if (field === null) return false
-  if (field.trim() === '*') return true
+  if (field.trim() === '*' || field.trim() === tag) return true
   return [...field.matchAll(/(?:W\/)?("[^"]*")/g)].some(([, candidate]) => candidate === tag)
 }
 

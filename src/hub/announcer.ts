@@ -1,4 +1,5 @@
 import {
+  type Announcement,
   type Subscription,
   subscriptionBytes,
   subscriptionsOf,
@@ -116,14 +117,14 @@ export class Announcer {
 
   /** Makes each event when there is room for it, and not before. */
   async #publish(subscriptions: readonly Subscription[], active: boolean): Promise<void> {
-    const { location, append } = this.#options
+    const { location, append, announce = subscriptionUpdate } = this.#options
     const appending: Promise<void>[] = []
     for (const one of subscriptions) {
       // Awaits only where it must: the log stores events of one turn together.
       for (let wait = this.#wait(); wait !== null; wait = this.#wait()) await wait
       const bytes = subscriptionBytes(one)
       this.#appendingBytes += bytes
-      const appended = append(subscriptionUpdate(location, one, active)).finally(() => this.#landed(bytes))
+      const appended = append(announce(location, one, active)).finally(() => this.#landed(bytes))
       // `#publish` awaits it below, when all are on their way.
       appended.catch(() => {})
       appending.push(appended)
@@ -164,6 +165,8 @@ export interface AnnouncerOptions {
   readonly append: (update: Update) => Promise<void>
   /** Resolves when readers have caught up with all accepted updates; null: they have. */
   readonly drained: () => Promise<void> | null
+  /** By default that of 1.0; another one where a hub speaks an earlier generation too. */
+  readonly announce?: Announcement | undefined
   readonly onFailure: () => void
   /** The time for which the end of a known holder's connection is held back, in milliseconds; 0 is not at all. */
   readonly graceMs: number

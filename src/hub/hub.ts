@@ -1,6 +1,7 @@
 import { ProtocolError } from '../protocol/error.ts'
 import type { Identity } from '../protocol/grant.ts'
 import type { Matcher } from '../protocol/matcher.ts'
+import type { Announcement } from '../protocol/subscription.ts'
 import type { HubLocation } from '../protocol/topic.ts'
 import { seal, type Update } from '../protocol/update.ts'
 import { parseTopicUrl } from '../protocol/url-pattern/pattern.ts'
@@ -224,6 +225,7 @@ export class Hub {
     location,
     loop,
     presenceGraceMs: graceMs,
+    announce,
     limits,
   }: HubOptions): Announcer | null {
     if (presence === null) return null
@@ -232,6 +234,7 @@ export class Hub {
       location,
       loop,
       graceMs,
+      announce,
       waitingBytesMax: limits.pendingBytes,
       drained: () => (this.#dispatch.isFull ? this.#dispatch.drained() : null),
       append: (update) => this.#transport.append(seal(update, this.#newId())),
@@ -326,6 +329,8 @@ export interface HubOptions {
   readonly observe: (event: HubEvent) => void
   /** Keeps who is subscribed; with null the hub tells nobody (ACT-01). */
   readonly presence: Presence | null
+  /** Makes the events that tell who is subscribed; by default as 1.0 has them. */
+  readonly announce?: Announcement | undefined
   /** The time for which the hub holds back the end of a known holder's stream, in milliseconds. */
   readonly presenceGraceMs: number
   /** Frees the memory of everything that the hub has let go of. */

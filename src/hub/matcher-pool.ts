@@ -38,9 +38,9 @@ export class MatcherPool {
   *compile(written: readonly WrittenMatcher[], weightMax: number): Work<readonly Matcher[]> {
     const matchers: Matcher[] = []
     let weight = 0
-    for (const { type, pattern } of written) {
-      const known = this.#held.get(type)?.get(pattern)
-      const matcher = known?.matcher ?? parseMatcher(type, pattern, this.#location, weightMax)
+    for (const one of written) {
+      const known = this.#held.get(one.type)?.get(one.pattern)
+      const matcher = known?.matcher ?? this.#parse(one, weightMax)
       weight += matcher.weight
       if (weight > weightMax) {
         throw new ProtocolError('matchers-too-heavy', `the matchers of a request weigh at most ${weightMax}`)
@@ -77,6 +77,10 @@ export class MatcherPool {
       this.#identities.delete(identity)
       this.#weight -= identity.weight
     }
+  }
+
+  #parse({ type, pattern, compile }: WrittenMatcher, weightMax: number): Matcher {
+    return compile === undefined ? parseMatcher(type, pattern, this.#location, weightMax) : compile(weightMax)
   }
 
   #addedBy(matchers: readonly Matcher[], identity: Identity): number {

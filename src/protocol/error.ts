@@ -6,6 +6,7 @@
 export type ErrorCode =
   | 'announcement-too-large'
   | 'body-too-large'
+  | 'earlier-matcher'
   | 'body-too-slow'
   | 'connection-lost'
   | 'field-too-long'

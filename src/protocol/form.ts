@@ -51,6 +51,14 @@ export function decodeQuery(query: string, rules: FormRules = everything): FormP
   return query === '' ? [] : decodeForm(encoder.encode(query), rules)
 }
 
+/** The first value of a parameter in the query of a URL; null when there is none, or it is not UTF-8. */
+export function queryValue(url: string, wanted: string): string | null {
+  // Nearly no request has what is looked for, and to look is cheaper than to decode.
+  if (!url.includes(`${wanted}=`)) return null
+  const query = url.slice(url.indexOf('?') + 1)
+  const [first] = decodeQuery(query, { ...everything, isKnown: (name) => name === wanted })
+  return first?.value ?? null
+}
 const everything: FormRules = { isKnown: () => true, pairsMax: 0, refusal: 'invalid-form' }
 
 /** Fields without meaning that a form may have beside the others. */

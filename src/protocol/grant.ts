@@ -31,6 +31,8 @@ export interface Identity {
   readonly weight: number
   /** The payload of subscriptions that no grant covers. Only the 0.x generation has one (LEG-11). */
   readonly defaultPayload?: unknown
+  /** Whether public updates need no grant. Only version 7 of the 0.x generation has it (LEG-08). */
+  readonly publishesAnyPublic?: boolean
 }
 
 /** The identity of a client without a token: no grants, so only public updates (AUT-74). */

@@ -25,17 +25,19 @@ export interface Matcher {
   test(topic: string, url?: TopicUrl | null): boolean
 }
 
+/** A matcher as it is written. */
+export interface WrittenMatcher {
+  readonly type: string
+  readonly pattern: string
+  /** How it is read when its type is not registered: that of an earlier generation. Throws as `parseMatcher` does. */
+  readonly compile?: (weightMax: number) => Matcher
+}
+
 /**
  * `wildcard`: the pattern is `*` alone, which matches every topic under every type (MAT-02). `exact`: the pattern is
  * the one topic that matches. `pattern`: each topic has to be tested.
  */
 export type MatcherKind = 'wildcard' | 'exact' | 'pattern'
-
-/** A matcher as it is written. */
-export interface WrittenMatcher {
-  readonly type: string
-  readonly pattern: string
-}
 
 /**
  * Reads a matcher. Throws as `checkMatcher` does, and `invalid-matcher` when the pattern does not compile or would be
@@ -55,6 +57,14 @@ export function parseMatcher(type: string, pattern: string, hub: HubLocation, we
  */
 export function checkMatcher(matcher: WrittenMatcher): void {
   typeOf(matcher)
+}
+
+/** Checks the text of a matcher, whatever its type. Throws `invalid-matcher` when it is empty or holds a forbidden character. */
+export function checkPattern(pattern: string): void {
+  if (pattern === '') throw new ProtocolError('invalid-matcher', 'a matcher is empty')
+  if (!isProtocolString(pattern)) {
+    throw new ProtocolError('invalid-matcher', 'a matcher holds a forbidden character')
+  }
 }
 
 /**
@@ -118,10 +128,7 @@ export const matcherTypes: readonly string[] = [...types.keys()]
 function typeOf({ type, pattern }: WrittenMatcher): MatcherType {
   const known = types.get(type)
   if (known === undefined) throw new ProtocolError('unknown-matcher', 'the matcher type is not supported')
-  if (pattern === '') throw new ProtocolError('invalid-matcher', 'a matcher is empty')
-  if (!isProtocolString(pattern)) {
-    throw new ProtocolError('invalid-matcher', 'a matcher holds a forbidden character')
-  }
+  checkPattern(pattern)
   return known
 }
 

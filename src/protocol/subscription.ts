@@ -51,6 +51,9 @@ export function subscriptionDocument(hub: HubLocation, subscription: Subscriptio
   }
 }
 
+/** Makes what is published when a subscription begins or ends. */
+export type Announcement = (hub: HubLocation, subscription: Subscription, active: boolean) => Update
+
 /**
  * The update that the hub publishes when a subscription begins or ends: private, and of the type and on the topic that
  * no publisher may use (ACT-08). Besides `parseUpdate` the only maker of updates.
@@ -103,18 +106,25 @@ export type SubscriptionPath =
  * resource of the API, or names a matcher type that is not supported (ACT-30).
  */
 export function parseSubscriptionPath(rawPath: string, hub: HubLocation): SubscriptionPath | null {
-  const base = `${hub.path}/subscriptions`
-  if (rawPath === base) return { kind: 'all' }
-  if (!rawPath.startsWith(`${base}/`)) return null
-  const segments = rawPath
-    .slice(base.length + 1)
-    .split('/')
-    .map(decodeSegment)
+  const segments = subscriptionSegments(rawPath, hub)
+  if (segments?.length === 0) return { kind: 'all' }
+  if (segments === null) return null
   const [matchType, match, subscriber] = segments
   if (matchType == null || match == null || match === '' || !matcherTypes.includes(matchType)) return null
   if (segments.length === 2) return { kind: 'matcher', matchType, match }
   if (segments.length !== 3 || subscriber == null || subscriber === '') return null
   return { kind: 'one', matchType, match, subscriber }
+}
+
+/** The segments below `subscriptions`, decoded; null for one that is not UTF-8, or when the path is elsewhere. */
+export function subscriptionSegments(rawPath: string, hub: HubLocation): readonly (string | null)[] | null {
+  const base = `${hub.path}/subscriptions`
+  if (rawPath === base) return []
+  if (!rawPath.startsWith(`${base}/`)) return null
+  return rawPath
+    .slice(base.length + 1)
+    .split('/')
+    .map(decodeSegment)
 }
 
 /** Whether the path asks for the subscription. */

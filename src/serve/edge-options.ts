@@ -1,9 +1,10 @@
 import type { Authenticator } from '../auth/authenticate.ts'
 import type { Settings } from '../config/load.ts'
 import { Cors } from '../http/cors.ts'
-import { currentDialect } from '../http/dialect.ts'
+import { currentDialect, type Dialect, type DialectOptions } from '../http/dialect.ts'
 import type { EdgeOptions } from '../http/edge.ts'
 import { PublishRate } from '../http/rate.ts'
+import type { EarlierTokens } from '../http/request/credentials.ts'
 import { parseOrigins } from '../http/request/origin.ts'
 import { Proxies } from '../http/request/proxy.ts'
 import type { UploadLimits, Uploads } from '../http/request/uploads.ts'
@@ -15,6 +16,7 @@ import type { HubLocation } from '../protocol/topic.ts'
 import { updateForm } from '../protocol/update.ts'
 import type { Drive } from '../protocol/work.ts'
 import type { OpenStreams } from '../stream/open-streams.ts'
+import { firstOf, type Generation } from './generations/generation.ts'
 import { processLoop } from './loop.ts'
 
 /** The parts that the edge stands on. A reload exchanges the authenticator and the rate, and nothing else. */
@@ -27,6 +29,9 @@ export interface EdgeParts {
   readonly drive: Drive
   readonly rate: PublishRate
   readonly authenticator: Authenticator
+  /** Those before 1.0 that are spoken too. */
+  readonly generations: readonly Generation[]
+  readonly earlierTokens: EarlierTokens
   readonly uploads: Uploads
   readonly health: EdgeOptions['health']
   readonly version: EdgeOptions['version']
@@ -37,10 +42,11 @@ export interface EdgeParts {
 
 /** The options of the edge under these settings. Each reload makes new ones; open streams keep those of their start. */
 export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
-  const { location, hub, streams, counts, matchers, drive, rate, authenticator, uploads } = parts
+  const { location, hub, streams, counts, matchers, drive, rate, authenticator, uploads, generations } = parts
   const { health, version, onUnexpected, onMisdirected, onAnswer } = parts
   const { limits, hub: own } = settings
-  const cors = new Cors(parseOrigins(own.corsOrigins), own.corsOrigins.length > 0, own.corsHeaders)
+  const exposed = generations.flatMap(({ exposedFields }) => exposedFields)
+  const cors = new Cors(parseOrigins(own.corsOrigins), own.corsOrigins.length > 0, own.corsHeaders, exposed)
   const turn = new Turn(processLoop)
   const canPublish = authenticator.hasKeys('publisher')
   const canRead = authenticator.hasKeys('subscriber')
@@ -52,7 +58,7 @@ export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
     onAnswer,
     loop: processLoop,
     location,
-    dialects: [currentDialect({ cookieName: own.cookieName, limits })],
+    dialects: dialects(settings, parts),
     cors,
     proxies: new Proxies(settings.proxy.trusted, settings.proxy.fields),
     publicOrigins: own.publicUrls,
@@ -101,6 +107,21 @@ export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
     idleSeconds: idleSeconds(settings),
     isSecure: settings.tls.certFile !== null,
   }
+}
+
+/** That of 1.0 comes last: it takes every request. */
+function dialects(settings: Settings, { location, generations, earlierTokens }: EdgeParts): Dialect[] {
+  const { hub, limits } = settings
+  const isAlone = generations.length === 0
+  const options: DialectOptions = {
+    location,
+    cookieName: hub.cookieName,
+    limits,
+    earlierTokens: isAlone ? earlierTokens : null,
+    foreignDocument: (subscription) => firstOf(generations, (one) => one.document(subscription)),
+  }
+  const make = (changes: Partial<DialectOptions>) => currentDialect({ ...options, ...changes })
+  return [...generations.map((generation) => generation.dialect(make)), make({})]
 }
 
 /** The limits on the number of open streams. */

@@ -2,7 +2,9 @@ import type { Settings } from '../config/load.ts'
 import type { HubEvent } from '../hub/event.ts'
 import { Hub } from '../hub/hub.ts'
 import { SLICE_MS } from '../hub/loop.ts'
+import { type Announcement, subscriptionUpdate } from '../protocol/subscription.ts'
 import type { HubLocation } from '../protocol/topic.ts'
+import { firstOf, type Generation } from './generations/generation.ts'
 import { processLoop } from './loop.ts'
 import type { Store } from './store.ts'
 
@@ -11,6 +13,7 @@ export function makeHub(
   settings: Settings,
   { transport, presence }: Store,
   location: HubLocation,
+  generations: readonly Generation[],
   observe: (event: HubEvent) => void,
 ): Hub {
   return new Hub({
@@ -20,6 +23,7 @@ export function makeHub(
     loop: processLoop,
     newId: () => `urn:uuid:${crypto.randomUUID()}`,
     observe,
+    announce: generations.length === 0 ? subscriptionUpdate : announcementOf(generations),
     presenceGraceMs: settings.hub.presenceGrace,
     // The runtime frees at once the memory that the hub has given up, so that the next look sees it: about 20 ms, and
     // only under pressure.
@@ -34,4 +38,10 @@ export function makeHub(
       pageBytes: 256 * 1024,
     },
   })
+}
+
+/** Each subscription is told of by the generation in whose way it was made. */
+function announcementOf(generations: readonly Generation[]): Announcement {
+  return (...about) =>
+    firstOf(generations, (generation) => generation.announce(...about)) ?? subscriptionUpdate(...about)
 }

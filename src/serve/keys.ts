@@ -4,6 +4,7 @@ import type { HubLocation } from '../protocol/topic.ts'
 import type { Drive } from '../protocol/work.ts'
 import type { Counters } from '../telemetry/counters.ts'
 import type { Log } from '../telemetry/log.ts'
+import type { Generation } from './generations/generation.ts'
 
 /** The authenticator of the settings. Rejects with a plain Error for the operator, one problem a line. */
 export function openKeys(
@@ -12,6 +13,7 @@ export function openKeys(
   counters: Counters,
   log: Log,
   drive: Drive,
+  generations: readonly Generation[],
 ): Promise<Authenticator> {
   return openAuthenticator({
     issuers,
@@ -21,6 +23,7 @@ export function openKeys(
     cacheEntries: IDENTITIES_MAX,
     cacheBytes: IDENTITY_BYTES_MAX,
     drive,
+    legacy: generations.map((generation) => generation.profile(limits, drive)),
     onFailure: (reason) => {
       counters.tokenRefused(reason)
       log.debug('token refused', { reason })

@@ -16,6 +16,8 @@ import { Counters } from '../telemetry/counters.ts'
 import { EventLog, type Log } from '../telemetry/log.ts'
 import { drain, within } from './drain.ts'
 import { type EdgeParts, edgeOptions, publishRate, subscriberLimits, uploadLimits } from './edge-options.ts'
+import { earlierTokens } from './generations/earlier-tokens.ts'
+import { type LoadGeneration, openGenerations } from './generations/generation.ts'
 import { makeHub } from './hub.ts'
 import { haveSameKeys, openKeys } from './keys.ts'
 import { readCertificate } from './listen/certificate.ts'
@@ -64,6 +66,7 @@ export class Server {
 
   /**
    * `startWriter` starts the writer's thread of a history in a file. Visitors see `version`; null hides it.
+   * `earlier` are the generations before 1.0 that the settings may ask for.
    * Rejects with a plain Error for the operator, and then closes again what it has opened.
    */
   static async open(
@@ -71,16 +74,18 @@ export class Server {
     log: Log,
     startWriter: () => Worker,
     version: string | null = null,
+    earlier: readonly LoadGeneration[] = [],
   ): Promise<Server> {
     const certificate = readCertificate(settings.tls)
     const events = new EventLog(log)
     const store = makeStore(settings, startWriter, log, events)
     // One URL for the life of the process: patterns and the reserved namespace depend on it (GEN-12).
     const location = hubLocation(hubUrl(settings))
+    const generations = await openGenerations(settings, location, earlier)
     const counters = new Counters()
     const pace = new Pace(processLoop)
-    const authenticator = await openKeys(settings, location, counters, log, pace.drive)
-    const hub = makeHub(settings, store, location, (event) => {
+    const authenticator = await openKeys(settings, location, counters, log, pace.drive, generations)
+    const hub = makeHub(settings, store, location, generations, (event) => {
       counters.observe(event)
       events.observe(event)
     })
@@ -98,6 +103,8 @@ export class Server {
       hub,
       streams,
       authenticator,
+      generations,
+      earlierTokens: earlierTokens(log),
       counts: new SubscriberCount(subscriberLimits(settings), (total) =>
         streamsThatFit(descriptors, openDescriptors(), total),
       ),
@@ -215,9 +222,9 @@ export class Server {
 
   /** The same issuers keep their authenticator, with the keys that it has loaded and the tokens it has verified. */
   async #reloadKeys(settings: Settings): Promise<Authenticator> {
-    const { authenticator, location, drive } = this.#parts
+    const { authenticator, location, drive, generations } = this.#parts
     if (!haveSameKeys(this.#settings, settings)) {
-      return await openKeys(settings, location, this.#counters, this.#log, drive)
+      return await openKeys(settings, location, this.#counters, this.#log, drive, generations)
     }
     authenticator.refresh()
     return authenticator

@@ -45,14 +45,15 @@ describe('cinnabar check', () => {
   test('what only a start would meet is found without one', async () => {
     const rules = JSON.stringify([{ match: '{unclosed', match_type: 'urlpattern', max_count: 1 }])
     const tls = ['--tls-cert-file=/nowhere/cert.pem', '--tls-key-file=/nowhere/key.pem']
+    const redis = ['--transport=redis', '--redis-url=redis://127.0.0.1']
     const { io, out, err } = commandIo({ env })
-    expect(await runCheck([`--history-rules=${rules}`, '--hub-legacy=8', ...tls], io)).toBe(78)
+    expect(await runCheck([`--history-rules=${rules}`, ...redis, ...tls], io)).toBe(78)
     expect(out()).toBe('')
     const named = err()
       .trim()
       .split('\n')
       .map((line) => line.split(/[ :]/, 1)[0])
-    expect(named).toEqual(['hub.legacy', 'history.rules[0].match', 'tls.cert_file'])
+    expect(named).toEqual(['transport', 'history.rules[0].match', 'tls.cert_file'])
   })
 
   test('a warning is told, and is no error', async () => {

@@ -42,8 +42,8 @@ describe('keys of the reference container image', () => {
     })
   })
 
-  test('without issuer are refused, with a hint', () => {
-    const [problem, ...rest] = problemsOf({ MERCURE_PUBLISHER_JWT_KEY: secret })
+  test('without issuer are refused where 0.x is off, with a hint', () => {
+    const [problem, ...rest] = problemsOf({ MERCURE_PUBLISHER_JWT_KEY: secret, CINNABAR_HUB_LEGACY: 'off' })
     expect(problem).toMatch(/^MERCURE_PUBLISHER_JWT_KEY: .*MERCURE_TRUSTED_ISSUERS.*hub\.legacy/)
     expect(rest).toEqual([])
   })
@@ -53,6 +53,20 @@ describe('keys of the reference container image', () => {
     expect<unknown>(settings.issuers).toEqual([
       { id: legacyIssuer, publisher: { key: secret, algorithm: 'HS256' } },
     ])
+  })
+
+  test('LEG-14 without issuer mean a 0.x installation, and a line says so', () => {
+    const { settings, warnings } = settingsOf({ MERCURE_PUBLISHER_JWT_KEY: secret })
+    expect([settings.hub.legacy, settings.issuers[0]?.id]).toEqual(['8', legacyIssuer])
+    expect(warnings.map(describeProblem)).toEqual([
+      'MERCURE_PUBLISHER_JWT_KEY: is bound to no issuer: tokens of 0.x are accepted, as with hub.legacy = "8"',
+    ])
+  })
+
+  test('without issuer never switch the checks of issuers of this hub off', () => {
+    const issuers = JSON.stringify([{ id: 'x', publisher: { key: secret, algorithm: 'HS512' } }])
+    const env = { MERCURE_PUBLISHER_JWT_KEY: secret, CINNABAR_ISSUERS: issuers }
+    expect(problemsOf(env).join()).toContain('is bound to no issuer')
   })
 
   test('issuers without keys are refused', () => {

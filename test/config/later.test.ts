@@ -11,10 +11,9 @@ function settings(...argv: readonly string[]): Settings {
 
 describe('a setting for what this version does not do', () => {
   test('is refused where a hub would not do what it says', () => {
-    const asked = settings('--transport', 'redis', '--redis-url', 'redis://localhost', '--hub-legacy', '8')
+    const asked = settings('--transport', 'redis', '--redis-url', 'redis://localhost')
     expect(refusedFeatures(asked).map(describeProblem)).toEqual([
       'transport: redis is not part of this version',
-      'hub.legacy: the 0.x generation is not part of this version',
     ])
     expect(missingFeatures(asked)).toEqual([])
   })

@@ -45,6 +45,7 @@ describe('defaults', () => {
         anonymous: false,
         subscriptions: false,
         legacy: 'off',
+        legacyIssuer: null,
         cookieName: '__Secure-mercure_access_token',
         heartbeat: 20_000,
         retry: 0,

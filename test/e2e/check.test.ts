@@ -29,10 +29,18 @@ describe('cinnabar check', () => {
   test('SEC-18 says everything that would keep the hub from starting, at once', async () => {
     const rules = JSON.stringify([{ match: '{unclosed', match_type: 'urlpattern', max_count: 1 }])
     const tls = ['--tls-cert-file', '/nowhere/cert.pem', '--tls-key-file', '/nowhere/key.pem']
-    const { code, problems } = await check(['--history-rules', rules, '--hub-legacy', '8', ...tls])
+    const { code, problems } = await check([
+      '--history-rules',
+      rules,
+      '--transport',
+      'redis',
+      '--redis-url',
+      'redis://127.0.0.1',
+      ...tls,
+    ])
     expect(code).toBe(78)
     expect(problems.map((line) => line.split(/[ :]/, 1)[0])).toEqual([
-      'hub.legacy',
+      'transport',
       'history.rules[0].match',
       'tls.cert_file',
     ])

@@ -1,10 +1,13 @@
 import { describe, expect, test } from 'bun:test'
 import { currentDialect } from '../../src/http/dialect.ts'
 import { decodeQuery } from '../../src/protocol/form.ts'
+import { hubLocation } from '../../src/protocol/topic.ts'
 
 const url = 'https://hub.example.com/.well-known/mercure'
 const dialect = currentDialect({
+  location: hubLocation(url),
   cookieName: 'token',
+  earlierTokens: null,
   limits: { matchers: 100, pattern: 4096 },
 })
 

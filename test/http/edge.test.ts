@@ -48,6 +48,8 @@ async function arrange(flags: readonly string[] = []) {
       cacheEntries: 10,
       cacheBytes: 1_000_000,
     }),
+    generations: [],
+    earlierTokens: { isOne: () => false, onRefused: () => {} },
     health: { alive: () => new Response('ok'), ready: async () => new Response(null, { status: 503 }) },
     version: null,
     onUnexpected: (error) => problems.push(error),

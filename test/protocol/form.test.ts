@@ -1,7 +1,13 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { ProtocolError } from '../../src/protocol/error.ts'
-import { decodeForm, decodeQuery, type FormPair, type FormRules } from '../../src/protocol/form.ts'
+import {
+  decodeForm,
+  decodeQuery,
+  type FormPair,
+  type FormRules,
+  queryValue,
+} from '../../src/protocol/form.ts'
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 
@@ -149,3 +155,15 @@ const kept = (query: string) => (query.startsWith('?') ? `?${query}` : query)
 const pair = ([name, value]: [string, string]): FormPair => ({ name, value })
 const escaped = (value: string) =>
   [...bytes(value)].map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join('')
+
+test.each<[url: string, value: string | null]>([
+  ['https://h/p', null],
+  ['https://h/p?other=a', null],
+  ['https://h/p?wanted=', ''],
+  ['https://h/p?a=1&wanted=b%20c&wanted=d', 'b c'],
+  ['https://h/p?match=https://x/?wanted=b', null],
+  ['https://h/p?wanted=%ff', null],
+  ['https://h/wanted=a', null],
+])('the parameter of %s is %p', (url, value) => {
+  expect(queryValue(url, 'wanted')).toBe(value)
+})

@@ -42,8 +42,8 @@ export function commandIo(parts: Partial<CommandIo> = {}): Recorded {
     random: (bytes) => new Uint8Array(bytes).fill(7),
     isTerminal: false,
     isErrorTerminal: false,
+    legacyTokens: async () => [],
     containerBytes: null,
-    legacyTokens: () => [],
     ...parts,
   }
   return { io, out: () => out, err: () => err, slept }

@@ -1,14 +1,41 @@
 import { ProtocolError } from '../../protocol/error.ts'
+import { queryValue } from '../../protocol/form.ts'
 import type { OriginList } from './origin.ts'
 
 /** A token as the client presented it. */
 export interface Credentials {
   readonly token: string
-  readonly via: 'header' | 'cookie'
+  /** `query` is only of the 0.x generation. */
+  readonly via: 'header' | 'cookie' | 'query'
 }
 
 /** Fewer characters cannot be a signed token: the presentation is malformed (AUT-06). */
 const TOKEN_LENGTH_MIN = 41
+
+/** Where a client of the 0.x generation puts its token. A hub that does not speak it takes none from there (AUT-08). */
+export type EarlierPlace = 'the parameter authorization' | 'the cookie mercureAuthorization'
+
+/** The way of a hub that speaks 1.0 alone with tokens of the 0.x generation in their places. */
+export interface EarlierTokens {
+  /** Whether the text is a token, and not one of 1.0, which is unknown there (SUB-18). */
+  isOne(token: string): boolean
+  /** Told of each. Nobody who moves to 1.0 is to look for the reason for long. */
+  onRefused(place: EarlierPlace): void
+}
+
+/**
+ * Looks for a token of 0.x in a request that presents none of 1.0. In the URL nothing but a credential can be meant,
+ * which is not to be ignored in silence: throws `missing-token`. A cookie may be what another time has left, so its
+ * reader is one without a token.
+ */
+export function refuseEarlier(request: Request, { isOne, onRefused }: EarlierTokens): void {
+  const cookie = readCookie(request.headers.get('cookie'), 'mercureAuthorization')
+  if (cookie !== null && isOne(cookie)) onRefused('the cookie mercureAuthorization')
+  const parameter = queryValue(request.url, 'authorization')
+  if (parameter === null || !isOne(parameter)) return
+  onRefused('the parameter authorization')
+  throw new ProtocolError('missing-token', 'a token of the 0.x generation is in the URL')
+}
 
 /**
  * The token of a request: the Authorization field alone when there is one (AUT-03), else the cookie. Null when
