@@ -125,7 +125,7 @@ for (const [title, flags, fields] of hubs) {
       }
     })
 
-    test('H1 nothing of it reached the log as a fault', () => expectQuiet(hub))
+    test('H1 S3 nothing of it reached the log as a fault', () => expectQuiet(hub))
   })
 }
 

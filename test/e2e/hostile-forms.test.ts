@@ -23,7 +23,7 @@ async function send(hub: RunningHub, method: string, body: string) {
   return await rawRequest(hub.origin, { method, target: path, fields, body })
 }
 
-describe('SEC-06 SEC-14 a form of a megabyte', () => {
+describe('S8 SEC-06 SEC-14 a form of a megabyte', () => {
   const bodies: readonly (readonly [what: string, body: string, publishing: number, reading: number])[] = [
     ['of escapes that are no UTF-8', filled('%ff&'), 413, 400],
     ['of names', filled('a&'), 413, 400],

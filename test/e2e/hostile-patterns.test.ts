@@ -36,7 +36,7 @@ async function nobody(hub: RunningHub): Promise<void> {
   await until('nobody', async () => (await metric(hub, 'mercure_subscribers_connected')) === 0)
 }
 
-describe('SEC-03 SEC-14 MAT-32 a hundred patterns of one request, each within its bound', () => {
+describe('S1 SEC-03 SEC-14 MAT-32 a hundred patterns of one request, each within its bound', () => {
   const kinds: readonly (readonly [what: string, pattern: (n: number) => string])[] = [
     ['that count', counting],
     ['that are written out', written],
@@ -96,7 +96,7 @@ describe('SEC-03 SEC-14 MAT-32 a hundred patterns of one request, each within it
   })
 })
 
-describe('SEC-03 SEC-14 the patterns of all connections', () => {
+describe('S1 SEC-03 SEC-14 the patterns of all connections', () => {
   test('have a limit in sum, which keeps no ordinary reader out, and room again when they are gone', async () => {
     const hub = await pool.get(['--limits-pattern-weight-total', '60000'])
     await publish(hub.url, { topic: 'warm' })
@@ -165,7 +165,7 @@ describe('SEC-03 SEC-14 the patterns of all connections', () => {
   }, 60_000)
 })
 
-describe('SEC-03 SEC-14 MAT-34 the patterns of tokens', () => {
+describe('S1 SEC-03 SEC-14 MAT-34 the patterns of tokens', () => {
   const bearer = (token: string) => ({ Authorization: `Bearer ${token}` })
 
   test('AUT-60 are refused in sum, and hold nobody up', async () => {

@@ -34,7 +34,7 @@ async function expectRoomFor(hub: RunningHub, limit: number, token: string | nul
   await nobody(hub)
 }
 
-describe('SUB-33 200 requests at once', () => {
+describe('S4 SUB-33 200 requests at once', () => {
   const limits: readonly (readonly [what: string, flags: readonly string[], hasToken: boolean])[] = [
     ['with a new token, in total', ['--limits-subscribers', '5'], true],
     ['of anybody, in total', ['--limits-subscribers', '5'], false],
@@ -64,7 +64,7 @@ describe('SUB-33 200 requests at once', () => {
   })
 })
 
-test('SUB-33 SEC-04 another spelling of a signature is no other token for its limit, but none at all', async () => {
+test('S14 SUB-33 SEC-04 another spelling of a signature is no other token for its limit, but none at all', async () => {
   const hub = await pool.get(['--limits-subscribers-per-token', '1'])
   // Without a subject the token itself is the holder.
   const token = await tokenFor({ subscribe: ['a'], subject: undefined, id: 'spelled' })
@@ -80,7 +80,7 @@ test('SUB-33 SEC-04 another spelling of a signature is no other token for its li
   await nobody(hub)
 })
 
-describe('SUB-33 what was counted and came to nothing leaves room', () => {
+describe('S4 SUB-33 what was counted and came to nothing leaves room', () => {
   const flags = ['--limits-subscribers', '5']
 
   test('HEAD, which opens no stream', async () => {

@@ -142,7 +142,7 @@ describe('publications', () => {
     })
   }
 
-  test('PUB-60 REC-02 REC-19 a reader goes on after the longest id there may be, however it sends it back', async () => {
+  test('M10 PUB-60 REC-02 REC-19 a reader goes on after the longest id there may be, however it sends it back', async () => {
     const hub = await pool.get()
     for (const char of ['x', 'é', '€', '\u{1F600}']) {
       const id = char.repeat(1024 / Buffer.byteLength(char))
@@ -161,7 +161,7 @@ describe('publications', () => {
     }
   })
 
-  test('PUB-31 PUB-47 an id of blanks and a retry beyond 31 bits are refused', async () => {
+  test('M10 PUB-31 PUB-47 an id of blanks and a retry beyond 31 bits are refused', async () => {
     const hub = await pool.get()
     expect((await post(hub.url, { topic: 'a', id: '   ' })).status).toBe(400)
     expect((await post(hub.url, { topic: 'a', retry: '2147483648' })).status).toBe(400)
