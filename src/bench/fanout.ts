@@ -41,14 +41,9 @@ async function measure(
   const cpu = new CpuUse(bench.local)
   const start = performance.now()
   const watch = new Watch(perSecond(() => tally.events))
-  const { published, missing } = await publishFor(
-    bench,
-    tally,
-    publishers,
-    bench.options.durationMs,
-    'fan-out',
-  )
-  watch.stop()
+  const { durationMs } = bench.options
+  const run = publishFor(bench, tally, publishers, durationMs, 'fan-out').finally(() => watch.stop())
+  const { published, missing } = await run
   const deliveries = tally.events - before
   const publishedSeconds = bench.options.durationMs / 1000
   const seconds = Math.max(publishedSeconds, (tally.lastAt - start) / 1000)

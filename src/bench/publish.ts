@@ -13,8 +13,7 @@ export async function benchPublish(bench: Bench): Promise<Report> {
     const cpu = new CpuUse(bench.local)
     const start = performance.now()
     const watch = new Watch(perSecond(() => accepted))
-    await publishFor(bench, publishers, options.durationMs, () => accepted++)
-    watch.stop()
+    await publishFor(bench, publishers, options.durationMs, () => accepted++).finally(() => watch.stop())
     const seconds = (performance.now() - start) / 1000
     const figures = {
       publishers: options.publishers,

@@ -97,3 +97,25 @@ test('M18 connections ends by itself when the hub lets no more of them in', asyn
     await limited.dispose()
   }
 }, 30_000)
+
+test.each([
+  ['publish', []],
+  ['fanout', ['--subscribers', '2']],
+])(
+  'M18 %s ends by itself when the hub refuses what it publishes',
+  async (kind, more) => {
+    const { code, err } = await bench([
+      kind,
+      ...more,
+      '--duration',
+      '1s',
+      '--warmup',
+      '0',
+      '--token',
+      'forged',
+    ])
+    expect(code).toBe(1)
+    expect(err).toContain('publishing: the hub answers 400')
+  },
+  30_000,
+)
