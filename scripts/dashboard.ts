@@ -87,6 +87,7 @@ const rows: readonly (readonly [title: string, panels: readonly Panel[]])[] = [
         series: [
           [level('cinnabar_history_bytes'), 'stored'],
           [level('cinnabar_history_file_bytes'), 'file and journal'],
+          [level('cinnabar_history_journal_bytes'), 'journal'],
         ],
       },
       {

@@ -151,6 +151,11 @@ const levels: readonly Row<Level>[] = [
     ({ history }) => history?.fileBytes ?? null,
   ],
   [
+    'cinnabar_history_journal_bytes',
+    'The part of it that is the journal: it grows while another program reads the file',
+    ({ history }) => history?.journalBytes ?? null,
+  ],
+  [
     'cinnabar_history_dropped_entries',
     'Updates dropped by retention since the log began',
     ({ history }) => history?.dropped ?? null,

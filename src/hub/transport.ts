@@ -91,6 +91,8 @@ export interface TransportStats {
   readonly places?: number
   /** Bytes on disk: the file and its journal. Zero for a log in memory. */
   readonly fileBytes: number
+  /** Bytes of these that are the journal; absent for a log in memory. */
+  readonly journalBytes?: number
 }
 
 /** The entries of a log that belong to one rule, in figures. */

@@ -18,6 +18,14 @@ export function noticeWriter(log: Log, events: EventLog): (notice: Notice) => vo
           problem: notice.problem,
         })
         break
+      case 'journal':
+        if (notice.isHeld) {
+          log.warn(
+            'another program reads the history file, such as a backup: the journal grows until it ends, beyond history.max_bytes',
+            { journal_bytes: notice.bytes },
+          )
+        } else log.info('the journal of the history was emptied again', { journal_bytes: notice.bytes })
+        break
       case 'names':
         log.warn(
           'the history file has other names (hard links): never start a hub by one of those, it would miss the journal',

@@ -6,6 +6,11 @@ export type Notice =
   | { readonly kind: 'lost'; readonly problem: string }
   /** The reader came to a place that is not as the hub wrote it: the stream of a subscriber who gets there ends. */
   | { readonly kind: 'damaged'; readonly problem: string }
+  /**
+   * Another program reads the file for so long that the journal, of `bytes` by now, cannot be emptied; `isHeld` is false
+   * when it was emptied again.
+   */
+  | { readonly kind: 'journal'; readonly isHeld: boolean; readonly bytes: number }
   /** The file of the log has `count` names, where it should have one. */
   | { readonly kind: 'names'; readonly count: number }
   /** The machine slept for `ms` milliseconds. */

@@ -70,7 +70,7 @@ export function limitJournal(database: Database): void {
   database.run(`PRAGMA journal_size_limit = ${JOURNAL_BYTES}`)
 }
 
-const JOURNAL_BYTES = 3 << 20
+export const JOURNAL_BYTES = 3 << 20
 
 // Up to 1 MiB of free pages serves the next entries. More goes back, in steps of 1 to 6 ms.
 const FREE_PAGES_KEPT = 128

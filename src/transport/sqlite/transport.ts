@@ -27,6 +27,7 @@ import { realPath } from './file/real-path.ts'
 import { FileWatch } from './file-watch.ts'
 import { type HistoryLock, lockHistory } from './lock.ts'
 import { SqliteReader } from './reader.ts'
+import { JOURNAL_BYTES } from './room.ts'
 import { migrate, openHistory, readAnchor, readState } from './schema.ts'
 import { sortIntoRules } from './sort.ts'
 import { type Done, type Durability, type Request, WriterThread } from './thread.ts'
@@ -71,6 +72,7 @@ export class SqliteTransport implements Transport {
   #commits = 0
   #commitsAtTick = 0
   #tidying: Promise<void> | null = null
+  #isJournalHeld = false
   /** The length of the turn of the event loop in which a batch was delivered last, in milliseconds. */
   #turnMs = 0
 
@@ -149,10 +151,20 @@ export class SqliteTransport implements Transport {
     this.#open()
     const { head, count, bytes, oldestAt, rules, places } = this.#latest
     const real = realPath(this.#options.path)
-    const fileBytes = Bun.file(real).size + Bun.file(`${real}-wal`).size
+    const journalBytes = sizeOfJournal(real)
+    const fileBytes = Bun.file(real).size + journalBytes
     // Every entry that ever was had the next sequence number.
     const now = this.#time.now()
-    const whole = { rows: count, dropped: head - count, bytes, oldestAt, now, fileBytes, places }
+    const whole = {
+      rows: count,
+      dropped: head - count,
+      bytes,
+      oldestAt,
+      now,
+      fileBytes,
+      journalBytes,
+      places,
+    }
     return rules.length === 0
       ? whole
       : { ...whole, rules: rules.map((held) => ({ rows: held.count, bytes: held.bytes })) }
@@ -213,6 +225,16 @@ export class SqliteTransport implements Transport {
     this.#time.look()
     this.#storeAnchor()
     this.#startTidying()
+    this.#watchJournal()
+  }
+
+  /** Tells once when the journal passes what checkpoints would leave of it, and once when they come through again. */
+  #watchJournal(): void {
+    const bytes = sizeOfJournal(realPath(this.#options.path))
+    const isHeld = bytes >= (this.#isJournalHeld ? JOURNAL_BYTES + 1 : HELD_JOURNAL_BYTES)
+    if (isHeld === this.#isJournalHeld) return
+    this.#isJournalHeld = isHeld
+    this.#options.notify({ kind: 'journal', isHeld, bytes })
   }
 
   /** Stores the anchor when it is another one than in the file. A full disk delays it, until there is room. */
@@ -375,6 +397,13 @@ interface Flight {
 }
 
 const TICK_MS = 1000
+
+/** A checkpoint empties the journal at `JOURNAL_BYTES`: a multiple of that is there because a reader holds it. */
+const HELD_JOURNAL_BYTES = 10 * JOURNAL_BYTES
+
+function sizeOfJournal(realPath: string): number {
+  return Bun.file(`${realPath}-wal`).size
+}
 
 // The next publication after an answer is there after a few turns, unless the publisher is far away.
 const GATHER_TURNS = 5
