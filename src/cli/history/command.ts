@@ -25,7 +25,7 @@ Subcommands:
   prune    drops entries by age, number, size or topic
   compact  gives room back to the file system
   export   writes entries as lines of JSON, also from a damaged file
-  import   stores such lines, while no hub is running
+  import   stores such lines, or another hub's history, while no hub is running
 
 Every subcommand has --help.
 `

@@ -25,6 +25,19 @@ export function isLocked(descriptor: number): boolean {
   return library !== null && library.fcntl(descriptor, F_OFD_GETLK, lock) === 0 && lock[0] !== F_UNLCK
 }
 
+/**
+ * Shares the file of the descriptor with other readers, by the lock on whole files that other programs use (`flock`): a
+ * program that wants the file for itself waits until the descriptor is closed. Answers at once; `held`: such a program
+ * has it.
+ */
+export function shareFile(descriptor: number): Locking {
+  const library = openLibrary()
+  if (library === null) return 'unknown'
+  if (library.flock(descriptor, LOCK_SH | LOCK_NB) === 0) return 'taken'
+  // Where there are such locks at all, to give back one that nobody has succeeds.
+  return library.flock(descriptor, LOCK_UN) === 0 ? 'held' : 'unknown'
+}
+
 type Library = ReturnType<typeof load>
 
 let known: Library | null | undefined
@@ -44,7 +57,10 @@ function attempt(name: string): Library | null {
 }
 
 function load(name: string) {
-  return dlopen(name, { fcntl: { args: ['i32', 'i32', 'ptr'], returns: 'i32' } }).symbols
+  return dlopen(name, {
+    fcntl: { args: ['i32', 'i32', 'ptr'], returns: 'i32' },
+    flock: { args: ['i32', 'i32'], returns: 'i32' },
+  }).symbols
 }
 
 /** `struct flock` of 64-bit Linux: type and whence of 2 bytes each, start and length of 8 at 8 and 16, and 8 more. */
@@ -62,6 +78,9 @@ const F_OFD_GETLK = 36
 const F_OFD_SETLK = 37
 const F_WRLCK = 1
 const F_UNLCK = 2
+const LOCK_SH = 1
+const LOCK_NB = 4
+const LOCK_UN = 8
 
 // SQLite locks 512 bytes from 1 GiB on.
 const PLACE = 1n << 40n
