@@ -2,10 +2,10 @@ import { Database } from 'bun:sqlite'
 import { existsSync } from 'node:fs'
 import { Damage } from '../transport/sqlite/checksum.ts'
 import { realPath } from '../transport/sqlite/file/real-path.ts'
-import { lockHistory } from '../transport/sqlite/lock.ts'
+import { isHistoryHeld, lockHistory } from '../transport/sqlite/lock.ts'
 import { codeOf, damaged, foreign, refusal, unusable } from '../transport/sqlite/refusal.ts'
 import { limitJournal } from '../transport/sqlite/room.ts'
-import { BUSY_MS, migrate, openHistory } from '../transport/sqlite/schema.ts'
+import { ALONE, BUSY_MS, migrate, openHistory, type Sharing } from '../transport/sqlite/schema.ts'
 
 /**
  * The history file as tools see it, also while a hub runs on it. A tool reads in short pages and writes in
@@ -22,12 +22,12 @@ export type Pause = () => Promise<void>
 
 /** Runs the action on the history for reading. Throws HistoryProblem. */
 export async function reading<T>(path: string, action: (database: Database) => T | Promise<T>): Promise<T> {
-  return await using(path, () => openForReading(path), action)
+  return await using(path, () => withoutRoom(path, (sharing) => openForReading(path, sharing)), action)
 }
 
 /** Runs the action on the history for writing, beside a hub or not. Throws HistoryProblem. */
 export async function changing<T>(path: string, action: (database: Database) => T | Promise<T>): Promise<T> {
-  return await using(path, () => openForChanges(path), action)
+  return await using(path, () => withoutRoom(path, (sharing) => openForChanges(path, sharing)), action)
 }
 
 /**
@@ -37,7 +37,7 @@ export async function changing<T>(path: string, action: (database: Database) => 
 export async function owning<T>(path: string, action: (database: Database) => T | Promise<T>): Promise<T> {
   const lock = explaining(path, () => lockHistory(path))
   try {
-    return await using(path, () => openAsOwner(path), action)
+    return await using(path, () => opened(openAsOwner(path)), action)
   } finally {
     lock.close()
   }
@@ -62,27 +62,68 @@ export function writing<T>(database: Database, change: () => T): T {
   return database.transaction(change).immediate()
 }
 
+/** A connection with what it stands on. */
+export interface Opened {
+  readonly database: Database
+  close(): void
+}
+
 /** Runs the action on what `open` answers and closes that. Throws HistoryProblem for what SQLite throws. */
 export async function using<T>(
   path: string,
-  open: () => Database,
+  open: () => Opened,
   action: (database: Database) => T | Promise<T>,
 ): Promise<T> {
-  const database = explaining(path, open)
+  const { database, close } = explaining(path, open)
   try {
     return await action(database)
   } catch (error) {
     throw explained(path, error)
   } finally {
-    database.close(true)
+    close()
   }
 }
 
+/** A connection that stands on nothing else. */
+export function opened(database: Database): Opened {
+  return { database, close: () => database.close(true) }
+}
+
+/**
+ * A connection that others share or, where the disk has no room for the index of the journal that takes and no hub is
+ * running, one that is alone with the file.
+ */
+function withoutRoom(path: string, open: (sharing: Sharing) => Database): Opened {
+  try {
+    return opened(open('shared'))
+  } catch (error) {
+    if (!lacksRoom(error) || isHistoryHeld(path)) throw error
+  }
+  const lock = lockHistory(path)
+  try {
+    const database = open('alone')
+    const close = () => {
+      database.close(true)
+      lock.close()
+    }
+    return { database, close }
+  } catch (error) {
+    lock.close()
+    throw error
+  }
+}
+
+function lacksRoom(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : null
+  return /^SQLITE_(FULL|IOERR_SHM)/.test(codeOf(error) || codeOf(cause))
+}
+
 /** The last connection to close tidies up the file, so the connection may write; the tool may not. */
-function openForReading(path: string): Database {
+function openForReading(path: string, sharing: Sharing): Database {
   refuseMissing(path)
   const database = new Database(path, { create: false, readwrite: true, strict: true })
   try {
+    if (sharing === 'alone') database.run(ALONE)
     database.run(`PRAGMA busy_timeout = ${BUSY_MS}`)
     database.run('PRAGMA query_only = 1')
     database.query('SELECT head FROM state').get()
@@ -94,13 +135,22 @@ function openForReading(path: string): Database {
   }
 }
 
-function openForChanges(path: string): Database {
+function openForChanges(path: string, sharing: Sharing): Database {
   refuseMissing(path)
-  return tuned(openHistory(path))
+  return tuned(openHistory(path, sharing))
 }
 
 function openAsOwner(path: string): Database {
-  const database = tuned(openHistory(path))
+  try {
+    return migrated(path, 'shared')
+  } catch (error) {
+    if (!lacksRoom(error)) throw error
+    return migrated(path, 'alone')
+  }
+}
+
+function migrated(path: string, sharing: Sharing): Database {
+  const database = tuned(openHistory(path, sharing))
   migrate(database, path)
   return database
 }

@@ -4,6 +4,7 @@ import { INSERT_PLACE, isOlder, readAnchor } from '../transport/sqlite/schema.ts
 import { placeBytes } from '../transport/sqlite/size.ts'
 import { changing, type Pause, reading, writing } from './file.ts'
 import { type EntryOutline, outlines, outlinesBackwards } from './pages.ts'
+import { isFull, noRoomFor, reuseJournal } from './room.ts'
 
 /** The limits of a prune and the entries that it looks at. */
 export interface PruneOptions {
@@ -24,7 +25,7 @@ export interface PruneOptions {
  */
 export function pruneHistory(path: string, options: PruneOptions): Promise<Amount> {
   if (options.isDryRun) return reading(path, (database) => countDoomed(database, options))
-  return changing(path, (database) => dropDoomed(database, options))
+  return changing(path, (database) => dropDoomed(database, path, options))
 }
 
 function countDoomed(database: Database, options: PruneOptions): Amount {
@@ -35,13 +36,12 @@ function countDoomed(database: Database, options: PruneOptions): Amount {
   return sum
 }
 
-async function dropDoomed(database: Database, options: PruneOptions): Promise<Amount> {
-  const dropping = new Dropping(database)
+async function dropDoomed(database: Database, path: string, options: PruneOptions): Promise<Amount> {
+  // Before anything is added to it: what a full disk has left is needed for the file.
+  reuseJournal(database)
+  const dropping = new Dropping(database, path)
   for (const page of outlines(database, newestDoomed(database, options), TRANSACTION_ROWS)) {
-    const doomed = chosen(page, options)
-    if (doomed.length === 0) continue
-    dropping.drop(doomed, options.matches === null)
-    await options.pause()
+    await dropping.dropAll(chosen(page, options), options)
   }
   return dropping.dropped
 }
@@ -67,15 +67,22 @@ function chosen(page: readonly EntryOutline[], { matches }: PruneOptions): reado
   return matches === null ? page : page.filter(({ topics }) => matches(topics))
 }
 
-/** Deletes entries and updates the totals of the log in the same transaction. */
+/**
+ * Deletes entries and keeps the books of the log as a whole in the same transaction. On a full disk it works within what
+ * is free: in small transactions, each in the room of the journal that the one before has left.
+ */
 class Dropping {
   readonly #database: Database
+  readonly #path: string
+  /** Entries of one transaction at most: fewer once one did not fit on the disk. */
+  #rows = TRANSACTION_ROWS
   /** False in a file of an older version. */
   readonly #hasPlaces: boolean
   #dropped: Amount = { count: 0, bytes: 0 }
 
-  constructor(database: Database) {
+  constructor(database: Database, path: string) {
     this.#database = database
+    this.#path = path
     this.#hasPlaces = !isOlder(database)
   }
 
@@ -83,11 +90,34 @@ class Dropping {
     return this.#dropped
   }
 
-  /** `isFront`: nothing older is left, so the hub must tell a reader whose cursor is older. */
-  drop(doomed: readonly EntryOutline[], isFront: boolean): void {
-    const gone = writing(this.#database, () => this.#delete(doomed, isFront))
-    const { count, bytes } = this.#dropped
-    this.#dropped = { count: count + gone.count, bytes: bytes + gone.bytes }
+  /** Drops these entries. Throws HistoryProblem when there is not even room for the smallest step. */
+  async dropAll(doomed: readonly EntryOutline[], { matches, pause }: PruneOptions): Promise<void> {
+    for (let done = 0; done < doomed.length; ) {
+      const some = doomed.slice(done, done + this.#rows)
+      if (!this.#tryDropping(some, matches === null)) continue
+      done += some.length
+      await pause()
+    }
+  }
+
+  /**
+   * Whether there was room; the next attempt is a smaller one. `isFront`: nothing older is left, so a reader that has not
+   * come this far must be told.
+   */
+  #tryDropping(doomed: readonly EntryOutline[], isFront: boolean): boolean {
+    try {
+      const gone = writing(this.#database, () => this.#delete(doomed, isFront))
+      const { count, bytes } = this.#dropped
+      this.#dropped = { count: count + gone.count, bytes: bytes + gone.bytes }
+    } catch (error) {
+      if (!isFull(error)) throw error
+      if (this.#rows === 1) throw noRoomFor('prune', this.#path, this.#database)
+      this.#rows = Math.ceil(this.#rows / SMALLER)
+      reuseJournal(this.#database)
+      return false
+    }
+    if (this.#rows < TRANSACTION_ROWS) reuseJournal(this.#database)
+    return true
   }
 
   #delete(doomed: readonly EntryOutline[], isFront: boolean): Amount {
@@ -96,8 +126,9 @@ class Dropping {
       'DELETE FROM entry WHERE seq = ? RETURNING bytes',
     )
     for (const { seq } of doomed) {
-      if (!isFront) this.#keepPlace(seq)
-      // The hub may have dropped the entry since the page was read.
+      // A place takes room, where there is hardly any.
+      if (!isFront && this.#rows === TRANSACTION_ROWS) this.#keepPlace(seq)
+      // The hub may have dropped it since the page was read.
       const row = remove.get(seq)
       if (row !== null) gone = { count: gone.count + 1, bytes: gone.bytes + row.bytes }
     }
@@ -116,6 +147,9 @@ class Dropping {
     if (row !== null) this.#database.query(INSERT_PLACE).run(seq, placeBytes(Buffer.byteLength(row.id)))
   }
 }
+
+// How much smaller an attempt is than the one before, for which the disk had no room.
+const SMALLER = 4
 
 // Deleting this number of rows takes about 2 ms, for which the hub's next commit waits.
 const TRANSACTION_ROWS = 256

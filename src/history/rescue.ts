@@ -11,7 +11,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { realPath } from '../transport/sqlite/file/real-path.ts'
-import { refuseMissing, using } from './file.ts'
+import { opened, refuseMissing, using } from './file.ts'
 
 /** Runs the action on a file that may be damaged, without changing a byte of it. Throws HistoryProblem. */
 export async function rescuing<T>(path: string, action: (database: Database) => Promise<T>): Promise<T> {
@@ -19,11 +19,11 @@ export async function rescuing<T>(path: string, action: (database: Database) => 
   // The journal is beside the file and not beside a link to it.
   const real = realPath(path)
   const missing = missingBytes(real)
-  if (missing === 0) return await using(path, () => openReadOnly(real), action)
+  if (missing === 0) return await using(path, () => opened(openReadOnly(real)), action)
   const folder = mkdtempSync(`${real}.salvage-`)
   try {
     const copy = lengthened(real, missing, folder)
-    return await using(path, () => openReadOnly(copy), action)
+    return await using(path, () => opened(openReadOnly(copy)), action)
   } finally {
     rmSync(folder, { recursive: true })
   }

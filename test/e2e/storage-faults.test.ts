@@ -1,5 +1,16 @@
 import { afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { closeSync, fsyncSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  fsyncSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeSync,
+} from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -63,8 +74,8 @@ function smallFileSystem(): string {
   return path
 }
 
-/** Takes all the room that is left. */
-function takeRoom(directory: string): void {
+/** Takes all the room that there is but so many bytes. */
+function takeRoom(directory: string, leave = 0): void {
   const file = openSync(join(directory, 'ballast'), 'a')
   const block = new Uint8Array(4096)
   try {
@@ -74,6 +85,7 @@ function takeRoom(directory: string): void {
   } finally {
     closeSync(file)
   }
+  if (leave > 0) truncateSync(join(directory, 'ballast'), Bun.file(join(directory, 'ballast')).size - leave)
 }
 
 describe('a full disk (skipped where no file system may be mounted)', () => {
@@ -152,6 +164,109 @@ describe('a full disk (skipped where no file system may be mounted)', () => {
     await publish(hub.url, { topic: 'a', data })
     expect(await replayedIds(hub)).toHaveLength(101)
     expect(Bun.file(join(directory, 'cinnabar.db')).size).toBeLessThan(1 << 20)
+  })
+
+  /** A hub that has stored so many updates of a kilobyte on a small file system, and how it ended. */
+  async function stored(count: number, end: 'stopped' | 'killed' | 'idle'): Promise<RunningHub> {
+    const hub = await start(smallFileSystem())
+    const load = await Load.open(hub.url, await publisherToken(), 10)
+    await load.publish(count, () => `topic=a&data=${data}`)
+    load.close()
+    if (end === 'stopped') expect(await hub.stop('SIGTERM')).toBe(0)
+    if (end === 'killed') await hub.stop('SIGKILL')
+    if (end === 'idle') {
+      await until('an empty journal', () => Bun.file(join(hub.directory, 'cinnabar.db-wal')).size === 0)
+    }
+    return hub
+  }
+
+  function elsewhere(): string {
+    const path = mkdtempSync(join(tmpdir(), 'cinnabar-elsewhere-'))
+    cleanup.push(() => rmSync(path, { recursive: true, force: true }))
+    return path
+  }
+
+  const history = ({ directory }: RunningHub, ...words: string[]) =>
+    runCommand(['history', ...words], directory)
+
+  for (const end of ['stopped', 'idle', 'killed'] as const) {
+    mountable(`M12 with half a mebibyte free is pruned and compacted; its hub is ${end}`, async () => {
+      const hub = await stored(5000, end)
+      const path = join(hub.directory, 'cinnabar.db')
+      const before = Bun.file(path).size
+      takeRoom(hub.directory, 512 << 10)
+      const pruned = await history(hub, 'prune', '--keep-count', '100')
+      expect([pruned.code, pruned.err]).toEqual([0, ''])
+      const compacted = await history(hub, 'compact')
+      expect([compacted.code, compacted.err]).toEqual([0, ''])
+      await until('a small file', () => Bun.file(path).size < before / 10)
+      const running = end === 'idle' ? hub : await start(hub.directory)
+      await publish(running.url, { topic: 'a', data })
+      expect(await replayedIds(running)).toHaveLength(101)
+    })
+
+    mountable(`M12 with nothing free says what to do, and that is enough; its hub is ${end}`, async () => {
+      const hub = await stored(5000, end)
+      takeRoom(hub.directory)
+      const refused = await history(hub, 'prune', '--keep-count', '100')
+      expect(refused.code).toBe(1)
+      expect(refused.err).toContain('no space left for the history file cinnabar.db: its disk has 0 KiB free')
+      expect(refused.err).toContain('cinnabar history compact --to FILE')
+      const kib = Number(/make (\d+) KiB of room on that disk and prune again/.exec(refused.err)?.[1])
+      const ballast = join(hub.directory, 'ballast')
+      truncateSync(ballast, Bun.file(ballast).size - kib * 1024)
+      const pruned = await history(hub, 'prune', '--keep-count', '100')
+      expect([pruned.code, pruned.err]).toEqual([0, ''])
+      expect((await history(hub, 'compact')).code).toBe(0)
+    })
+
+    mountable(
+      `M12 with nothing free is copied to another disk, where a hub goes on; its hub is ${end}`,
+      async () => {
+        const hub = await stored(2000, end)
+        takeRoom(hub.directory)
+        const copy = join(elsewhere(), 'copy.db')
+        const copied = await history(hub, 'compact', '--to', copy)
+        expect([copied.code, copied.err]).toEqual([0, ''])
+        expect(copied.out).toContain('copied to')
+        expect(statSync(copy).mode & 0o777).toBe(0o600)
+        const again = await history(hub, 'compact', '--to', copy)
+        expect([again.code, again.err]).toEqual([1, expect.stringContaining('cannot be made: EEXIST')])
+        expect(JSON.parse((await history(hub, 'stats', '--json')).out)).toMatchObject({ rows: 2000 })
+        if (end === 'idle') await hub.stop('SIGTERM')
+        const moved = await startHub({
+          directory: elsewhere(),
+          flags: ['--hub-anonymous', '--sqlite-path', copy],
+        })
+        cleanup.push(() => moved.stop('SIGKILL'))
+        await publish(moved.url, { topic: 'a', data })
+        expect(await replayedIds(moved)).toHaveLength(2001)
+        expect(await moved.stop('SIGTERM')).toBe(0)
+      },
+    )
+  }
+
+  mountable('M12 that has no room to write the file anew takes free pages off it', async () => {
+    const hub = await stored(5000, 'stopped')
+    takeRoom(hub.directory, 512 << 10)
+    const before = Bun.file(join(hub.directory, 'cinnabar.db')).size
+    expect((await history(hub, 'prune', '--keep-count', '3000')).code).toBe(0)
+    const compacted = await history(hub, 'compact')
+    expect([compacted.code, compacted.err]).toEqual([0, ''])
+    expect(compacted.out).toContain('compacted within the room that there was')
+    expect(Bun.file(join(hub.directory, 'cinnabar.db')).size).toBeLessThan(0.7 * before)
+    expect(await replayedIds(await start(hub.directory))).toHaveLength(3000)
+  })
+
+  mountable('M12 a copy for which there is no room leaves nothing behind', async () => {
+    const hub = await stored(2000, 'stopped')
+    const target = smallFileSystem()
+    takeRoom(target, 512 << 10)
+    const { code, err } = await history(hub, 'compact', '--to', join(target, 'copy.db'))
+    expect([code, err]).toEqual([1, expect.stringContaining('no space left for')])
+    expect(readdirSync(target)).toEqual(['ballast'])
+    const missing = await history(hub, 'compact', '--to', join(target, 'missing', 'copy.db'))
+    expect([missing.code, missing.err]).toEqual([1, expect.stringContaining('cannot be made: ENOENT')])
   })
 })
 

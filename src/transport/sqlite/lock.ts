@@ -60,6 +60,8 @@ export function isHistoryHeld(path: string): boolean {
 function lockBeside(path: string): Database {
   const lock = new Database(besideOf(path), { create: true, readwrite: true, strict: true })
   try {
+    // A journal would be a file, for which a full disk has no room.
+    lock.run('PRAGMA journal_mode = MEMORY')
     lock.run('BEGIN EXCLUSIVE')
     return lock
   } catch (error) {

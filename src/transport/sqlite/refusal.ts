@@ -21,6 +21,8 @@ export function refusing<T>(path: string, open: () => T): T {
 
 /** The meaning of an SQLite error for the operator of a hub or of a tool; null when it says nothing of the file. */
 export function refusal(path: string, code: string): string | null {
+  // The index of the journal has its size from the start.
+  if (code.startsWith('SQLITE_IOERR_SHM')) return noSpace(path)
   switch (code.split('_').slice(0, 2).join('_')) {
     case 'SQLITE_CANTOPEN':
     case 'SQLITE_READONLY':
@@ -31,7 +33,7 @@ export function refusal(path: string, code: string): string | null {
     case 'SQLITE_CORRUPT':
       return damaged(path)
     case 'SQLITE_FULL':
-      return `no space left for the history file ${path}`
+      return noSpace(path)
     case 'SQLITE_BUSY':
       return `the history file ${path} is locked by another program`
     case 'SQLITE_IOERR':
@@ -39,6 +41,10 @@ export function refusal(path: string, code: string): string | null {
     default:
       return null
   }
+}
+
+function noSpace(path: string): string {
+  return `no space left for the history file ${path}`
 }
 
 /** The message that this user lacks a right that a hub needs, with the file that refuses it. */

@@ -176,17 +176,17 @@ const MIGRATIONS: readonly string[] = [PLACES + ANCHOR + SUM]
  * Opens the history at `path` and creates it when there is none. The hub holds `lockHistory` meanwhile.
  * Throws a plain Error that tells the operator what to do.
  */
-export function openHistory(path: string): Database {
+export function openHistory(path: string, sharing: Sharing = 'shared'): Database {
   return refusing(path, () => {
     makeHistory(path)
-    const database = connect(path)
+    const database = connect(path, sharing)
     try {
       if (isEmpty(database)) create(database)
       // In one view of the file, since a tool opens it while the hub commits.
       database.transaction(() => verify(database, path)).deferred()
       return database
     } catch (error) {
-      database.close()
+      database.close(true)
       throw error
     }
   })
@@ -222,12 +222,25 @@ export function isOlder(database: Database): boolean {
 /** The longest time that a connection waits for another program that writes, in milliseconds. */
 export const BUSY_MS = 5000
 
+/** `alone`: the holder of `lockHistory` may do without an index of the journal on the disk, for which it has no room. */
+export type Sharing = 'shared' | 'alone'
+
+/** To be said to a connection before it reads anything. */
+export const ALONE = 'PRAGMA locking_mode = EXCLUSIVE'
+
 /** A connection with the settings that every reader and writer of the file shares. */
-export function connect(path: string): Database {
+export function connect(path: string, sharing: Sharing = 'shared'): Database {
   const database = new Database(realPath(path), { create: true, readwrite: true, strict: true })
-  database.run(`PRAGMA busy_timeout = ${BUSY_MS}`)
-  database.run('PRAGMA cache_size = -2048')
-  return database
+  try {
+    database.run(`PRAGMA busy_timeout = ${BUSY_MS}`)
+    if (sharing === 'alone') database.run(ALONE)
+    // It reads the file already.
+    database.run('PRAGMA cache_size = -2048')
+    return database
+  } catch (error) {
+    database.close(true)
+    throw error
+  }
 }
 
 function isEmpty(database: Database): boolean {
