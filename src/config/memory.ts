@@ -152,11 +152,8 @@ const HUB_BYTES = 75 * MiB
 
 const LEAST_BUDGET_BYTES = roundedUp(HUB_BYTES / RELIEVED)
 
-/**
- * Growth of the process in bytes for each byte that the log counts, garbage included: measured with updates of
- * 10 bytes to 20 KB (docs/memory-and-history.md).
- */
-const GROWTH = 4
+/** Growth of the process in bytes for each byte that the log counts. */
+const GROWTH = 1.1
 
 const KEPT_SHARE = 0.6
 

@@ -2,7 +2,7 @@ import { dlopen } from 'bun:ffi'
 
 /**
  * The functions of the C library that Bun 1.4.5 has no way to call otherwise: the one place where the process reaches
- * past the runtime. The man page of each describes it; a call answers -1 when it fails.
+ * past the runtime. The man page of each describes it; a call that can fail answers -1 when it does.
  */
 export type Libc = ReturnType<typeof load>
 
@@ -31,5 +31,8 @@ function load(name: string) {
     listen: { args: ['i32', 'i32'], returns: 'i32' },
     _exit: { args: ['i32'], returns: 'void' },
     getsockname: { args: ['i32', 'ptr', 'ptr'], returns: 'i32' },
+    mmap: { args: ['ptr', 'usize', 'i32', 'i32', 'i32', 'i64'], returns: 'ptr' },
+    munmap: { args: ['ptr', 'usize'], returns: 'i32' },
+    memcpy: { args: ['ptr', 'ptr', 'usize'], returns: 'ptr' },
   }).symbols
 }

@@ -4,12 +4,14 @@ import { LocalPresence, type Presence } from '../hub/presence.ts'
 import type { Transport } from '../hub/transport.ts'
 import type { EventLog, Log } from '../telemetry/log.ts'
 import { LogClock } from '../transport/log-clock.ts'
+import { allocateBuffer } from '../transport/memory/stretch.ts'
 import { MemoryTransport } from '../transport/memory/transport.ts'
 import type { Retention } from '../transport/retention.ts'
 import { SqliteTransport } from '../transport/sqlite/transport.ts'
 import { machineClocks } from './clocks.ts'
 import { noticeWriter } from './notices.ts'
 import { retention } from './rules.ts'
+import { rawMemory } from './system/raw-memory.ts'
 
 /** Everything that the nodes of one hub share: its log, and its presence. The hub opens and closes both. */
 export interface Store {
@@ -30,7 +32,8 @@ export function makeStore(settings: Settings, startWriter: () => Worker, log: Lo
   const notify = noticeWriter(log, events)
   const inMemory = (kept: Retention) => {
     const time = new LogClock(clocks, notify)
-    return new MemoryTransport({ retention: kept, clock: () => time.now() })
+    const allocate = rawMemory() ?? allocateBuffer
+    return new MemoryTransport({ retention: kept, clock: () => time.now(), allocate })
   }
   switch (transport) {
     case 'memory':

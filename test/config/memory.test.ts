@@ -89,27 +89,27 @@ describe('a past in memory', () => {
     ],
     [
       [null, memory, '--limits-memory=100MiB'],
-      [100, 1, isIn('1MiB', 'limits.memory, 100MiB')],
+      [100, 4, isIn('4MiB', 'limits.memory, 100MiB')],
     ],
     [
       [null, memory, '--limits-memory=256MiB'],
-      [256, 32, isIn('32MiB', 'limits.memory, 256MiB')],
+      [256, 118, isIn('118MiB', 'limits.memory, 256MiB')],
     ],
     [
-      [null, memory, '--limits-memory=2GiB'],
-      [2048, 256],
+      [null, memory, '--limits-memory=1GiB'],
+      [1024, 256],
     ],
     [
       [128, memory],
-      [102, 1, follows('102MiB of its 128MiB'), isIn('1MiB', 'the 128MiB of the container')],
+      [102, 6, follows('102MiB of its 128MiB'), isIn('6MiB', 'the 128MiB of the container')],
     ],
     [
       [128, memory, '--limits-memory=100MiB'],
-      [100, 1, isIn('1MiB', 'limits.memory, 100MiB')],
+      [100, 4, isIn('4MiB', 'limits.memory, 100MiB')],
     ],
     [
       [128, memory, '--limits-memory=0'],
-      [0, 1, isIn('1MiB', 'the 128MiB of the container')],
+      [0, 6, isIn('6MiB', 'the 128MiB of the container')],
     ],
     [
       [64, memory],
@@ -117,11 +117,11 @@ describe('a past in memory', () => {
     ],
     [
       [1024, memory],
-      [819, 145, follows('819MiB of its 1GiB'), isIn('145MiB', 'the 1GiB of the container')],
+      [819, 256, follows('819MiB of its 1GiB')],
     ],
     [
-      [128, memory, '--history-max-bytes=1MiB'],
-      [102, 1, follows('102MiB of its 128MiB')],
+      [128, memory, '--history-max-bytes=6MiB'],
+      [102, 6, follows('102MiB of its 128MiB')],
     ],
     [
       [128, memory, '--history-max-count=0'],
@@ -141,19 +141,19 @@ describe('a past in memory', () => {
   test.each([
     [
       [128, '--history-max-bytes=64MiB'],
-      refused('64MiB', 'the 128MiB of the container', '1MiB at most, or raise its limit to 518MiB'),
+      refused('64MiB', 'the 128MiB of the container', '6MiB at most, or raise its limit to 228MiB'),
     ],
     [
       [null, '--history-max-bytes=64MiB', '--limits-memory=100MiB'],
-      refused('64MiB', 'limits.memory, 100MiB', '1MiB at most, or raise limits.memory to 414MiB'),
+      refused('64MiB', 'limits.memory, 100MiB', '4MiB at most, or raise limits.memory to 182MiB'),
     ],
     [
       [1024, '--history-max-bytes=1GiB'],
-      refused('1GiB', 'the 1GiB of the container', '145MiB at most, or raise its limit to 6518MiB'),
+      refused('1GiB', 'the 1GiB of the container', '491MiB at most, or raise its limit to 2134MiB'),
     ],
     [
       [128, '--history-max-bytes=unlimited'],
-      refused('an unlimited past', 'the 128MiB of the container', '1MiB at most'),
+      refused('an unlimited past', 'the 128MiB of the container', '6MiB at most'),
     ],
   ] as const)(
     'M17 that the operator has sized is refused with the figures: %p',

@@ -48,7 +48,7 @@ async function expectThePast(running: RunningHub, published: number): Promise<vo
   reader.close()
   const numbers = reader.ids.map((id) => Number(id.slice(1))).sort((left, right) => left - right)
   expect(numbers.length).toBe(await metric(running, 'cinnabar_history_rows'))
-  expect(numbers.length).toBeGreaterThan(700)
+  expect(numbers.length).toBeGreaterThan(1000)
   expect(numbers.at(-1)).toBe(published - 1)
   // Fifty publishers: what was accepted last has at most so many numbers that overtook it.
   expect(numbers[0]).toBeGreaterThan(published - numbers.length - 100)
@@ -65,11 +65,11 @@ describe('a past in memory that limits.memory has no room for', () => {
   test('M17 is bounded to what there is, said once, and 200,000 updates later the hub is as before', async () => {
     const running = await start([...memory, '--limits-memory=100MiB'])
     expect(lines(running, 'history.max_bytes')).toMatchObject([
-      { level: 'warn', message: expect.stringMatching(/ is 1MiB here, .* limits\.memory, 100MiB$/) },
+      { level: 'warn', message: expect.stringMatching(/ is 4MiB here, .* limits\.memory, 100MiB$/) },
     ])
     const peak = await publishMany(running, 200_000, 1024)
     expect(peak).toBeLessThan(1.1 * 100 * MiB)
-    expect(await metric(running, 'cinnabar_history_bytes')).toBeLessThanOrEqual(1 * MiB)
+    expect(await metric(running, 'cinnabar_history_bytes')).toBeLessThanOrEqual(4 * MiB)
     await expectThePast(running, 200_000)
   }, 120_000)
 
@@ -78,14 +78,14 @@ describe('a past in memory that limits.memory has no room for', () => {
     const { code, message } = await refusedHub(flags)
     expect(code).toBe(78)
     expect(message).toContain('--history-max-bytes: 64MiB in memory does not fit')
-    expect(message).toContain('limits.memory, 100MiB: give 1MiB at most, or raise limits.memory to 414MiB')
+    expect(message).toContain('limits.memory, 100MiB: give 4MiB at most, or raise limits.memory to 182MiB')
     expect(await check([...flags, '--transport=memory'])).toMatchObject({ code: 78, stderr: message })
   })
 
   test('M17 check says what is bounded', async () => {
     const { code, stderr } = await check(['--transport=memory', '--limits-memory=100MiB'])
     expect(code).toBe(0)
-    expect(stderr).toContain('warning: history.max_bytes: is 1MiB here, ')
+    expect(stderr).toContain('warning: history.max_bytes: is 4MiB here, ')
   })
 })
 
@@ -115,9 +115,9 @@ describe.skipIf(reason !== '')(`a container of 128 MiB${reason}`, () => {
   }
 
   test.each([
-    ['the defaults', [], 102, 1],
-    ['limits.memory=100MiB', ['--limits-memory=100MiB'], 100, 1],
-    ['no budget', ['--limits-memory=0'], 0, 1],
+    ['the defaults', [], 102, 6],
+    ['limits.memory=100MiB', ['--limits-memory=100MiB'], 100, 4],
+    ['no budget', ['--limits-memory=0'], 0, 6],
   ])(
     'M17 with %s a hub lives through 200,000 updates of 1 KB',
     async (_, flags, budgetMiB, keptMiB) => {
@@ -161,7 +161,7 @@ describe.skipIf(reason !== '')(`a container of 128 MiB${reason}`, () => {
     const { code, stderr } = await check(['--transport=memory', '--history-max-bytes=64MiB'], prefix)
     expect([code, stderr]).toEqual([
       78,
-      expect.stringContaining('give 1MiB at most, or raise its limit to 518MiB'),
+      expect.stringContaining('give 6MiB at most, or raise its limit to 228MiB'),
     ])
   })
 })

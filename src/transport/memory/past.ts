@@ -13,8 +13,12 @@ import {
   type RuleLimits,
   sum,
 } from '../retention.ts'
-import { Line, type Place } from './line.ts'
+import { Ids } from './ids.ts'
+import { Line } from './line.ts'
+import { Order } from './order.ts'
 import { Places } from './places.ts'
+import { type Place, Shelf, type Spot } from './shelf.ts'
+import type { Allocate } from './stretch.ts'
 
 /** An envelope on its way into the past, with what retention asks about it. */
 export interface Arrival {
@@ -28,23 +32,38 @@ export interface Arrival {
 /** The entries that are kept, in log order: new ones at one end, and always within the limits. */
 export class Past {
   readonly #retention: Retention
-  readonly #all = new Line()
+  readonly #all = new Order()
+  readonly #shelf: Shelf
   readonly #rules: readonly RuledPast[]
   /** Of what rules dropped, while the log keeps what surrounds it. */
   readonly #places = new Places()
   readonly #placeLimits: Limits
   readonly #placeBytes: (id: string) => number
-  /** The positions of each id, of places too, oldest first: the earliest of duplicates wins (REC-09). */
-  readonly #positions = new Map<string, Position[]>()
+  /** Of places too. */
+  readonly #ids: Ids
+  /** What was last read of the oldest entry; nothing once any is dropped, for others may have moved then. */
+  #known: Place | null = null
   #head = START
   #horizon = START
 
-  /** `placeBytes`: what it costs to remember the place of an entry with this id. */
-  constructor(retention: Retention, placeBytes: (id: string) => number) {
+  /**
+   * `placeBytes`: what it costs to remember the place of an entry with this id. `seed`: a random number, which
+   * publishers do not know.
+   */
+  constructor(retention: Retention, placeBytes: (id: string) => number, allocate: Allocate, seed: number) {
     this.#retention = retention
     this.#placeLimits = placeLimits(retention)
     this.#placeBytes = placeBytes
-    this.#rules = (retention.rules ?? []).map((limits) => ({ limits, line: new Line(), topics: new Map() }))
+    this.#shelf = new Shelf(allocate, {
+      isAt: (position, spot) => this.#all.find(position) === spot,
+      onMove: (position, spot) => this.#all.move(position, spot),
+    })
+    this.#ids = new Ids(seed, (position) => this.#idAt(position))
+    this.#rules = (retention.rules ?? []).map((limits) => ({
+      limits,
+      line: new Line(this.#find),
+      topics: new Map(),
+    }))
   }
 
   /** The newest position ever given. */
@@ -63,8 +82,13 @@ export class Past {
   }
 
   /** Everything that is kept. */
-  get all(): Pick<Line, 'count' | 'oldest'> {
+  get all(): Amount {
     return this.#all
+  }
+
+  /** When the oldest entry that is kept was added; null without one. */
+  get oldestAt(): number | null {
+    return this.#oldest?.at ?? null
   }
 
   /** The places of entries that rules dropped. */
@@ -82,24 +106,28 @@ export class Past {
     return this.#rules.map(({ line }) => line)
   }
 
-  /** Gives the envelope the next position and drops what it pushes over the limits by count and bytes. */
+  /**
+   * Gives the envelope the next position and drops what it pushes over the limits by count and bytes. Throws
+   * `store-full` when there is no memory.
+   */
   add({ envelope, at, bytes, rule }: Arrival): Entry {
     const position = (this.#head + 1) as Position
-    this.#head = position
     const { id, topics, frame } = envelope
     const entry: Entry = { id, topics, private: envelope.private, frame, position }
     if (this.#keepsNothing) {
+      this.#head = position
       this.#horizon = position
       return entry
     }
-    const place: Place = { position, at, bytes, rule, entry }
-    const ruled = this.#ruledBy(place)
-    this.#all.add(place)
-    ruled?.line.add(place)
-    if (ruled?.limits.perTopic === true) topicLine(ruled, topics).add(place)
-    const positions = this.#positions.get(id)
-    if (positions === undefined) this.#positions.set(id, [position])
-    else positions.push(position)
+    const key = this.#ids.keyOf(id)
+    const spot = this.#shelf.put(entry, { at, bytes, rule, key })
+    // Not before there is memory for it: an update that is refused has no position.
+    this.#head = position
+    const ruled = this.#ruledBy({ rule })
+    this.#all.add(position, spot, bytes)
+    ruled?.line.add(position, bytes)
+    if (ruled?.limits.perTopic === true) this.#topicLine(ruled, topics).add(position, bytes)
+    this.#ids.add(key, position)
     this.#cut(ruled, topics)
     return entry
   }
@@ -115,22 +143,17 @@ export class Past {
 
   /** The earliest position under this id, of an entry or a place. */
   find(id: string): Position | null {
-    return this.#positions.get(id)?.[0] ?? null
+    return this.#ids.find(id)
   }
 
   /** Entries in (after, until], as many as one page may hold. */
   page(after: Position, until: Position, limit: PageLimit): Page {
-    const entries: Entry[] = []
-    let bytes = 0
-    for (const entry of this.#all.after(after)) {
-      if (entry.position > until) break
-      bytes += entry.frame.length
-      const isFull = entries.length >= limit.entries || bytes > limit.bytes
-      const last = entries.at(-1)
-      if (isFull && last !== undefined) return { entries, next: last.position }
-      entries.push(entry)
+    const { entries, isFull } = this.#shelf.copy(this.#all.after(after), until, limit)
+    const last = entries.at(-1)
+    return {
+      entries,
+      next: isFull && last !== undefined ? last.position : (Math.max(after, until) as Position),
     }
-    return { entries, next: Math.max(after, until) as Position }
   }
 
   clear(): void {
@@ -140,7 +163,9 @@ export class Past {
     }
     this.#all.clear()
     this.#places.clear()
-    this.#positions.clear()
+    this.#ids.clear()
+    this.#shelf.clear()
+    this.#known = null
   }
 
   /** With a rule it matters which of the two drops an entry: only what the whole drops is lost. */
@@ -157,7 +182,7 @@ export class Past {
 
   #cut(ruled: RuledPast | null, topics: readonly string[]): void {
     if (ruled !== null) {
-      const group = ruled.limits.perTopic ? topicLine(ruled, topics) : ruled.line
+      const group = ruled.limits.perTopic ? this.#topicLine(ruled, topics) : ruled.line
       this.#dropByRuleWhile(ruled.limits, group, () => exceeds(group, ruled.limits))
     }
     this.#forgetWhile(() => exceeds(this.#counted, this.#retention))
@@ -165,14 +190,17 @@ export class Past {
 
   /** Drops from the front of the line. Each entry leaves its place, while there is room for places. */
   #dropByRuleWhile(limits: RuleLimits, line: Line, mustGo: (oldest: Place) => boolean): void {
-    for (let { oldest } = line; oldest !== null && mustGo(oldest); oldest = line.oldest) {
-      const { position, at } = oldest
-      const dropped = this.#drop(oldest)
-      const { id } = dropped
+    for (let spot = line.oldest; spot !== null; spot = line.oldest) {
+      const oldest = this.#shelf.place(spot)
+      if (!mustGo(oldest)) return
+      const { position, at, key } = oldest
       if (limits.isApart === true) {
-        this.#dropId(dropped)
+        this.#drop(oldest)
+        this.#ids.drop(key, position)
         continue
       }
+      const id = this.#shelf.id(spot)
+      this.#drop(oldest)
       this.#places.add({ position, at, id, bytes: this.#placeBytes(id) })
       while (exceeds(this.#places, this.#placeLimits)) this.#forgetPlace()
     }
@@ -181,7 +209,7 @@ export class Past {
   /** Drops from the front of the log, where entries and places stand in one order. */
   #forgetWhile(mustGo: (oldest: Kept) => boolean): void {
     for (;;) {
-      const { oldest } = this.#all
+      const oldest = this.#oldest
       const place = this.#places.oldest
       if (place !== null && (oldest === null || place.position < oldest.position)) {
         if (!mustGo(place)) return
@@ -189,7 +217,8 @@ export class Past {
       } else {
         if (oldest === null || !mustGo(oldest)) return
         this.#horizon = oldest.position
-        this.#dropId(this.#drop(oldest))
+        this.#drop(oldest)
+        this.#ids.drop(oldest.key, oldest.position)
       }
     }
   }
@@ -197,32 +226,51 @@ export class Past {
   #forgetPlace(): void {
     const { oldest } = this.#places
     this.#places.forgetOldest()
-    if (oldest !== null) this.#dropId(oldest)
+    if (oldest !== null) this.#ids.drop(this.#ids.keyOf(oldest.id), oldest.position)
   }
 
-  /** Takes the entry of the place out of the lines, and answers it. */
-  #drop(place: Place): Entry {
-    const { entry } = place
-    if (entry === null) throw new Error('an entry is dropped once')
-    place.entry = null
-    this.#all.drop(place)
+  /** The oldest entry of all. It is asked for at every publication, and is the same one for long. */
+  get #oldest(): Place | null {
+    const spot = this.#all.oldest
+    if (spot === null) return null
+    if (this.#known?.spot !== spot) this.#known = this.#shelf.place(spot)
+    return this.#known
+  }
+
+  /** Takes the entry out of the lines and off the shelf. Its id is still known. */
+  #drop(place: Place): void {
+    const { position, bytes, spot } = place
     const ruled = this.#ruledBy(place)
-    ruled?.line.drop(place)
-    if (ruled?.limits.perTopic !== true) return entry
-    const group = topicLine(ruled, entry.topics)
-    group.drop(place)
-    if (group.count === 0) ruled.topics.delete(entry.topics[0] ?? '')
-    return entry
+    const topics = ruled?.limits.perTopic === true ? this.#shelf.topics(spot) : null
+    this.#known = null
+    this.#all.drop(position, bytes)
+    this.#shelf.drop(place)
+    ruled?.line.drop(bytes)
+    if (ruled === null || topics === null) return
+    const group = this.#topicLine(ruled, topics)
+    group.drop(bytes)
+    if (group.count === 0) ruled.topics.delete(topics[0] ?? '')
   }
 
-  #dropId({ id, position }: Pick<Entry, 'id' | 'position'>): void {
-    const positions = this.#positions.get(id) ?? []
-    // Nearly always the first.
-    positions.splice(positions.indexOf(position), 1)
-    if (positions.length === 0) this.#positions.delete(id)
+  #idAt(position: Position): string {
+    const spot = this.#all.find(position)
+    const id = spot === null ? this.#places.find(position)?.id : this.#shelf.id(spot)
+    if (id === undefined) throw new Error('neither the entry nor its place is kept')
+    return id
   }
 
-  #ruledBy({ rule }: Place): RuledPast | null {
+  readonly #find = (position: Position): Spot | null => this.#all.find(position)
+
+  #topicLine({ topics }: RuledPast, [canonical = '']: readonly string[]): Line {
+    let line = topics.get(canonical)
+    if (line === undefined) {
+      line = new Line(this.#find)
+      topics.set(canonical, line)
+    }
+    return line
+  }
+
+  #ruledBy({ rule }: Pick<Place, 'rule'>): RuledPast | null {
     return rule === null ? null : (this.#rules[rule] ?? null)
   }
 }
@@ -233,13 +281,4 @@ interface RuledPast {
   readonly line: Line
   /** The same by canonical topic, when the limits hold for each: no topic without an entry. */
   readonly topics: Map<string, Line>
-}
-
-function topicLine({ topics }: RuledPast, [canonical = '']: readonly string[]): Line {
-  let line = topics.get(canonical)
-  if (line === undefined) {
-    line = new Line()
-    topics.set(canonical, line)
-  }
-  return line
 }

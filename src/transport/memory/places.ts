@@ -29,15 +29,14 @@ export class Places {
 
   /** Rules drop entries in any order; mostly the place is one of the newest. */
   add(place: DroppedPlace): void {
-    let low = this.#first
-    let high = this.#places.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if ((this.#places[middle]?.position ?? 0) < place.position) low = middle + 1
-      else high = middle
-    }
-    this.#places.splice(low, 0, place)
+    this.#places.splice(this.#indexOf(place.position), 0, place)
     this.#bytes += place.bytes
+  }
+
+  /** The place of the position, or null. */
+  find(position: Position): DroppedPlace | null {
+    const place = this.#places[this.#indexOf(position)]
+    return place?.position === position ? place : null
   }
 
   /** Forgets the oldest place. */
@@ -53,5 +52,17 @@ export class Places {
     this.#places = []
     this.#first = 0
     this.#bytes = 0
+  }
+
+  /** Where the position is, or would be. */
+  #indexOf(position: Position): number {
+    let low = this.#first
+    let high = this.#places.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((this.#places[middle]?.position ?? 0) < position) low = middle + 1
+      else high = middle
+    }
+    return low
   }
 }

@@ -21,21 +21,24 @@ import type { Envelope } from '../../protocol/update.ts'
 import { LogClock, steady } from '../log-clock.ts'
 import { type Retention, ruleOf } from '../retention.ts'
 import { Past } from './past.ts'
+import { type Allocate, allocateBuffer } from './stretch.ts'
 
 /** What a log in memory needs. */
 export interface MemoryOptions {
   readonly retention: Retention
   /** Milliseconds since the epoch at the start; from then on a clock that is never set and counts sleep. */
   readonly clock: () => number
+  /** Where the past is kept; by default in memory of the runtime. */
+  readonly allocate?: Allocate
 }
 
 /**
- * What an entry costs in memory, in bytes: its frame, its strings as UTF-16, its place in the log and, when it
- * belongs to a rule, its places in the groups of that.
+ * What an entry costs in memory, in bytes: its record, its place in the log and, when it belongs to a rule, its places
+ * in the groups of that.
  */
-export function memoryBytes(envelope: Envelope, isRuled = false): number {
-  const text = envelope.topics.reduce((sum, topic) => sum + topic.length, envelope.id.length)
-  return envelope.frame.length + 2 * text + ENTRY_OVERHEAD + (isRuled ? RULED_OVERHEAD : 0)
+export function memoryBytes({ id, topics, frame }: Envelope, isRuled = false): number {
+  const text = topics.reduce((sum, topic) => sum + Buffer.byteLength(topic) + 3, Buffer.byteLength(id))
+  return frame.length + text + ENTRY_OVERHEAD + (isRuled ? RULED_OVERHEAD : 0)
 }
 
 /** What it costs to remember where an entry stood, in bytes: its id as UTF-16, and its place. */
@@ -54,9 +57,9 @@ export class MemoryTransport implements Transport {
   #tail: ((entry: Entry) => void) | null = null
   #timer: ReturnType<typeof setInterval> | null = null
 
-  constructor({ retention, clock }: MemoryOptions) {
+  constructor({ retention, clock, allocate = allocateBuffer }: MemoryOptions) {
     this.#retention = retention
-    this.#past = new Past(retention, memoryPlaceBytes)
+    this.#past = new Past(retention, memoryPlaceBytes, allocate, Math.floor(Math.random() * 2 ** 32))
     this.#time = new LogClock(steady(clock), () => {})
   }
 
@@ -98,8 +101,7 @@ export class MemoryTransport implements Transport {
   async stats(): Promise<TransportStats> {
     this.#openTail()
     this.prune()
-    const { all, bytes, rules, places, dropped } = this.#past
-    const oldestAt = all.oldest?.at ?? null
+    const { all, bytes, oldestAt, rules, places, dropped } = this.#past
     const whole = { rows: all.count, dropped, bytes, oldestAt, now: this.#time.now(), fileBytes: 0 }
     if (rules.length === 0) return whole
     const ruled = rules.map(({ count, bytes }) => ({ rows: count, bytes }))
@@ -165,8 +167,9 @@ function hasAge({ maxAgeMs, rules = [] }: Retention): boolean {
 
 const PRUNE_EVERY_MS = 1000
 
-// The entry, its slot, its key and its size, measured with a million entries.
-const ENTRY_OVERHEAD = 200
+// What stands before it in its record, its slot and its key: resident memory of 48 MiB of entries is within a seventh of
+// their bytes, from 10 B to 40 KB of data.
+const ENTRY_OVERHEAD = 150
 
 // The place and its key. Less than what the entry was counted with, so that to drop one never takes room.
 const PLACE_OVERHEAD = 150

@@ -1,5 +1,8 @@
 import { describe, expect, test } from 'bun:test'
 import { type Position, START } from '../../../src/hub/transport.ts'
+import { ProtocolError } from '../../../src/protocol/error.ts'
+import { rawMemory } from '../../../src/serve/system/raw-memory.ts'
+import { allocateBuffer } from '../../../src/transport/memory/stretch.ts'
 import { MemoryTransport, memoryBytes, memoryPlaceBytes } from '../../../src/transport/memory/transport.ts'
 import {
   envelope,
@@ -11,28 +14,28 @@ import {
   wholeLog,
 } from '../contract.ts'
 
-function memory(options: LogOptions): Log {
-  const transport = new MemoryTransport(options)
+function memory(options: LogOptions, allocate = allocateBuffer): Log {
+  const transport = new MemoryTransport({ ...options, allocate })
   return {
     transport,
     prune: async () => transport.prune(),
-    again: memory,
+    again: (other) => memory(other, allocate),
     dispose: async () => {},
   }
 }
 
-transportContract('memory', {
-  create: memory,
-  durable: false,
-  sizeOf: memoryBytes,
-  placeSizeOf: memoryPlaceBytes,
+const inMemory = { durable: false, sizeOf: memoryBytes, placeSizeOf: memoryPlaceBytes }
+
+transportContract('memory', { ...inMemory, create: (options) => memory(options) })
+
+transportContract('memory of the system', {
+  ...inMemory,
+  create: (options) => memory(options, rawMemory() ?? allocateBuffer),
 })
 
 transportContract('local', {
   create: ({ retention, clock }) => memory({ retention: { ...retention, maxCount: 0 }, clock }),
-  durable: false,
-  sizeOf: memoryBytes,
-  placeSizeOf: memoryPlaceBytes,
+  ...inMemory,
   skip: ['history'],
 })
 
@@ -91,5 +94,40 @@ test('a tail that fails rejects that append and goes on with the next', async ()
   })
   await transport.append(envelope('good'))
   expect(seen).toEqual(['bad', 'good'])
+  await transport.close()
+})
+
+test('M17 an update that there is no memory for is refused, and takes no position', async () => {
+  let isFull = true
+  const { transport } = memory({ retention: unlimited, clock: () => 0 }, (bytes) => {
+    if (isFull) throw new ProtocolError('store-full', 'the system has no memory left')
+    return allocateBuffer(bytes)
+  })
+  const seen: [string, Position][] = []
+  await transport.open(
+    ({ id, position }) => seen.push([id, position]),
+    () => {},
+  )
+  expect(await refusal(transport.append(envelope('a')))).toMatchObject({ code: 'store-full' })
+  isFull = false
+  await transport.append(envelope('b'))
+  expect(seen).toEqual([['b', (START + 1) as Position]])
+  expect(await transport.stats()).toMatchObject({ rows: 1, dropped: 0 })
+  expect(await transport.find('a')).toBeNull()
+  await transport.close()
+})
+
+test('a page ends at its end after a last entry that is larger than a page', async () => {
+  const { transport } = memory({ retention: unlimited, clock: () => 0 })
+  await transport.open(
+    () => {},
+    () => {},
+  )
+  await transport.append(envelope('large', 1000))
+  const until = (START + 1) as Position
+  const later = (START + 5) as Position
+  const limit = { entries: 10, bytes: 100 }
+  expect(await transport.read(START, until, limit)).toMatchObject({ entries: [{ id: 'large' }], next: until })
+  expect(await transport.read(START, later, limit)).toMatchObject({ entries: [{ id: 'large' }], next: later })
   await transport.close()
 })
