@@ -3,6 +3,9 @@
 set -eu
 . "$(dirname "$0")/setup.sh"
 commit=$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+# When that was, for the manual page: what is built from the same commit has the same date.
+epoch=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || true)}
+date=$(EPOCH=$epoch node -p "process.env.EPOCH && new Date(process.env.EPOCH * 1000).toISOString().slice(0, 10)")
 native=$(node -p '`${process.platform}-${process.arch}`')
 
 # What is imported by a call becomes a chunk of its own, so that no command evaluates the others. Until the hub listens
@@ -16,7 +19,8 @@ compile() { # name, outfile, further options
   "$bun" build --compile --bytecode --format=esm --splitting --minify-whitespace --minify-syntax \
     --compile-jit-policy=4 \
     --no-compile-autoload-dotenv --no-compile-autoload-bunfig --tsconfig-override=scripts/tsconfig.build.json \
-    --define "process.env.BUILD_COMMIT=\"$commit\"" --define "process.env.BUILD_TARGET=\"$name\"" \
+    --define "process.env.BUILD_COMMIT=\"$commit\"" --define "process.env.BUILD_DATE=\"$date\"" \
+    --define "process.env.BUILD_TARGET=\"$name\"" \
     "$@" src/main.ts src/transport/sqlite/writer.ts --outfile "$outfile"
 }
 

@@ -11,6 +11,9 @@ command -v openssl >/dev/null 2>&1 || missing="$missing openssl"
 command -v ip >/dev/null 2>&1 || missing="$missing iproute2"
 command -v curl >/dev/null 2>&1 || missing="$missing curl"
 [ -f /usr/share/php/Symfony/Component/Mercure/autoload.php ] || missing="$missing php-cli php-symfony-mercure"
+command -v zsh >/dev/null 2>&1 || missing="$missing zsh"
+command -v fish >/dev/null 2>&1 || missing="$missing fish"
+command -v mandoc >/dev/null 2>&1 || missing="$missing mandoc"
 if [ -n "$missing" ] && command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ]; then
   echo "installing$missing" >&2
   apt-get update -qq >/dev/null

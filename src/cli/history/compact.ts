@@ -4,7 +4,8 @@ import { bytesText } from '../../command/quantity.ts'
 import { compactHistory } from '../../history/compact.ts'
 import { runOnHistory, settingsUsage } from './tool.ts'
 
-const line: CommandLine = {
+/** The command line of the command. */
+export const line: CommandLine = {
   name: 'history compact',
   usage: settingsUsage,
   summary: `Gives room that the history does not need back to the file system. Beside a running hub free pages are

@@ -6,7 +6,8 @@ import { parseLine, WrongLine } from '../../history/line.ts'
 import { linesOf } from './text-file.ts'
 import { runOnHistory, settingsUsage } from './tool.ts'
 
-const line: CommandLine = {
+/** The command line of the command. */
+export const line: CommandLine = {
   name: 'history import',
   usage: `FILE ${settingsUsage}`,
   summary: `Stores lines of cinnabar history export at the end of the history, which is made when there is none. FILE
