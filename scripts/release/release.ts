@@ -6,6 +6,7 @@ import { writeDeb } from './deb.ts'
 import { unpackedPackages } from './debian.ts'
 import { type Facts, factsOfCheckout, root, type Target, targets } from './facts.ts'
 import { basePackages, type Image, imageArchive, imagesArchive, makeImage } from './image.ts'
+import { isWhole, signed } from './mach-o.ts'
 
 /** Packs the executables that `scripts/release.sh` has built into `dist/release`. */
 
@@ -19,6 +20,7 @@ async function main(): Promise<void> {
   const names: string[] = []
   const images: Image[] = []
   for (const target of targets) {
+    if (target.os === 'darwin') await signForMacos(target)
     names.push(await copyExecutable(target, facts), await writeArchive(target, contents, facts, out))
     if (target.os !== 'linux' || target.isMusl) continue
     const architecture = target.arch === 'x64' ? 'amd64' : 'arm64'
@@ -34,6 +36,15 @@ async function main(): Promise<void> {
   names.push(await write(`cinnabar-${facts.version}-image.tar`, imagesArchive(images, facts)))
   names.push(await write(`cinnabar-${facts.version}.cdx.json`, contents.billOfMaterials))
   await write('SHA256SUMS', await checksums(names))
+}
+
+/** Leaves a signature that is true where it is not. */
+async function signForMacos({ name, executable }: Target): Promise<void> {
+  const bytes = await Bun.file(executable).bytes()
+  if (isWhole(bytes)) return
+  const whole = signed(bytes, 'cinnabar')
+  if (!isWhole(whole)) throw new Error(`the signature of ${name} is wrong`)
+  await Bun.write(executable, whole)
 }
 
 async function copyExecutable(target: Target, { version }: Facts): Promise<string> {
