@@ -8,17 +8,8 @@ root=$PWD
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-missing=''
-for pair in debootstrap:debootstrap skopeo:skopeo systemd-nspawn:systemd-container \
-  qemu-aarch64-static:qemu-user-static systemd-analyze:systemd zip:zip unzip:unzip; do
-  command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
-done
-if [ -n "$missing" ]; then
-  echo "installing$missing" >&2
-  apt-get update -qq >/dev/null
-  # shellcheck disable=SC2086 # one word per package
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
-fi
+need debootstrap skopeo systemd-nspawn:systemd-container qemu-aarch64-static:qemu-user-static \
+  systemd-analyze:systemd zip unzip
 
 failed=''
 tried=''

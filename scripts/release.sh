@@ -5,15 +5,7 @@
 set -eu
 . "$(dirname "$0")/setup.sh"
 
-missing=''
-command -v dpkg-deb >/dev/null 2>&1 || missing="$missing dpkg"
-command -v zip >/dev/null 2>&1 || missing="$missing zip"
-if [ -n "$missing" ] && command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ]; then
-  echo "installing$missing" >&2
-  apt-get update -qq >/dev/null
-  # shellcheck disable=SC2086 # one word per package
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
-fi
+need dpkg-deb:dpkg zip
 if [ -n "$(git status --porcelain 2>/dev/null)" ]; then
   echo 'the checkout has changes that are in no commit: what is built is not that of the commit it names' >&2
 fi
