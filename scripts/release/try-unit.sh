@@ -32,15 +32,17 @@ for role in publisher subscriber; do head -c 32 /dev/urandom | base64 >$role.key
 systemctl enable --now cinnabar
 is ActiveState active
 cinnabar health --config $config
-token=$(cinnabar token --config $config --aud http://127.0.0.1:3000/.well-known/mercure --publish '*')
+mint() { cinnabar token --config $config --aud http://127.0.0.1:3000/.well-known/mercure "$@"; }
+token=$(mint --publish '*')
 publish() { cinnabar publish --token "$token" https://example.com/1 --data "$1"; }
 publish one
 grep '^NoNewPrivs:.*1$' "/proc/$(show MainPID)/status"
 grep '^CapEff:.*0000000000000000$' "/proc/$(show MainPID)/status"
 
 echo 'a reload cuts nothing and takes the new configuration'
-cinnabar subscribe --last-event-id earliest --limit 2 https://example.com/1 >/events &
+cinnabar subscribe --token "$(mint --subscribe '*')" --last-event-id earliest --limit 2 https://example.com/1 >/events &
 reader=$!
+soon grep '^data:' /events
 sed -i 's/^# anonymous = true/anonymous = true/' $config
 systemctl reload cinnabar
 soon sh -c "journalctl --unit cinnabar --output cat | grep 'configuration reloaded'"
