@@ -3,6 +3,8 @@
 # any of that goes wrong. CLIENT is an executable of this machine, HUB... the command that runs the one that is tried:
 #   sh smoke.sh CLIENT HUB...
 set -eu
+# What is configured on this machine is not part of it.
+export CINNABAR_CONFIG=
 client=$1
 shift
 folder=$(mktemp -d)

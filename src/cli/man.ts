@@ -36,6 +36,7 @@ export function manualPage(
     ...section('DESCRIPTION', description.flatMap(paragraph)),
     ...section('COMMANDS', lines.flatMap(command)),
     ...section('SETTINGS', [...settingsIntroduction.flatMap(paragraph), ...settings()]),
+    ...section('FILES', files.flatMap(entry)),
     ...section('SIGNALS', signals.flatMap(entry)),
     ...section('ENVIRONMENT', environment.flatMap(entry)),
     ...section('EXIT STATUS', statuses.flatMap(entry)),
@@ -48,7 +49,13 @@ const description: readonly string[] = [
 ]
 
 const settingsIntroduction: readonly string[] = [
-  'Every setting is a flag of the commands that take settings, an environment name, and a key of the TOML file, which is read with `--config` or `CINNABAR_CONFIG`. A flag wins over the environment, the environment over the file, the file over the default. N is the number of a table, from 0. A running hub takes changes at SIGHUP, except where it says restart.',
+  'Every setting is a flag of the commands that take settings, an environment name, and a key of the TOML file, which `--config` or `CINNABAR_CONFIG` names. A flag wins over the environment, the environment over the file, the file over the default. N is the number of a table, from 0. A running hub takes changes at SIGHUP, except where it says restart.',
+]
+
+const files: readonly Entry[] = [
+  ['cinnabar.toml', 'The configuration, when the working folder has one and no other is named.'],
+  ['/etc/cinnabar/cinnabar.toml', 'The configuration, when neither is there.'],
+  ['cinnabar.db', 'The history, when `sqlite.path` says nothing else.'],
 ]
 
 const signals: readonly Entry[] = [
@@ -60,7 +67,7 @@ const signals: readonly Entry[] = [
 ]
 
 const environment: readonly Entry[] = [
-  ['CINNABAR_CONFIG', 'The configuration file, when there is no `--config`.'],
+  ['CINNABAR_CONFIG', 'The configuration file, when there is no `--config`; empty: no file is read.'],
   ['CINNABAR_TOKEN', 'The token of the commands that talk to a hub, when there is no `--token`.'],
   ['CINNABAR_…', 'Every setting, see SETTINGS.'],
 ]
