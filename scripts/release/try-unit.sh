@@ -72,6 +72,19 @@ echo 'it stops by itself'
 systemctl stop cinnabar
 is Result success
 is ExecMainStatus 0
+
+echo 'an upgrade restarts what runs, and a purge stops it'
+systemctl start cinnabar
+before=$(show MainPID)
+dpkg --force-unsafe-io -i /cinnabar.deb
+is ActiveState active
+test "$(show MainPID)" != "$before"
+soon cinnabar health --config $config
+rm -r /etc/systemd/system/cinnabar.service.d
+dpkg --purge cinnabar
+is ActiveState inactive
+test -z "$(ls -d /etc/cinnabar /var/lib/cinnabar /etc/systemd/system/*.wants/cinnabar.service 2>/dev/null)"
+if getent passwd cinnabar; then exit 1; fi
 echo 'the unit works'
 TRIAL
 cat >"$root/etc/systemd/system/trial.service" <<'UNIT'
