@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds a release twice, in this folder and in a fresh clone, compares every byte, and tries everything that can run
 # here: the package in a root of Debian, its unit under systemd, the images, and the executables for other libraries
-# and processors. For root on Debian; it takes a quarter of an hour.
+# and processors. For root on Debian; it takes some minutes.
 set -eu
 . "$(dirname "$0")/setup.sh"
 root=$PWD
