@@ -4,19 +4,8 @@
 set -eu
 . "$(dirname "$0")/setup.sh"
 
-missing=''
-command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
-[ -x /usr/sbin/nginx ] || missing="$missing nginx-light"
-command -v openssl >/dev/null 2>&1 || missing="$missing openssl"
-command -v ip >/dev/null 2>&1 || missing="$missing iproute2"
-command -v curl >/dev/null 2>&1 || missing="$missing curl"
-[ -f /usr/share/php/Symfony/Component/Mercure/autoload.php ] || missing="$missing php-cli php-symfony-mercure"
-if [ -n "$missing" ] && command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ]; then
-  echo "installing$missing" >&2
-  apt-get update -qq >/dev/null
-  # shellcheck disable=SC2086 # one word per package
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
-fi
+need chromium openssl ip:iproute2 curl zsh fish mandoc /usr/sbin/nginx:nginx-light caddy /usr/sbin/haproxy:haproxy \
+  php:php-cli /usr/share/php/Symfony/Component/Mercure/autoload.php:php-symfony-mercure
 
 failed=0
 step() {

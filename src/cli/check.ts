@@ -5,7 +5,8 @@ import { usualFiles } from '../config/file.ts'
 import { describeProblem } from '../config/load.ts'
 import { startProblems, startWarnings } from '../serve/problems.ts'
 
-const line: CommandLine = {
+/** The command line of the command. */
+export const line: CommandLine = {
   name: 'check',
   usage: '[--config FILE] [--SETTING VALUE]…',
   summary: 'Validates the configuration without starting, and prints every problem at once.',

@@ -2,7 +2,8 @@ import type { CommandLine } from '../command/arguments.ts'
 import { type CommandIo, configure, type ExitCode, runCommand } from '../command/command.ts'
 import { settingsInEffect } from '../config/describe.ts'
 
-const line: CommandLine = {
+/** The command line of the command. */
+export const line: CommandLine = {
   name: 'config',
   usage: '[--config FILE] [--SETTING VALUE]…',
   summary: 'Prints the effective configuration and where each value comes from. Secrets are masked.',

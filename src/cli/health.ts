@@ -13,7 +13,8 @@ import type { ListenAddress } from '../config/addresses.ts'
 import { formatAddress, withoutPasswords } from '../config/addresses.ts'
 import type { Settings } from '../config/load.ts'
 
-const line: CommandLine = {
+/** The command line of the command. */
+export const line: CommandLine = {
   name: 'health',
   usage: '[--url URL] [--config FILE] [--SETTING VALUE]…',
   summary: 'Asks a running hub for /readyz. Exits with 0 when it can accept a publication, else with 1.',

@@ -1,3 +1,4 @@
+import type { CommandLine } from '../command/arguments.ts'
 import type { CommandIo, ExitCode } from '../command/command.ts'
 import { quotedName } from '../command/printable.ts'
 import { settingsHelp } from '../config/describe.ts'
@@ -11,7 +12,7 @@ type Table = Readonly<Record<string, { readonly help: string }>>
 
 /** The help of the program. */
 export function programHelp(commands: Table): string {
-  const rows = Object.entries(commands).map(([name, { help }]) => `  ${name.padEnd(11)}${help}`)
+  const rows = Object.entries(commands).map(([name, { help }]) => `  ${name.padEnd(12)}${help}`)
   return `Usage: cinnabar COMMAND [options]
 
 A Mercure hub: publish-subscribe over HTTP and Server-Sent Events.
@@ -23,11 +24,33 @@ Every command has --help, and cinnabar help COMMAND shows it. Exit codes: 0 ok, 
 `
 }
 
+/** The command line of `cinnabar serve`, whose help is longer than that of the others. */
+export const serveLine: CommandLine = {
+  name: 'serve',
+  usage: '[--config FILE] [--dev] [--SETTING VALUE]…',
+  summary: 'Runs the hub until SIGTERM or SIGINT. SIGHUP reads configuration, keys and certificates again.',
+  options: [],
+  hasSettings: true,
+  positionals: { min: 0, max: 0 },
+}
+
+/** The command line of `cinnabar help`. */
+export function helpLine(commands: readonly string[]): CommandLine {
+  return {
+    name: 'help',
+    usage: '[COMMAND]',
+    summary: 'Shows what the commands are for, or the help of one; that of serve has every setting.',
+    options: [],
+    hasSettings: false,
+    positionals: { min: 0, max: 1, words: commands },
+  }
+}
+
 /** The help of `cinnabar serve`: every setting, straight from the schema. */
 export function serveHelp(): string {
-  return `Usage: cinnabar serve [--config FILE] [--dev] [--SETTING VALUE]…
+  return `Usage: cinnabar serve ${serveLine.usage}
 
-Runs the hub until SIGTERM or SIGINT. SIGHUP reads configuration, keys and certificates again.
+${serveLine.summary}
 
   --config FILE  settings in TOML; also CINNABAR_CONFIG; default: cinnabar.toml in this folder, else
                  /etc/cinnabar/cinnabar.toml, when it is there; empty: no file

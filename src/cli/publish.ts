@@ -6,7 +6,8 @@ import { readValue } from '../command/numbers.ts'
 import { printable } from '../command/printable.ts'
 import { parseDuration } from '../config/values.ts'
 
-const line: CommandLine = {
+/** The command line of the command. */
+export const line: CommandLine = {
   name: 'publish',
   usage: 'TOPIC… [--data TEXT] [--private] [--id ID] [--type TYPE] [--retry TIME]',
   summary: `Publishes one update and prints its id. The first topic is canonical, the others are alternates.

@@ -5,7 +5,8 @@ import { authorization, explainAnswer, hasToken, hubOptions, targetUrl } from '.
 import { firstLine, printable, printableJson, quoted } from '../command/printable.ts'
 import { EventStreamParser, type ReceivedEvent } from '../protocol/event-reader.ts'
 
-const line: CommandLine = {
+/** The command line of the command. */
+export const line: CommandLine = {
   name: 'subscribe',
   usage: '[MATCHER…] [--urlpattern PATTERN]… [--last-event-id ID] [--json] [--limit N]',
   summary: `Prints events as they arrive, and reconnects by itself. A MATCHER is an exact topic, or * for all,

@@ -18,7 +18,8 @@ import { hubUrl } from '../config/location.ts'
 import type { Grant } from '../protocol/grant.ts'
 import { hubLocation } from '../protocol/topic.ts'
 
-const line: CommandLine = {
+/** The command line of the command. */
+export const line: CommandLine = {
   name: 'token explain',
   usage: 'TOKEN|- [--aud URI] [--config FILE] [--SETTING VALUE]…',
   summary: `Says, claim by claim, whether this hub would accept the token, and what it grants.

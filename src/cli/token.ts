@@ -24,7 +24,8 @@ import { finish } from '../protocol/work.ts'
 import { matchersIn } from './matchers.ts'
 import { runTokenExplain } from './token-explain.ts'
 
-const line: CommandLine = {
+/** The command line of the command. */
+export const line: CommandLine = {
   name: 'token',
   usage: '[--publish TOPIC]… [--subscribe TOPIC]… [--ttl TIME] | explain TOKEN',
   summary: `Mints a token and prints it. TOPIC is an exact topic, or * for all of them.

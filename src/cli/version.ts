@@ -6,6 +6,7 @@ import { type CommandIo, type ExitCode, runCommand } from '../command/command.ts
 declare module 'bun' {
   interface Env {
     BUILD_COMMIT?: string
+    BUILD_DATE?: string
     BUILD_TARGET?: string
   }
 }
@@ -30,7 +31,8 @@ export const version: Version = {
   sqlite: process.versions['sqlite'] ?? 'unknown',
 }
 
-const line: CommandLine = {
+/** The command line of the command. */
+export const line: CommandLine = {
   name: 'version',
   usage: '[--json]',
   summary: 'Prints the version, the commit, the build target, and the versions of Bun and SQLite.',

@@ -21,8 +21,8 @@ export interface CommandLine {
   readonly options: readonly Option[]
   /** Whether the command understands flags of settings, `--config` and `--dev` too. */
   readonly hasSettings: boolean
-  /** The number of positional arguments that the command takes. */
-  readonly positionals: { readonly min: number; readonly max: number }
+  /** The number of positional arguments that the command takes, and the words that the first may be where they are few. */
+  readonly positionals: { readonly min: number; readonly max: number; readonly words?: readonly string[] }
 }
 
 /** The arguments as the user wrote them. */
@@ -49,14 +49,22 @@ export function parseArguments(argv: readonly string[], line: CommandLine): Argu
 
 /** The help of a command, ending with a line break. */
 export function helpOf(line: CommandLine): string {
-  const rows = [...line.options, ...(line.hasSettings ? settingOptions : []), helpOption].map(
-    (option) => [`  ${spelled(option)}`, option.help] as const,
-  )
+  const rows = optionsOf(line).map((option) => [`  ${spelled(option)}`, option.help] as const)
   const width = Math.max(...rows.map(([left]) => left.length))
   const options = rows.map(([left, right]) => `${left.padEnd(width)}  ${right}`).join('\n')
   const settings = line.hasSettings ? '\n\nEvery setting is a flag too: see cinnabar serve --help.' : ''
   const usage = `cinnabar ${line.name} ${line.usage}`.trimEnd()
   return `Usage: ${usage}\n\n${line.summary}\n\nOptions:\n${options}${settings}\n`
+}
+
+/** The options of a command, `--help` included; settings of the hub are further ones where it takes them. */
+export function optionsOf({ options, hasSettings }: CommandLine): readonly Option[] {
+  return [...options, ...(hasSettings ? settingOptions : []), helpOption]
+}
+
+/** The option with its value, as it is written in a help. */
+export function spelled({ name, takes }: Option): string {
+  return takes === null ? `--${name}` : `--${name} ${takes}`
 }
 
 const helpOption: Option = { name: 'help', takes: null, help: 'shows this text' }
@@ -65,10 +73,6 @@ const settingOptions: readonly Option[] = [
   { name: 'config', takes: 'FILE', help: 'reads settings from this TOML file; default: cinnabar.toml' },
   { name: 'dev', takes: null, help: 'settings for one developer on this machine' },
 ]
-
-function spelled({ name, takes }: Option): string {
-  return takes === null ? `--${name}` : `--${name} ${takes}`
-}
 
 class ParsedArguments implements Arguments {
   isHelp = false
@@ -143,8 +147,7 @@ class ParsedArguments implements Arguments {
   }
 
   #suggest(written: string): string {
-    const own = [...this.#line.options, helpOption, ...(this.#line.hasSettings ? settingOptions : [])]
-    const known = own.map(({ name }) => `--${name}`)
+    const known = optionsOf(this.#line).map(({ name }) => `--${name}`)
     if (this.#line.hasSettings) known.push(...names.map(({ flag }) => `--${flag}`))
     return suggestion(written.replace(/=.*/s, ''), known)
   }

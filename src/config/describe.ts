@@ -86,11 +86,13 @@ function meaningOf({ takes, meaning }: Name): string {
   )
 }
 
-function sectionOf({ key, takes }: Name): string {
+/** The part of the file that the setting stands in; empty: at the top. */
+export function sectionOf({ key, takes }: Name): string {
   return key.includes('.') || takes === 'tables' ? key.replace(/[.[].*/, '') : ''
 }
 
-function flagOf({ flag, takes, meaning }: Name): string {
+/** The setting as a flag with its value: `--history-max-age DURATION`. */
+export function flagOf({ flag, takes, meaning }: Name): string {
   if (meaning.form === 'boolean') return `--${meaning.fallback === 'true' ? 'no-' : ''}${flag}`
   return `--${flag} ${takes === 'file' ? 'FILE' : meaning.isList ? 'LIST' : word(meaning.form)}`
 }

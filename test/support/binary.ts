@@ -43,7 +43,7 @@ export async function startHub({ flags = [], env = {}, ...options }: HubOptions 
   const issuers = options.hasIssuers === false ? [] : ['--issuers', JSON.stringify(vectorSettings())]
   const resource = options.hasAudience === false ? [] : ['--hub-resource-identifier', audience]
   return await startLocalHub({
-    executable: binaryPath(),
+    executable: options.executable ?? binaryPath(),
     ...(options.wrapper !== undefined && { wrapper: options.wrapper }),
     flags: [...issuers, ...resource, ...flags],
     // A file that happens to be in a usual place is not part of a test.

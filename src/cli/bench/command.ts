@@ -53,7 +53,8 @@ const usual: BenchOptions = {
   topic: null,
 }
 
-const line: CommandLine = {
+/** The command line of the command. */
+export const line: CommandLine = {
   name: 'bench',
   usage: `${Object.keys(kinds).join('|')} [--hub URL] [--token TOKEN] [options]`,
   summary: `Measures any Mercure hub by its URL. Every run ends by itself, and early with what it knows when interrupted.
@@ -92,7 +93,7 @@ const line: CommandLine = {
     ...hubOptions,
   ],
   hasSettings: false,
-  positionals: { min: 1, max: 1 },
+  positionals: { min: 1, max: 1, words: Object.keys(kinds) },
 }
 
 /** `cinnabar bench KIND`. */

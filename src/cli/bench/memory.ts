@@ -11,7 +11,8 @@ import { startProblems } from '../../serve/problems.ts'
 import { version } from '../version.ts'
 import { progressOf } from './progress.ts'
 
-const line: CommandLine = {
+/** The command line of the command. */
+export const line: CommandLine = {
   name: 'bench memory',
   usage: '[--only NAME,…] [options] [--config FILE] [--SETTING VALUE]…',
   summary: `Starts hubs with different configurations, gives all of them the same load at the same time, and shows

@@ -1,11 +1,12 @@
+import type { CommandLine } from '../../command/arguments.ts'
 import type { CommandIo, ExitCode } from '../../command/command.ts'
 import { quotedName } from '../../command/printable.ts'
 import { nearest } from '../../config/names.ts'
-import { runHistoryCompact } from './compact.ts'
-import { runHistoryExport } from './export.ts'
-import { runHistoryImport } from './import.ts'
-import { runHistoryPrune } from './prune.ts'
-import { runHistoryStats } from './stats.ts'
+import { line as compact, runHistoryCompact } from './compact.ts'
+import { line as exporting, runHistoryExport } from './export.ts'
+import { line as importing, runHistoryImport } from './import.ts'
+import { line as prune, runHistoryPrune } from './prune.ts'
+import { runHistoryStats, line as stats } from './stats.ts'
 
 const subcommands: ReadonlyMap<string, (argv: readonly string[], io: CommandIo) => Promise<ExitCode>> =
   new Map([
@@ -15,6 +16,9 @@ const subcommands: ReadonlyMap<string, (argv: readonly string[], io: CommandIo) 
     ['export', runHistoryExport],
     ['import', runHistoryImport],
   ])
+
+/** The command lines of its subcommands, in the order of the help. */
+export const lines: readonly CommandLine[] = [stats, prune, compact, exporting, importing]
 
 const help = `Usage: cinnabar history SUBCOMMAND [options]
 

@@ -5,7 +5,8 @@ import { type Compaction, compactHistory } from '../../history/compact.ts'
 import { copyHistory } from '../../history/copy.ts'
 import { runOnHistory, settingsUsage } from './tool.ts'
 
-const line: CommandLine = {
+/** The command line of the command. */
+export const line: CommandLine = {
   name: 'history compact',
   usage: `[--to FILE] ${settingsUsage}`,
   summary: `Gives room that the history does not need back to the file system. Beside a running hub, or where the disk

@@ -8,7 +8,8 @@ import { type Losses, salvageHistory } from '../../history/salvage.ts'
 import { TextFile } from './text-file.ts'
 import { type HistoryTask, runOnHistory, settingsUsage } from './tool.ts'
 
-const line: CommandLine = {
+/** The command line of the command. */
+export const line: CommandLine = {
   name: 'history export',
   usage: `[--after ID] [--output FILE] [--salvage] ${settingsUsage}`,
   summary: `Writes entries as lines of JSON, oldest first: id, topics, private, at (milliseconds since 1970) and event,

@@ -17,7 +17,8 @@ import { hubLocation } from '../../protocol/topic.ts'
 import { linesOf } from './text-file.ts'
 import { type HistoryTask, runOnHistory, settingsUsage } from './tool.ts'
 
-const line: CommandLine = {
+/** The command line of the command. */
+export const line: CommandLine = {
   name: 'history import',
   usage: `FILE [--from lines|bolt] [--bucket NAME] ${settingsUsage}`,
   summary: `Stores lines of cinnabar history export at the end of the history, which is made when there is none. FILE

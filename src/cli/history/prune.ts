@@ -10,7 +10,8 @@ import { hubLocation } from '../../protocol/topic.ts'
 import { matchersIn } from '../matchers.ts'
 import { readOption, runOnHistory, settingsUsage } from './tool.ts'
 
-const line: CommandLine = {
+/** The command line of the command. */
+export const line: CommandLine = {
   name: 'history prune',
   usage: `[--older-than TIME] [--keep-count N] [--keep-bytes SIZE] [--topic T]… [--urlpattern P]… [--dry-run] ${settingsUsage}`,
   summary: `Drops entries, also while a hub is running. With --topic or --urlpattern only the entries with such a

@@ -5,7 +5,8 @@ import { count } from '../../config/values.ts'
 import { type EntryMark, type HistoryStats, historyStats, type TopicShare } from '../../history/stats.ts'
 import { readOption, runOnHistory, settingsUsage } from './tool.ts'
 
-const line: CommandLine = {
+/** The command line of the command. */
+export const line: CommandLine = {
   name: 'history stats',
   usage: `[--top N] [--json] ${settingsUsage}`,
   summary: 'Says what the history holds and what takes most of it. It changes nothing.',

@@ -1,0 +1,105 @@
+#!/bin/sh
+# Boots a root of Debian that has systemd, installs the package in it, and runs its service as an administrator would.
+# Ends with 1 at the first thing that is wrong. For root: sh try-unit.sh NEW.deb ROOT
+set -eu
+deb=$1
+root=$2
+cp "$deb" "$root/cinnabar.deb"
+chroot "$root" dpkg --force-unsafe-io -i /cinnabar.deb
+
+cat >"$root/trial.sh" <<'TRIAL'
+set -eu
+exec >/trial.log 2>&1
+end() { systemctl poweroff; }
+trap end EXIT
+show() { systemctl show cinnabar --property "$1" --value; }
+is() { if [ "$(show "$1")" != "$2" ]; then echo "$1 is $(show "$1") and not $2"; exit 1; fi; }
+# A condition of the manager that takes a moment.
+soon() { left=300; until "$@" >/dev/null 2>&1; do left=$((left - 1)); [ $left -gt 0 ]; sleep 0.1; done; }
+config=/etc/cinnabar/cinnabar.toml
+
+echo 'without keys it says which file it misses, and is not started again and again'
+if systemctl start cinnabar; then exit 1; fi
+is ActiveState failed
+is ExecMainStatus 78
+is NRestarts 0
+journalctl --unit cinnabar --output cat | grep 'publisher.key_file.*cannot be read'
+
+echo 'with keys it is ready when the start is over'
+cd /etc/cinnabar
+umask 027
+for role in publisher subscriber; do head -c 32 /dev/urandom | base64 >$role.key; done
+# There is no proxy here.
+sed -i 's|^public_urls = .*|public_urls = ["http://127.0.0.1:3000"]|' $config
+systemctl enable --now cinnabar
+is ActiveState active
+cinnabar health --config $config
+mint() { cinnabar token --config $config "$@"; }
+token=$(mint --publish '*')
+publish() { cinnabar publish --token "$token" https://example.com/1 --data "$1"; }
+publish one
+grep '^NoNewPrivs:.*1$' "/proc/$(show MainPID)/status"
+grep '^CapEff:.*0000000000000000$' "/proc/$(show MainPID)/status"
+
+echo 'a reload cuts nothing and takes the new configuration'
+cinnabar subscribe --token "$(mint --subscribe '*')" --last-event-id earliest --limit 2 https://example.com/1 >/events &
+reader=$!
+soon grep '^data:' /events
+sed -i 's/^# anonymous = true/anonymous = true/' $config
+systemctl reload cinnabar
+soon sh -c "journalctl --unit cinnabar --output cat | grep 'configuration reloaded'"
+
+echo 'killed, it comes back, with its history'
+kill -9 "$(show MainPID)"
+soon sh -c 'test "$(systemctl show cinnabar --property NRestarts --value)" = 1'
+soon cinnabar health --config $config
+publish two
+wait $reader
+test "$(grep -c '^data:' /events)" = 2
+
+echo 'a key that only root can read comes as a credential'
+mkdir -p /etc/systemd/system/cinnabar.service.d
+cp /usr/share/doc/cinnabar/examples/credentials.conf /etc/systemd/system/cinnabar.service.d/
+chown root:root /etc/cinnabar/*.key
+chmod 600 /etc/cinnabar/*.key
+systemctl daemon-reload
+systemctl restart cinnabar
+is ActiveState active
+soon cinnabar health --config $config
+publish three
+
+echo 'it stops by itself'
+systemctl stop cinnabar
+is Result success
+is ExecMainStatus 0
+
+echo 'an upgrade restarts what runs, and a purge stops it'
+systemctl start cinnabar
+before=$(show MainPID)
+dpkg --force-unsafe-io -i /cinnabar.deb
+is ActiveState active
+test "$(show MainPID)" != "$before"
+soon cinnabar health --config $config
+rm -r /etc/systemd/system/cinnabar.service.d
+dpkg --purge cinnabar
+is ActiveState inactive
+test -z "$(ls -d /etc/cinnabar /var/lib/cinnabar /etc/systemd/system/*.wants/cinnabar.service 2>/dev/null)"
+if getent passwd cinnabar; then exit 1; fi
+echo 'the unit works'
+TRIAL
+cat >"$root/etc/systemd/system/trial.service" <<'UNIT'
+[Unit]
+After=multi-user.target
+
+[Service]
+Type=oneshot
+ExecStart=/bin/sh /trial.sh
+UNIT
+mkdir -p "$root/etc/systemd/system/default.target.wants"
+ln -sf ../trial.service "$root/etc/systemd/system/default.target.wants/trial.service"
+timeout 180 systemd-nspawn --directory="$root" --register=no --keep-unit --private-network --boot >"$root/boot.log" 2>&1 || true
+cat "$root/trial.log"
+if ! grep -q '^the unit works$' "$root/trial.log"; then
+  chroot "$root" journalctl --directory=/var/log/journal --unit cinnabar --output cat 2>/dev/null | tail -n 20 >&2 || true
+  exit 1
+fi
