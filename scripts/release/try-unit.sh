@@ -19,13 +19,13 @@ soon() { left=300; until "$@" >/dev/null 2>&1; do left=$((left - 1)); [ $left -g
 config=/etc/cinnabar/cinnabar.toml
 
 echo 'without keys it says which file it misses, and is not started again and again'
-if systemctl start cinnabar; then exit 1; fi
-is ActiveState failed
+systemctl start cinnabar || true
+soon sh -c 'test "$(systemctl show cinnabar --property ActiveState --value)" = failed'
 is ExecMainStatus 78
 is NRestarts 0
 journalctl --unit cinnabar --output cat | grep 'publisher.key_file.*cannot be read'
 
-echo 'with keys it is ready when the start is over'
+echo 'with keys it serves'
 cd /etc/cinnabar
 umask 027
 for role in publisher subscriber; do head -c 32 /dev/urandom | base64 >$role.key; done
@@ -33,7 +33,7 @@ for role in publisher subscriber; do head -c 32 /dev/urandom | base64 >$role.key
 sed -i 's|^public_urls = .*|public_urls = ["http://127.0.0.1:3000"]|' $config
 systemctl enable --now cinnabar
 is ActiveState active
-cinnabar health --config $config
+soon cinnabar health --config $config
 mint() { cinnabar token --config $config "$@"; }
 token=$(mint --publish '*')
 publish() { cinnabar publish --token "$token" https://example.com/1 --data "$1"; }
