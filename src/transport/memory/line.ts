@@ -2,8 +2,8 @@ import type { Position } from '../../hub/transport.ts'
 import type { Spot } from './shelf.ts'
 
 /**
- * Some of the entries that are kept, in log order. It holds their positions only, and asks where one is: what is
- * dropped keeps its slot until half of the slots are such ones.
+ * Some of the entries that are kept, in log order. It holds their positions only, and asks where one is: a dropped entry
+ * keeps its slot until half of the slots belong to dropped ones.
  */
 export class Line {
   readonly #find: (position: Position) => Spot | null
@@ -44,7 +44,7 @@ export class Line {
     this.#bytes += bytes
   }
 
-  /** One of its entries was just dropped. */
+  /** Notes that the past has just dropped one of its entries. */
   drop(bytes: number): void {
     this.#count--
     this.#bytes -= bytes

@@ -2,8 +2,8 @@ import type { Position } from '../../hub/transport.ts'
 import type { Spot } from './shelf.ts'
 
 /**
- * The entries that are kept in log order, and where each is. A dropped one leaves its slot until half of the slots are
- * left ones: constant cost per entry, and never more than twice the slots that are needed.
+ * The entries that are kept in log order, and where each is. A dropped one leaves its slot behind until half of the slots
+ * are such ones: constant cost per entry, and never more than twice the slots that the entries need.
  */
 export class Order {
   #positions: Position[] = []

@@ -20,7 +20,7 @@ import { Places } from './places.ts'
 import { type Place, Shelf, type Spot } from './shelf.ts'
 import type { Allocate } from './stretch.ts'
 
-/** An envelope on its way into the past, with what retention asks about it. */
+/** An envelope on its way into the past, with the figures that retention asks for. */
 export interface Arrival {
   readonly envelope: Envelope
   readonly at: number
@@ -35,19 +35,19 @@ export class Past {
   readonly #all = new Order()
   readonly #shelf: Shelf
   readonly #rules: readonly RuledPast[]
-  /** Of what rules dropped, while the log keeps what surrounds it. */
+  /** The places of entries that rules dropped, while the log keeps their neighbours. */
   readonly #places = new Places()
   readonly #placeLimits: Limits
   readonly #placeBytes: (id: string) => number
-  /** Of places too. */
+  /** The positions of all ids, those of places too. */
   readonly #ids: Ids
-  /** What was last read of the oldest entry; nothing once any is dropped, for others may have moved then. */
+  /** The oldest entry as it was read last; null once an entry was dropped, for others may have moved then. */
   #known: Place | null = null
   #head = START
   #horizon = START
 
   /**
-   * `placeBytes`: what it costs to remember the place of an entry with this id. `seed`: a random number, which
+   * `placeBytes`: the bytes that the place of an entry with this id takes. `seed`: a random number, which
    * publishers do not know.
    */
   constructor(retention: Retention, placeBytes: (id: string) => number, allocate: Allocate, seed: number) {
@@ -71,17 +71,17 @@ export class Past {
     return this.#head
   }
 
-  /** The newest position that the limits of the whole dropped. What rules dropped leaves holes after it. */
+  /** The newest position that the limits of the whole dropped. Entries that rules dropped leave holes after it. */
   get horizon(): Position {
     return this.#horizon
   }
 
-  /** Entries that were added and are not kept any more: every one had the next position. */
+  /** The number of entries that were added and are not kept any more: each had the next position. */
   get dropped(): number {
     return this.#head - this.#all.count
   }
 
-  /** Everything that is kept. */
+  /** All entries that are kept. */
   get all(): Amount {
     return this.#all
   }
@@ -96,18 +96,18 @@ export class Past {
     return this.#places
   }
 
-  /** Bytes of everything that is kept, and of the places. */
+  /** Bytes of all entries that are kept, and of the places. */
   get bytes(): number {
     return sum(this.#all, this.#places).bytes
   }
 
-  /** What is kept of each rule. */
+  /** The kept entries of each rule. */
   get rules(): readonly Pick<Line, 'count' | 'bytes'>[] {
     return this.#rules.map(({ line }) => line)
   }
 
   /**
-   * Gives the envelope the next position and drops what it pushes over the limits by count and bytes. Throws
+   * Gives the envelope the next position and drops the entries that it pushes over the limits by count and bytes. Throws
    * `store-full` when there is no memory.
    */
   add({ envelope, at, bytes, rule }: Arrival): Entry {
@@ -121,7 +121,7 @@ export class Past {
     }
     const key = this.#ids.keyOf(id)
     const spot = this.#shelf.put(entry, { at, bytes, rule, key })
-    // Not before there is memory for it: an update that is refused has no position.
+    // Only once the shelf has room for it: an update that the log refuses has no position.
     this.#head = position
     const ruled = this.#ruledBy({ rule })
     this.#all.add(position, spot, bytes)
@@ -132,7 +132,7 @@ export class Past {
     return entry
   }
 
-  /** Drops what is too old. To be called before anything is added or read, so that age goes first. */
+  /** Drops the entries that are too old. The log calls it before it adds or reads, so that age goes first. */
   expire(now: number): void {
     for (const { limits, line } of this.#rules) {
       if (!endsByAge(limits, this.#retention)) continue
@@ -168,12 +168,12 @@ export class Past {
     this.#known = null
   }
 
-  /** With a rule it matters which of the two drops an entry: only what the whole drops is lost. */
+  /** With a rule it matters which of the two drops an entry: readers lose only entries that the whole drops. */
   get #keepsNothing(): boolean {
     return this.#retention.maxCount === 0 && this.#rules.length === 0
   }
 
-  /** Places count in the bytes of the whole; what has room of its own does not. */
+  /** Places count in the bytes of the whole; entries with room of their own do not. */
   get #counted(): Amount {
     let counted: Amount = { count: this.#all.count, bytes: this.bytes }
     for (const { limits, line } of this.#rules) if (limits.isApart === true) counted = minus(counted, line)
@@ -229,7 +229,7 @@ export class Past {
     if (oldest !== null) this.#ids.drop(this.#ids.keyOf(oldest.id), oldest.position)
   }
 
-  /** The oldest entry of all. It is asked for at every publication, and is the same one for long. */
+  /** The oldest entry of all. Every publication asks for it, and it is the same one for long. */
   get #oldest(): Place | null {
     const spot = this.#all.oldest
     if (spot === null) return null

@@ -2,7 +2,7 @@ import type { Entry, PageLimit, Position } from '../../hub/transport.ts'
 import type { Frame } from '../../protocol/event-stream.ts'
 import type { Allocate, Stretch } from './stretch.ts'
 
-/** What is remembered with an entry. */
+/** The figures that the shelf keeps with an entry. */
 export interface Label {
   /** When it was accepted, in milliseconds. */
   readonly at: number
@@ -149,7 +149,7 @@ export class Shelf {
     return { entries: this.#withFrames(copies, bytes), isFull }
   }
 
-  /** Gives the record up. What was copied of it stays as it is. */
+  /** Gives the record up. Copies of it stay as they are. */
   drop({ spot, length }: Place): void {
     this.#leave(this.#segmentOf(spot), length)
     while (this.#reserved - this.#live > this.#live * GAPS_SHARE + 2 * SEGMENT_BYTES) this.#clean()
@@ -197,7 +197,7 @@ export class Shelf {
   }
 
   #roomFor(length: number): Segment {
-    // What is large has a segment of its own, so that little is left over at the end of the others.
+    // A large record has a segment of its own, so that little is left over at the end of the others.
     if (length > RECORD_BYTES_MAX) return this.#add(length)
     if (this.#open === null || this.#open.used + length > SEGMENT_BYTES) {
       const closed = this.#open
@@ -262,7 +262,7 @@ export class Shelf {
   }
 }
 
-/** What was copied. */
+/** The copies of a page. */
 export interface Copies {
   readonly entries: readonly Entry[]
   /** Whether there may be more. */

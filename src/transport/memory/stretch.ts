@@ -8,7 +8,7 @@ export interface Stretch {
   free(): void
 }
 
-/** Makes a stretch of so many bytes. Throws `store-full` when there is no memory. */
+/** Makes a stretch of that length in bytes. Throws `store-full` when there is no memory. */
 export type Allocate = (bytes: number) => Stretch
 
 /** Memory of the runtime. The collector counts it as its own, and lets the more garbage gather the more there is. */

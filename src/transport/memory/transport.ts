@@ -1,8 +1,8 @@
 /**
  * The log in memory: the reference that says what every transport does.
- * Life: `open` starts the tail and the timer that forgets by age; what is
- * too old is dropped, each append is given the next position and kept, the past is cut to its limits, and the
- * entry goes to the tail; `close` lets go of everything.
+ * Life: `open` starts the tail and the timer that forgets by age; the past drops entries that are too old, each append
+ * gets the next position and is kept, the past is cut to its limits, and the entry goes to the tail; `close` lets go of
+ * everything.
  * With `maxCount: 0` it is the `local` transport: live only, no past.
  */
 
@@ -23,7 +23,7 @@ import { type Retention, ruleOf } from '../retention.ts'
 import { Past } from './past.ts'
 import { type Allocate, allocateBuffer } from './stretch.ts'
 
-/** What a log in memory needs. */
+/** The parts of a log in memory. */
 export interface MemoryOptions {
   readonly retention: Retention
   /** Milliseconds since the epoch at the start; from then on a clock that is never set and counts sleep. */
@@ -33,7 +33,7 @@ export interface MemoryOptions {
 }
 
 /**
- * What an entry costs in memory, in bytes: its record, its place in the log and, when it belongs to a rule, its places
+ * The cost of an entry in memory, in bytes: its record, its place in the log and, when it belongs to a rule, its places
  * in the groups of that.
  */
 export function memoryBytes({ id, topics, frame }: Envelope, isRuled = false): number {
@@ -41,7 +41,7 @@ export function memoryBytes({ id, topics, frame }: Envelope, isRuled = false): n
   return frame.length + text + ENTRY_OVERHEAD + (isRuled ? RULED_OVERHEAD : 0)
 }
 
-/** What it costs to remember where an entry stood, in bytes: its id as UTF-16, and its place. */
+/** The cost of the place of an entry that a rule dropped, in bytes: its id as UTF-16, and its slot. */
 export function memoryPlaceBytes(id: string): number {
   return 2 * id.length + PLACE_OVERHEAD
 }
@@ -119,7 +119,7 @@ export class MemoryTransport implements Transport {
     this.#past.clear()
   }
 
-  /** Forgets what is too old now. The timer and every read call it; so may a test. */
+  /** Forgets the entries that are too old now. The timer and every read call it; so may a test. */
   prune(): void {
     this.#past.expire(this.#time.now())
   }
@@ -167,7 +167,7 @@ function hasAge({ maxAgeMs, rules = [] }: Retention): boolean {
 
 const PRUNE_EVERY_MS = 1000
 
-// What stands before it in its record, its slot and its key: resident memory of 48 MiB of entries is within a seventh of
+// The head of its record, its slot and its key: resident memory of 48 MiB of entries is within a seventh of
 // their bytes, from 10 B to 40 KB of data.
 const ENTRY_OVERHEAD = 150
 
