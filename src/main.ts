@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { type Command, commands, findCommand, type Run } from './cli/commands.ts'
-import { type CommandIo, type ExitCode, randomText } from './command/command.ts'
+import { type Command, commands, findCommand } from './cli/commands.ts'
+import { type CommandIo, type ExitCode, type Run, randomText } from './command/command.ts'
 import { codeOf, messageOf, reasonOf, unexpectedText } from './command/failure.ts'
 import { audienceProblems } from './config/audience.ts'
 import type { DevKeys, KnownHub } from './config/dev.ts'

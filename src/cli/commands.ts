@@ -1,8 +1,5 @@
 import type { CommandLine } from '../command/arguments.ts'
-import type { CommandIo, ExitCode } from '../command/command.ts'
-
-/** Runs a command: answers on the command line, and resolves with the exit code of the process. */
-export type Run = (argv: readonly string[], io: CommandIo) => Promise<ExitCode>
+import type { Run } from '../command/command.ts'
 
 /** A command of the program. */
 export interface Command {

@@ -1,11 +1,8 @@
 import type { CommandLine } from '../command/arguments.ts'
-import type { CommandIo, ExitCode } from '../command/command.ts'
+import type { CommandIo, ExitCode, Run } from '../command/command.ts'
 import { quotedName } from '../command/printable.ts'
 import { settingsHelp } from '../config/describe.ts'
 import { findFlag, suggestion } from '../config/names.ts'
-
-/** Runs a command: answers on the command line, and resolves with the exit code of the process. */
-type Run = (argv: readonly string[], io: CommandIo) => Promise<ExitCode>
 
 /** The commands by their names, with the part that the help shows. */
 type Table = Readonly<Record<string, { readonly help: string }>>

@@ -40,6 +40,9 @@ export interface CommandIo {
 /** The exit code of every command: 0 ok, 1 failure, 2 usage, 78 configuration. */
 export type ExitCode = 0 | 1 | 2 | 78
 
+/** Runs a command: answers on the command line, and resolves with the exit code of the process. */
+export type Run = (argv: readonly string[], io: CommandIo) => Promise<ExitCode>
+
 /** Wrong input that the command line syntax cannot see. Ends the command with 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError'

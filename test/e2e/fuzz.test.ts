@@ -147,6 +147,7 @@ function bytesOf(one: Case, token: string): Buffer {
 function answerTo(port: number, bytes: Buffer): Promise<number | null> {
   const { promise, resolve } = Promise.withResolvers<number | null>()
   let head = ''
+  // Only a time can tell that the hub waits for more: no answer is what is expected then.
   const patience = setTimeout(() => resolve(null), 100)
   void Bun.connect({
     hostname: '127.0.0.1',

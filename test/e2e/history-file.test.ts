@@ -149,7 +149,6 @@ describe('a hub that runs as another user than the history belongs to', () => {
     const home = folder()
     chownSync(home, NOBODY, NOBODY)
     const hub = nobody(home)
-    while (!existsSync(join(home, 'cinnabar.db'))) await Bun.sleep(5)
     await logged(hub, 'listening')
     hub.kill('SIGTERM')
     expect(await hub.exited).toBe(0)

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { join } from 'node:path'
-import { type RunningHub, startHub } from '../support/binary.ts'
+import { type RunningHub, startHub, until } from '../support/binary.ts'
 import { makeCertificate, temporaryFolder } from '../support/certificates.ts'
 import { RawConnection, rawRequest, requestBytes } from '../support/raw-request.ts'
 import { tokenFor } from '../support/tokens.ts'
@@ -140,7 +140,7 @@ test('H1 a publication and a stream over HTTP/1.0 without Host are served', asyn
   publisher.send(`POST ${path} HTTP/1.0\r\nAuthorization: Bearer ${token}\r\n${form}\r\ntopic=a&data=x`)
   const { status, text } = await publisher.answer()
   expect([status, text]).toEqual([200, expect.stringContaining('urn:uuid:')])
-  while (!reader.received.includes(`id: ${text}`)) await Bun.sleep(5)
+  await until('the update', () => reader.received.includes(`id: ${text}`))
   reader.close()
   publisher.close()
   expectQuiet(hub)

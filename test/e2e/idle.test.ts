@@ -55,6 +55,7 @@ describe.concurrent('limits.idle', () => {
     const connection = await asked(hub, `${path}?match=a`)
     await connection.ended()
     for (let round = 1; round <= 2; round++) {
+      // Time is the condition: idle for less than the limit.
       await Bun.sleep(4500)
       connection.send(requestBytes(hub.origin, { target: '/healthz' }))
       await until('an answer', () => connection.received.split('ok\n').length === round + 1)
@@ -65,6 +66,7 @@ describe.concurrent('limits.idle', () => {
   test('M8 SUB-85 a stream without an update lives longer', async () => {
     await using hub = await start('--limits-idle', '1s', '--hub-heartbeat', '0')
     const stream = await asked(hub, `${path}?match=a`)
+    // Time is the condition: the runtime would end an idle connection within two of its rounds of four seconds.
     await Bun.sleep(12_000)
     const id = await publish(hub.url, { topic: 'a' })
     await until('the update', () => stream.events.some((event) => event.id === id))

@@ -140,6 +140,7 @@ describe.concurrent('how long a body may take', () => {
     // 4 KB a second: a quarter of what the runtime asks for.
     for (let sent = 0; sent < parts; sent++) {
       connection.send(whole.slice(sent * 1000, (sent + 1) * 1000))
+      // A pace, not a wait: the upload is to be slow.
       await Bun.sleep(250)
     }
     const { status, text } = await connection.answer()
