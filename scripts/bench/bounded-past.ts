@@ -15,7 +15,7 @@ const runs = [
 ] as const
 
 const count = Number(process.argv[2] ?? 300_000)
-const folder = new URL('../../docs/bench', import.meta.url)
+const folder = new URL('../../docs/bench/', import.meta.url)
 const table = []
 for (const { name, flag, title } of runs) {
   const samples = await measure(flag)

@@ -16,7 +16,7 @@ const { values } = parseArgs({
     transport: { type: 'string', default: 'sqlite' },
     updates: { type: 'string', default: '10000000' },
     minutes: { type: 'string', default: '40' },
-    out: { type: 'string', default: new URL('../../docs/bench', import.meta.url).pathname },
+    out: { type: 'string', default: new URL('../../docs/bench/', import.meta.url).pathname },
   },
 })
 const { transport, out } = values

@@ -20,7 +20,7 @@ import {
   type Timing,
 } from './standard/set.ts'
 
-const folder = new URL('../../docs/bench', import.meta.url)
+const folder = new URL('../../docs/bench/', import.meta.url)
 const page = new URL('../../docs/performance.md', import.meta.url)
 const measured = new URL('performance.json', folder)
 
