@@ -12,12 +12,14 @@ import {
   hasEmptyFile,
   load,
   type Refusal,
+  type Settings,
 } from './config/load.ts'
 import { DevFile } from './serve/dev-file.ts'
 import { endNow } from './serve/end.ts'
 import type { LoadGeneration } from './serve/generations/generation.ts'
 import type { Server } from './serve/server.ts'
 import { containerMemory } from './serve/system/cgroup.ts'
+import type { Tracing } from './serve/tracing.ts'
 import { Log } from './telemetry/log.ts'
 
 /**
@@ -67,11 +69,13 @@ async function serveUntilSignal(
 ): Promise<ExitCode> {
   void signals.first.then(endUnlessServing)
   let server: Server
+  let tracing: Tracing | null = null
   try {
     const { Server } = await import('./serve/server.ts')
     // A developer may see the version; in production it would tell an attacker what to try.
     const shown = isDev ? (await import('./cli/version.ts')).version.version : null
-    server = await Server.open(settings, log, startWriter, shown, earlier)
+    tracing = await openTracing(settings, log, io)
+    server = await Server.open(settings, log, startWriter, shown, earlier, tracing)
   } catch (error) {
     const reason = codeOf(error) === null ? messageOf(error) : `the hub cannot start: ${reasonOf(error)}`
     refuse(reason.split('\n'), settings.log.format, io)
@@ -96,8 +100,16 @@ async function serveUntilSignal(
   const signal = await signals.first
   log.info('draining', { signal, subscribers: server.subscriberCount })
   await server.close()
+  await tracing?.close()
   log.info('stopped')
   return server.isLeftOpen ? endNow(1) : 0
+}
+
+/** Opens the traces that the settings ask for. The library is loaded for nobody else. */
+async function openTracing(settings: Settings, log: Log, { env }: CommandIo): Promise<Tracing | null> {
+  if (settings.telemetry.otlpEndpoint === '') return null
+  const { version } = await import('./cli/version.ts')
+  return (await import('./serve/tracing.ts')).openTracing(settings, log, env, version.version)
 }
 
 /** Ends a start that waits for a disk, perhaps for ever, and does not look at signals. */

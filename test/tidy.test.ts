@@ -32,7 +32,16 @@ const rooms: Readonly<Record<string, Room>> = {
     outside: ['elysia', 'node:net'],
   },
   'legacy/': { own: ['legacy/', 'types:http/', 'auth/', 'protocol/'], outside: [] },
-  'telemetry/': { own: ['telemetry/', 'types:hub/'], outside: [] },
+  'telemetry/': {
+    own: ['telemetry/', 'types:hub/', 'types:protocol/'],
+    outside: [
+      '@opentelemetry/api',
+      '@opentelemetry/core',
+      '@opentelemetry/exporter-trace-otlp-http',
+      '@opentelemetry/resources',
+      '@opentelemetry/sdk-trace',
+    ],
+  },
   'admin/': { own: ['admin/', 'types:hub/', 'telemetry/'], outside: ['elysia', 'prom-client'] },
   'config/': { own: ['config/', 'protocol/matcher.ts'], outside: ['valibot'] },
   'command/': { own: ['command/', 'config/', 'types:auth/'], outside: [] },

@@ -2,6 +2,7 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { HubGauges } from '../hub/event.ts'
 import type { TransportStats } from '../hub/transport.ts'
 import { type Counters, type Durations, durationBounds } from '../telemetry/counters.ts'
+import type { SpanCounts } from '../telemetry/traces/outbox.ts'
 
 /** The sources of the figures. The page asks them when somebody reads the metrics, and only then. */
 export interface MetricSources {
@@ -28,6 +29,14 @@ export interface Snapshot {
   readonly patternWeight: number
   /** Work that was left for later turns of the event loop. */
   readonly workWaiting: number
+  /** Null where there are no traces. */
+  readonly traces: TraceLevels | null
+}
+
+/** Counts of traces and their spans. */
+export interface TraceLevels extends SpanCounts {
+  /** Updates and readers that are being followed. */
+  readonly following: number
 }
 
 /** The page of metrics. Names that dashboards for Mercure hubs know keep their meaning. */
@@ -169,6 +178,19 @@ const levels: readonly Row<Level>[] = [
     'cinnabar_event_loop_lag_seconds',
     'How late the last heartbeat timer was',
     ({ loopLagSeconds }) => loopLagSeconds,
+  ],
+  [
+    'cinnabar_traces_following',
+    'Updates and readers that traces follow',
+    ({ traces }) => traces?.following ?? null,
+  ],
+  ['cinnabar_spans_waiting', 'Spans that are still to be sent', ({ traces }) => traces?.waiting ?? null],
+  ['cinnabar_spans_sent', 'Spans that the collector took', ({ traces }) => traces?.exported ?? null],
+  ['cinnabar_spans_failed', 'Spans that the collector did not take', ({ traces }) => traces?.failed ?? null],
+  [
+    'cinnabar_spans_dropped',
+    'Spans left out because too many waited',
+    ({ traces }) => traces?.dropped ?? null,
   ],
   ['cinnabar_resident_bytes', 'Resident memory of the process', ({ residentBytes }) => residentBytes],
 ]

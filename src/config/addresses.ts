@@ -98,6 +98,15 @@ export const network: Kind<string> = kind('address, network or `unix`', (raw) =>
   return written
 })
 
+/** The endpoint of a collector of OpenTelemetry, below which it takes traces. */
+export const otlpEndpoint: Kind<string> = kind('URL', (raw) => {
+  const url = webUrl(string(raw))
+  if (url?.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') {
+    throw new WrongValue('is not an http or https URL such as http://localhost:4318')
+  }
+  return string(raw)
+})
+
 /** The URL of a Redis server. */
 export const redisUrl: Kind<string> = kind('URL', (raw) => {
   const protocol = URL.parse(string(raw))?.protocol ?? ''

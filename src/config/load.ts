@@ -9,6 +9,7 @@ import { resourceIdentifier } from './location.ts'
 import { fitMemory } from './memory.ts'
 import { type Merged, merge, readSecrets } from './merge.ts'
 import { findKey, item, members, type Node, snakeCase } from './names.ts'
+import { readOtelNames } from './otel.ts'
 import { schema } from './schema.ts'
 import { readEnvironment, readFlags } from './sources.ts'
 import { splitList } from './values.ts'
@@ -118,7 +119,13 @@ function mergePlaces(places: Places, flags: ReturnType<typeof readFlags>, path: 
     hasIssuers: [flags, environment, file].some(givesIssuers),
     hasTls: own.has('tls.cert_file'),
   }
-  const sources = [flags, environment, readContainerNames(places.env, around), file]
+  const sources = [
+    flags,
+    environment,
+    readContainerNames(places.env, around),
+    file,
+    readOtelNames(places.env, own.has('telemetry.otlp_endpoint')),
+  ]
   return flags.isDev ? merge([...sources, devSource(sources, places.devKeys)]) : merge(sources)
 }
 

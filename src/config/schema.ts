@@ -7,6 +7,7 @@ import {
   listenAddress,
   network,
   originPattern,
+  otlpEndpoint,
   publicUrl,
   redisUrl,
   resourceIdentifier,
@@ -315,6 +316,14 @@ export const schema = v.object({
       choice(['json', 'pretty']),
       'json',
       'how lines are written; `pretty` on a terminal',
+      restart,
+    ),
+  }),
+  telemetry: v.object({
+    otlpEndpoint: setting(
+      orNone(otlpEndpoint),
+      '',
+      'where traces go, as OTLP over HTTP: below this URL, at `/v1/traces`; empty: no traces',
       restart,
     ),
   }),

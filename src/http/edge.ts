@@ -10,6 +10,7 @@ import { OriginRefusal } from './origin-refusal.ts'
 import { type PublishOptions, publish } from './publish.ts'
 import { type SubscribeOptions, subscribe, subscribeHead } from './subscribe.ts'
 import { type SubscriptionsOptions, subscriptions } from './subscriptions.ts'
+import type { RequestTracer } from './trace.ts'
 import { welcome } from './welcome.ts'
 
 /** All that the edge needs to answer; `serve/edge-options.ts` makes it of the settings. */
@@ -36,6 +37,8 @@ export interface EdgeOptions extends ExchangeOptions {
    * is answered when it begins.
    */
   readonly onAnswer: (route: Route, status: number, ms: number) => void
+  /** Begins the traces of requests; null where there are none. */
+  readonly tracer: RequestTracer | null
   readonly loop: Loop
 }
 
@@ -160,6 +163,8 @@ export class Edge {
     const options = this.#current()
     const since = options.loop.now()
     const exchange = new Exchange(request, connection, options)
+    const trace = options.tracer?.begin(route, request) ?? null
+    exchange.trace = trace
     let answer: Outcome | Response
     try {
       checkPublicOrigin(exchange, options)
@@ -167,6 +172,7 @@ export class Edge {
     } catch (error) {
       answer = refuse(exchange, options, error)
     }
+    trace?.answered(statusOf(answer))
     return report(options, route, since, answer)
   }
 }
@@ -178,8 +184,12 @@ function report<Outcome extends Answer>(
   since: number,
   answer: Outcome,
 ): Outcome {
-  onAnswer(route, answer instanceof Response ? answer.status : 200, loop.now() - since)
+  onAnswer(route, statusOf(answer), loop.now() - since)
   return answer
+}
+
+function statusOf(answer: Answer): number {
+  return answer instanceof Response ? answer.status : 200
 }
 
 const readMethods = 'GET, HEAD, OPTIONS'

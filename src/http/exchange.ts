@@ -5,6 +5,7 @@ import type { HubLocation } from '../protocol/topic.ts'
 import { type Dialect, dialectOf } from './dialect.ts'
 import { hostField, type Listening, ownHost } from './request/host.ts'
 import type { Proxies } from './request/proxy.ts'
+import type { RequestTrace } from './trace.ts'
 
 /** The connection that a request came on and its listener, as far as Bun knows them. */
 export interface Connection extends Listening {
@@ -36,6 +37,8 @@ export interface ExchangeOptions {
 export class Exchange {
   readonly request: Request
   readonly dialect: Dialect
+  /** The trace of the request, until nothing more is to be told; null where nobody follows it. */
+  trace: RequestTrace | null = null
   readonly #connection: Connection | null
   readonly #options: ExchangeOptions
 

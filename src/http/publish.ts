@@ -60,6 +60,7 @@ export async function publish(exchange: Exchange, options: PublishOptions): Prom
   if (options.isStoredLater) await options.turn.end()
   if (request.signal.aborted) throw new ProtocolError('connection-lost', 'nobody waits for the answer')
   options.rate.take(identity.holder)
+  exchange.trace?.publishes(update)
   const id = await options.hub.publish(update)
   return new Response(id, { headers: options.cors.fields(request, publishHeaders) })
 }

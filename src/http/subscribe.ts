@@ -152,6 +152,8 @@ class Registration implements StreamOwner, Due {
     const { matchers, identity, cursor, payloads } = asked
     this.#subscriber = this.#options.hub.subscribe(matchers, identity, cursor, stream, payloads)
     this.#asked = null
+    if (this.#subscriber.state === 'catching-up') this.#exchange.trace?.replays(this.#subscriber)
+    this.#exchange.trace = null
     if (!this.#subscriber.isEnded) this.#endOnTime(asked.identity)
   }
 

@@ -7,7 +7,8 @@ import type { Loop } from './loop.ts'
 import { Plan } from './plan.ts'
 import { Routing } from './routing.ts'
 import type { Subscriber } from './subscriber.ts'
-import type { Entry } from './transport.ts'
+import { type Entry, type Position, START } from './transport.ts'
+import type { Witness } from './witness.ts'
 
 /**
  * Brings entries to live subscribers. It plans the entries of a turn together (who gets which), then writes to each
@@ -24,6 +25,8 @@ export class Dispatch {
   #isScheduled = false
   /** Entries that were taken and not written to everybody yet. */
   #batch: Batch | null = null
+  /** The position of the last entry that was taken. */
+  #taken: Position = START
   /** The search for the readers of the first pending entry, when it takes longer than a slice. */
   #search: Search | null = null
   /** The weight of the identities of the live readers, each counted once for each of its readers. */
@@ -152,6 +155,7 @@ export class Dispatch {
   }
 
   #takeOff(entries: number, bytes: number): void {
+    this.#taken = this.#pending[entries - 1]?.position ?? this.#taken
     this.#pending = entries === this.#pending.length ? [] : this.#pending.slice(entries)
     this.#pendingBytes -= bytes
     if (this.#drained === null || this.isFull) return
@@ -161,7 +165,8 @@ export class Dispatch {
 
   #finish({ count, since }: Batch): void {
     this.#batch = null
-    const { loop, observe } = this.#options
+    const { loop, observe, witness } = this.#options
+    witness?.delivered(this.#taken, count)
     observe({ kind: 'delivered', deliveries: count, ms: loop.now() - since })
   }
 
@@ -186,5 +191,6 @@ export interface DispatchOptions {
   readonly parseUrl: (topic: string) => TopicUrl | null
   readonly loop: Loop
   readonly observe: (event: HubEvent) => void
+  readonly witness: Witness | null
   readonly limits: HubLimits
 }

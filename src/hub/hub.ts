@@ -14,6 +14,7 @@ import type { Presence } from './presence.ts'
 import { Replay } from './replay.ts'
 import { type CloseReason, type Cursor, type Sink, Subscriber } from './subscriber.ts'
 import { type Entry, type Head, type Position, START, type Transport } from './transport.ts'
+import type { Witness } from './witness.ts'
 
 /**
  * The hub: it decides who gets which update, and when.
@@ -29,6 +30,7 @@ export class Hub {
   readonly #sliceMs: number
   readonly #newId: () => string
   readonly #observe: (event: HubEvent) => void
+  readonly #witness: Witness | null
   readonly #dispatch: Dispatch
   /** Publications on their way into the log. */
   #appending = 0
@@ -54,10 +56,12 @@ export class Hub {
     this.#announcer = this.#openAnnouncer(options)
     this.#budget = this.#openBudget(options)
     this.#observe = options.observe
+    this.#witness = options.witness ?? null
     const parseUrl = (topic: string) => parseTopicUrl(topic, options.location)
-    this.#dispatch = new Dispatch({ ...options, parseUrl })
+    this.#dispatch = new Dispatch({ ...options, witness: this.#witness, parseUrl })
     this.#replay = new Replay({
       ...options,
+      witness: this.#witness,
       parseUrl,
       head: () => this.#head.position,
       join: (subscriber) => this.#join(subscriber),
@@ -112,15 +116,19 @@ export class Hub {
     }
     const id = update.id ?? this.#newId()
     const start = this.#loop.now()
+    const passage = this.#witness?.appending(update, id) ?? null
     this.#appending++
     try {
       await this.#transport.append(seal(update, id))
     } catch (error) {
-      this.#observe({ kind: 'publish-failed', problem: error instanceof Error ? error.message : 'unknown' })
+      const problem = error instanceof Error ? error.message : 'unknown'
+      passage?.failed(problem)
+      this.#observe({ kind: 'publish-failed', problem })
       throw error
     } finally {
       if (--this.#appending === 0) this.#appended?.resolve()
     }
+    passage?.stored()
     this.#observe({ kind: 'published', ms: this.#loop.now() - start })
     return id
   }
@@ -261,11 +269,13 @@ export class Hub {
 
   #receive(entry: Entry): void {
     this.#head = { position: entry.position, id: entry.id }
+    this.#witness?.received(entry)
     this.#dispatch.add(entry)
   }
 
   #join(subscriber: Subscriber): void {
     subscriber.state = 'live'
+    this.#witness?.caughtUp(subscriber)
     this.#dispatch.join(subscriber)
   }
 
@@ -277,6 +287,7 @@ export class Hub {
   #lose(head: Head): void {
     this.#head = head
     this.#losses++
+    this.#witness?.lost()
     this.#dispatch.reset()
     this.#replay.reset()
     const isUnderWay = this.#lost.length > 0
@@ -300,6 +311,7 @@ export class Hub {
   #finish(subscriber: Subscriber, reason: CloseReason): void {
     subscriber.sink.close(reason)
     this.#announcer?.end(subscriber, reason)
+    this.#witness?.ended(subscriber)
     this.#observe({ kind: 'unsubscribed', reason })
   }
 }
@@ -327,6 +339,8 @@ export interface HubOptions {
   /** A random IRI, for updates and subscribers (PUB-33, PUB-34). */
   readonly newId: () => string
   readonly observe: (event: HubEvent) => void
+  /** Follows single updates and subscribers; by default nobody does. */
+  readonly witness?: Witness | null | undefined
   /** Keeps who is subscribed; with null the hub tells nobody (ACT-01). */
   readonly presence: Presence | null
   /** Makes the events that tell who is subscribed; by default as 1.0 has them. */

@@ -7,6 +7,7 @@ import type { Loop } from './loop.ts'
 import { Stretches } from './stretches.ts'
 import type { CloseReason, Subscriber } from './subscriber.ts'
 import type { Entry, Page, Position, Transport } from './transport.ts'
+import type { Witness } from './witness.ts'
 
 /**
  * Brings subscribers from their cursor to the head, page by page at each reader's speed. All of them share
@@ -119,6 +120,7 @@ export class Replay {
     if (wanted.length === 0) return
     subscriber.isPromised = true
     subscriber.sink.write(join(wanted))
+    this.#options.witness?.replayed(subscriber, wanted.length)
     this.#options.observe({ kind: 'replayed', entries: wanted.length })
   }
 
@@ -171,6 +173,7 @@ export interface ReplayOptions {
   readonly transport: Transport
   readonly loop: Loop
   readonly observe: (event: HubEvent) => void
+  readonly witness: Witness | null
   readonly limits: HubLimits
   readonly parseUrl: (topic: string) => TopicUrl | null
   readonly head: () => Position

@@ -38,12 +38,13 @@ export interface EdgeParts {
   readonly onUnexpected: EdgeOptions['onUnexpected']
   readonly onMisdirected: EdgeOptions['onMisdirected']
   readonly onAnswer: EdgeOptions['onAnswer']
+  readonly tracer: EdgeOptions['tracer']
 }
 
 /** The options of the edge under these settings. Each reload makes new ones; open streams keep those of their start. */
 export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
   const { location, hub, streams, counts, matchers, drive, rate, authenticator, uploads, generations } = parts
-  const { health, version, onUnexpected, onMisdirected, onAnswer } = parts
+  const { health, version, onUnexpected, onMisdirected, onAnswer, tracer } = parts
   const { limits, hub: own } = settings
   const exposed = generations.flatMap(({ exposedFields }) => exposedFields)
   const cors = new Cors(parseOrigins(own.corsOrigins), own.corsOrigins.length > 0, own.corsHeaders, exposed)
@@ -56,6 +57,7 @@ export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
     onUnexpected,
     onMisdirected,
     onAnswer,
+    tracer,
     loop: processLoop,
     location,
     dialects: dialects(settings, parts),

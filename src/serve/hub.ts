@@ -2,6 +2,7 @@ import type { Settings } from '../config/load.ts'
 import type { HubEvent } from '../hub/event.ts'
 import { Hub } from '../hub/hub.ts'
 import { SLICE_MS } from '../hub/loop.ts'
+import type { Witness } from '../hub/witness.ts'
 import { type Announcement, subscriptionUpdate } from '../protocol/subscription.ts'
 import type { HubLocation } from '../protocol/topic.ts'
 import { firstOf, type Generation } from './generations/generation.ts'
@@ -15,6 +16,7 @@ export function makeHub(
   location: HubLocation,
   generations: readonly Generation[],
   observe: (event: HubEvent) => void,
+  witness: Witness | null,
 ): Hub {
   return new Hub({
     transport,
@@ -23,6 +25,7 @@ export function makeHub(
     loop: processLoop,
     newId: () => `urn:uuid:${crypto.randomUUID()}`,
     observe,
+    witness,
     announce: generations.length === 0 ? subscriptionUpdate : announcementOf(generations),
     presenceGraceMs: settings.hub.presenceGrace,
     // The runtime frees at once the memory that the hub has given up, so that the next look sees it: about 20 ms, and

@@ -5,6 +5,7 @@ import type { Counters } from '../telemetry/counters.ts'
 import type { EdgeParts } from './edge-options.ts'
 import type { Store } from './store.ts'
 import type { ResidentMemory } from './system/resident.ts'
+import type { Tracing } from './tracing.ts'
 
 /** The sources of the metrics of the admin listener. */
 export function metricSources(
@@ -14,6 +15,7 @@ export function metricSources(
   pace: Pace,
   counters: Counters,
   resident: ResidentMemory,
+  tracing: Tracing | null,
 ): MetricSources {
   return {
     counters,
@@ -28,6 +30,7 @@ export function metricSources(
       loopLagSeconds: streams.lagMs / 1000,
       patternWeight: matchers.weight,
       workWaiting: pace.size,
+      traces: tracing === null ? null : { ...tracing.counts(), following: tracing.traces.size },
     }),
   }
 }

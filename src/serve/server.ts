@@ -8,6 +8,7 @@ import type { EdgeOptions } from '../http/edge.ts'
 import { RefusedOrigins } from '../http/origin-refusal.ts'
 import { Uploads } from '../http/request/uploads.ts'
 import { SubscriberCount } from '../http/subscriber-count.ts'
+import type { HubEvent } from '../hub/event.ts'
 import { MatcherPool } from '../hub/matcher-pool.ts'
 import { Pace } from '../hub/pace.ts'
 import { hubLocation } from '../protocol/topic.ts'
@@ -29,6 +30,7 @@ import { makeStore } from './store.ts'
 import { Sweep } from './sweep.ts'
 import { descriptorLimit, descriptorWarning, openDescriptors, streamsThatFit } from './system/descriptors.ts'
 import { ResidentMemory } from './system/resident.ts'
+import type { Tracing } from './tracing.ts'
 
 /**
  * The hub as a process: composition only. `open` builds from the inside out (store, keys, hub, edge, listeners);
@@ -66,7 +68,7 @@ export class Server {
 
   /**
    * `startWriter` starts the writer's thread of a history in a file. Visitors see `version`; null hides it.
-   * `earlier` are the generations before 1.0 that the settings may ask for.
+   * `earlier` are the generations before 1.0 that the settings may ask for; `tracing` follows requests.
    * Rejects with a plain Error for the operator, and then closes again what it has opened.
    */
   static async open(
@@ -75,6 +77,7 @@ export class Server {
     startWriter: () => Worker,
     version: string | null = null,
     earlier: readonly LoadGeneration[] = [],
+    tracing: Tracing | null = null,
   ): Promise<Server> {
     const certificate = readCertificate(settings.tls)
     const events = new EventLog(log)
@@ -85,10 +88,11 @@ export class Server {
     const counters = new Counters()
     const pace = new Pace(processLoop)
     const authenticator = await openKeys(settings, location, counters, log, pace.drive, generations)
-    const hub = makeHub(settings, store, location, generations, (event) => {
+    const observe = (event: HubEvent) => {
       counters.observe(event)
       events.observe(event)
-    })
+    }
+    const hub = makeHub(settings, store, location, generations, observe, tracing?.traces ?? null)
     const heartbeatMs = settings.hub.heartbeat
     const descriptors = descriptorLimit()
     const streams = new OpenStreams({ loop: processLoop, wall: Date.now, heartbeatMs })
@@ -117,6 +121,7 @@ export class Server {
       onUnexpected: (error) => log.error('unexpected error', { error: String(error), stack: stackOf(error) }),
       onMisdirected: (refusal, peer) => refusedOrigins.add(refusal, peer),
       onAnswer: (route, status) => counters.answered(route, status),
+      tracer: tracing?.traces ?? null,
     }
     const resident = new ResidentMemory()
     const server = new Server(
@@ -132,7 +137,7 @@ export class Server {
       const opened = hub.open()
       // The listeners await this promise and hear of its failure.
       opened.catch(() => {})
-      const sources = metricSources(settings, store, parts, pace, counters, resident)
+      const sources = metricSources(settings, store, parts, pace, counters, resident, tracing)
       await server.#listeners.open(
         { hub: () => hubApp(() => server.#edge), admin: () => adminApp(probes, sources) },
         opened,

@@ -24,6 +24,7 @@ const snapshot: Snapshot = {
   loopLagSeconds: 0,
   patternWeight: 0,
   workWaiting: 0,
+  traces: { waiting: 4, exported: 3, failed: 2, dropped: 1, following: 5 },
 }
 
 const sources: MetricSources = { counters: new Counters(), snapshot: async () => snapshot }

@@ -55,6 +55,7 @@ async function arrange(flags: readonly string[] = []) {
     onUnexpected: (error) => problems.push(error),
     onMisdirected: () => {},
     onAnswer: (...answer) => answers.push(answer),
+    tracer: null,
   }
   let now = 0
   /** With further flags, as after a reload. */

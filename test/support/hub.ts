@@ -3,6 +3,7 @@ import { Hub } from '../../src/hub/hub.ts'
 import type { Presence } from '../../src/hub/presence.ts'
 import type { CloseReason, Sink } from '../../src/hub/subscriber.ts'
 import type { Transport } from '../../src/hub/transport.ts'
+import type { Witness } from '../../src/hub/witness.ts'
 import { decodeForm } from '../../src/protocol/form.ts'
 import { anonymous, type Grant, grantsWeight, type Identity } from '../../src/protocol/grant.ts'
 import { parseMatcher } from '../../src/protocol/matcher.ts'
@@ -69,7 +70,12 @@ export class HubFixture {
   #ids = 0
   now = 0
 
-  constructor(transport: Transport, limits: Partial<HubLimits> = {}, presence: Presence | null = null) {
+  constructor(
+    transport: Transport,
+    limits: Partial<HubLimits> = {},
+    presence: Presence | null = null,
+    witness: Witness | null = null,
+  ) {
     this.hub = new Hub({
       transport,
       location,
@@ -84,6 +90,7 @@ export class HubFixture {
       },
       newId: () => `urn:test:${++this.#ids}`,
       observe: (event) => this.events.push(event),
+      witness,
       collectGarbage: () => {},
       presence,
       presenceGraceMs: 2000,
