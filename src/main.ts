@@ -107,9 +107,10 @@ async function serveUntilSignal(
 
 /** Opens the traces that the settings ask for. The library is loaded for nobody else. */
 async function openTracing(settings: Settings, log: Log, { env }: CommandIo): Promise<Tracing | null> {
-  if (settings.telemetry.otlpEndpoint === '') return null
+  const endpoint = settings.telemetry.otlpEndpoint
+  if (endpoint === null) return null
   const { version } = await import('./cli/version.ts')
-  return (await import('./serve/tracing.ts')).openTracing(settings, log, env, version.version)
+  return (await import('./serve/tracing.ts')).openTracing(endpoint, settings, log, env, version.version)
 }
 
 /** Ends a start that waits for a disk, perhaps for ever, and does not look at signals. */

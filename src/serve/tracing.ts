@@ -16,14 +16,14 @@ export interface Tracing {
   close(): Promise<void>
 }
 
-/** Opens the traces of the settings; `env` says how they are sent, and `load` has checked it. */
+/** Opens traces to a collector; `env` says how they are sent, and `load` has checked it. */
 export function openTracing(
-  { telemetry, hub }: Settings,
+  endpoint: string,
+  { hub }: Settings,
   log: Log,
   env: Readonly<Record<string, string | undefined>>,
   version: string,
 ): Tracing {
-  const endpoint = telemetry.otlpEndpoint ?? ''
   const failures = new Failures(log)
   const onFailure = (problem: string) => failures.add(problem)
   const { traces, counts, close } = openTraces({

@@ -175,3 +175,11 @@ test('a variable that the hub cannot follow keeps it from starting', async () =>
   expect(message).toStartWith('OTEL_EXPORTER_OTLP_PROTOCOL: is grpc')
   expect(code).toBe(78)
 })
+
+test('without an endpoint there are no traces, and no figures of them', async () => {
+  const hub = await startHub({ env: { OTEL_SERVICE_NAME: 'our-hub' } })
+  const page = await (await fetch(`${hub.adminUrl}/metrics`)).text()
+  expect(page).not.toMatch(/^cinnabar_spans_\w+ /m)
+  expect(hub.log()).not.toContain('traces')
+  await hub.dispose()
+})
