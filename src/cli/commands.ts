@@ -54,6 +54,11 @@ export const commands: Readonly<Record<string, Command>> = {
     load: async () => (await import('./history/command.ts')).runHistory,
     lines: async () => (await import('./history/command.ts')).lines,
   },
+  import: {
+    help: 'turns the configuration of another hub into one of this: caddyfile',
+    load: async () => (await import('./caddyfile/command.ts')).runImport,
+    lines: async () => [(await import('./caddyfile/command.ts')).line],
+  },
   bench: {
     help: 'measures a hub: fanout, publish, connections, replay; tries configurations: memory',
     load: async () => (await import('./bench/command.ts')).runBench,

@@ -55,7 +55,7 @@ const refused: ReadonlyMap<string, string> = new Map(
     JWT_ALGORITHM: keys,
     JWT_KEY: keys,
     MERCURE_EXTRA_DIRECTIVES:
-      'use the settings hub.*, such as hub.anonymous, hub.cors_origins, hub.subscriptions',
+      'use the settings hub.*; cinnabar import caddyfile --directives turns such lines into settings',
     MERCURE_TRANSPORT_URL: store,
     PUBLISHER_JWT_ALGORITHM: keys,
     PUBLISHER_JWT_KEY: keys,
@@ -163,7 +163,7 @@ class Reading implements Source {
  * The address on which that image would listen for a site, or null when it would serve it with automatic certificates.
  * A domain name selects requests there, it is not an interface: such a site listens on all interfaces.
  */
-function listenOf(site: string, hasTls: boolean): string | null {
+export function listenOf(site: string, hasTls: boolean): string | null {
   const [, scheme, host = '', port] = /^(?:(https?):\/\/)?(\[[^\]]*\]|[^:/]*)(?::(\d+))?\/?$/.exec(site) ?? []
   const isAddress = host.startsWith('[') || /^[0-9.]+$/.test(host)
   const isPlain =

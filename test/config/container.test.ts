@@ -137,7 +137,7 @@ describe('SERVER_NAME', () => {
 })
 
 test.each([
-  ['MERCURE_EXTRA_DIRECTIVES', 'hub.anonymous'],
+  ['MERCURE_EXTRA_DIRECTIVES', 'cinnabar import caddyfile --directives'],
   ['MERCURE_TRANSPORT_URL', 'transport'],
   ['MERCURE_LICENSE', 'serve --help'],
   ['CADDY_EXTRA_CONFIG', 'no Caddy'],

@@ -1,0 +1,231 @@
+import { describe, expect, test } from 'bun:test'
+import { runImport } from '../../../src/cli/caddyfile/command.ts'
+import type { CommandIo } from '../../../src/command/command.ts'
+import { load } from '../../../src/config/load.ts'
+import { commandIo } from '../../support/command-io.ts'
+
+const secret = '!ChangeThisMercureHubJWTSecretKey!'
+
+async function imported(text: string, more: readonly string[] = [], parts: Partial<CommandIo> = {}) {
+  const recorded = commandIo({ readFile: () => text, ...parts })
+  const code = await runImport(['caddyfile', 'Caddyfile', ...more], recorded.io)
+  return { code, toml: recorded.out(), problems: recorded.err() }
+}
+
+/** The settings of a configuration that must be valid. */
+function settingsOf(toml: string) {
+  const loaded = load({
+    argv: ['--config', 'made.toml'],
+    env: {},
+    readFile: () => toml,
+    devKeys: () => {
+      throw new Error('no keys in this test')
+    },
+    isTerminal: false,
+  })
+  if (!loaded.ok) throw new Error(loaded.problems.map(({ message }) => message).join('\n'))
+  return loaded.settings
+}
+
+const site = (lines: string, address = ':3000') => `${address} {\n\tmercure {\n${lines}\n\t}\n}\n`
+const keys = `publisher_jwt ${secret}\nsubscriber_jwt ${secret}`
+
+describe('import caddyfile', () => {
+  test('a file of 0.x: keys without issuer, and each directive in its setting', async () => {
+    const { code, toml, problems } = await imported(
+      site(`
+        publisher_jwt ${secret} HS512
+        subscriber_jwt ${secret}
+        anonymous
+        subscriptions
+        cors_origins https://a.example https://b.example
+        publish_origins *
+        cookie_name auth
+        heartbeat 30s
+        write_timeout 0s
+        transport_url bolt:///data/mercure.db?size=50&bucket_name=other&cleanup_frequency=0.5
+      `),
+    )
+    expect([code, problems]).toEqual([0, ''])
+    const { hub, issuers, listen, sqlite, history } = settingsOf(toml)
+    expect(hub).toMatchObject({ legacy: '8', anonymous: true, subscriptions: true, cookieName: 'auth' })
+    expect(hub).toMatchObject({
+      corsOrigins: ['https://a.example', 'https://b.example'],
+      publishOrigins: ['*'],
+    })
+    expect(hub).toMatchObject({ heartbeat: 30_000, connectionLifetime: 0 })
+    expect(issuers).toMatchObject([
+      { publisher: { key: secret, algorithm: 'HS512' }, subscriber: { key: secret, algorithm: 'HS256' } },
+    ])
+    expect(listen).toMatchObject([{ host: '0.0.0.0', port: 3000 }])
+    expect([sqlite.path, history.maxCount, history.maxAge]).toEqual(['/data/cinnabar.db', 50, null])
+    expect(toml).toContain('cinnabar history import --from bolt /data/mercure.db --bucket other')
+  })
+
+  test('a file of 1.0: issuers with their own keys, and no 0.x', async () => {
+    const { code, toml, problems } = await imported(
+      site(
+        `issuer https://a.example {
+          authorization_server
+          publisher {
+            jwt ${secret}
+          }
+          subscriber {
+            jwks_uri https://a.example/jwks RS256 ES256
+          }
+        }
+        issuer https://b.example {
+          subscriber {
+            jwt ${secret} HS384
+          }
+        }
+        resource_identifier https://hub.example.com/.well-known/mercure
+        max_request_body_size 512KB`,
+        'hub.example.com',
+      ).replace('\tmercure', '\ttls /cert.pem /key.pem\n\tmercure'),
+    )
+    expect([code, problems]).toEqual([0, ''])
+    const { hub, issuers, listen, tls, limits } = settingsOf(toml)
+    expect(issuers).toMatchObject([
+      {
+        id: 'https://a.example',
+        authorizationServer: 'https://a.example',
+        publisher: { key: secret, algorithm: 'HS256' },
+        subscriber: { jwksUri: 'https://a.example/jwks', algorithms: ['RS256', 'ES256'] },
+      },
+      { id: 'https://b.example', subscriber: { key: secret, algorithm: 'HS384' } },
+    ])
+    expect(hub).toMatchObject({ legacy: 'off', publicUrls: ['https://hub.example.com'] })
+    expect(hub.resourceIdentifier).toBe('https://hub.example.com/.well-known/mercure')
+    expect(tls).toEqual({ certFile: '/cert.pem', keyFile: '/key.pem' })
+    expect([limits.body, listen]).toMatchObject([512_000, [{ port: 443 }]])
+  })
+
+  test('variables come from the environment, whole lines too, and the lines keep their numbers', async () => {
+    const text = `{$SERVER_NAME:localhost} {\n mercure {\n  {$MERCURE_EXTRA_DIRECTIVES}\n  publisher_jwt {env.KEY} {env.ALG}\n  nonsense\n }\n}`
+    const env = { SERVER_NAME: ':80', KEY: secret, MERCURE_EXTRA_DIRECTIVES: 'anonymous\nheartbeat 10s' }
+    const { code, toml, problems } = await imported(text, [], { env })
+    expect([code, problems]).toEqual([1, 'line 5: nonsense is not known here\n'])
+    expect(settingsOf(toml)).toMatchObject({
+      hub: { anonymous: true, heartbeat: 10_000 },
+      listen: [{ port: 80 }],
+      issuers: [{ publisher: { key: secret, algorithm: 'HS256' } }],
+    })
+  })
+
+  test('a variable without a value is named, and the file has a place for it', async () => {
+    const { code, toml, problems } = await imported(site('publisher_jwt {env.KEY}\ncors_origins {$ORIGINS}'))
+    expect(code).toBe(1)
+    expect(problems).toContain('ORIGINS has no value here')
+    expect(problems).toContain('line 3: KEY has no value here')
+    expect(toml).toContain('# key_file = "…"')
+  })
+
+  test('nothing is guessed: everything that is not understood is listed with its line', async () => {
+    const wrong = [
+      ['nonsense 1', 'nonsense is not known here'],
+      ['heartbeat often', 'heartbeat has a value'],
+      ['heartbeat', 'heartbeat has a value'],
+      ['protocol_version_compatibility 6', 'protocol_version_compatibility has a value'],
+      ['max_request_body_size much', 'max_request_body_size has a value'],
+      ['anonymous false', 'anonymous takes no value'],
+      ['public_urls https://a.example/other', 'public_urls has a value'],
+      ['transport redis {\n url redis://x\n}', 'the transport is none of'],
+      ['transport bolt {\n size many\n}', 'the size of the history'],
+      ['transport bolt {\n other 1\n}', 'an option that is not known'],
+      ['import keys.conf', 'import is not known here'],
+      ['issuer a b', 'issuer takes one identifier'],
+      ['issuer a {\n publisher {\n  jwt x\n  jwks_uri y\n }\n}', 'publisher takes one jwt'],
+      ['issuer a {\n publisher {\n  other x\n }\n}', 'other is no key'],
+      ['issuer a {\n other\n}', 'other is no part of an issuer'],
+    ] as const
+    for (const [lines, said] of wrong) {
+      const { code, problems, toml } = await imported(site(`${keys}\n${lines}`))
+      expect({ code, said: problems.includes(said) && /^line \d+: /.test(problems), lines }).toEqual({
+        code: 1,
+        said: true,
+        lines,
+      })
+      expect(toml).toContain('# TO DO, line ')
+    }
+  })
+
+  test('a value that the hub does not take is a mistake by the name of its setting', async () => {
+    const { code, problems } = await imported(site(`${keys}\ncors_origins example.com`))
+    expect([code, problems]).toMatchObject([1, expect.stringContaining('hub.cors_origins')])
+  })
+
+  test('a key in PEM without its algorithm is not taken for a secret', async () => {
+    const { code, toml, problems } = await imported(site('publisher_jwt "-----BEGIN PUBLIC KEY-----"'))
+    expect(code).toBe(1)
+    expect(problems).toContain('a key in PEM needs its algorithm')
+    expect(toml).not.toContain('algorithm = "HS256"')
+  })
+
+  test('directives of Caddy, and those that are not needed here, are remarks and no mistakes', async () => {
+    const text = `{\n debug\n}\n:3000 {\n encode gzip\n mercure {\n${keys}\n demo\n dispatch_timeout 5s\n }\n respond 404\n}`
+    const { code, toml, problems } = await imported(text)
+    expect([code, problems]).toEqual([0, ''])
+    for (const name of ['debug', 'encode', 'respond', 'demo', 'dispatch_timeout']) {
+      expect(toml).toMatch(new RegExp(`^# line \\d+: ${name}: `, 'm'))
+    }
+  })
+
+  test('a site whose certificates Caddy gets by itself is one that somebody must look at', async () => {
+    const { code, toml, problems } = await imported(site(keys, 'hub.example.com'))
+    expect([code, problems]).toMatchObject([1, expect.stringContaining('certificates')])
+    expect(settingsOf(toml).hub.publicUrls).toEqual(['https://hub.example.com'])
+  })
+
+  test('a hub in a route or a snippet is found; a second one is named', async () => {
+    const routed = await imported(`:80 {\n route {\n  mercure {\n${keys}\n  }\n }\n}`)
+    expect(routed.code).toBe(0)
+    const snippet = await imported(`(hub) {\n mercure {\n${keys}\n }\n}\n:80 {\n import hub\n}`)
+    expect(snippet.code).toBe(0)
+    const two = await imported(`${site(keys)}${site(keys, ':4000')}`)
+    expect([two.code, two.problems]).toMatchObject([1, expect.stringContaining('a second hub')])
+    const handled = await imported(`:80 {\n handle /hub* {\n  mercure {\n${keys}\n  }\n }\n}`)
+    expect(handled.problems).toContain('selects requests')
+  })
+
+  test('lines alone are those of MERCURE_EXTRA_DIRECTIVES', async () => {
+    const { code, toml } = await imported('', ['--directives'], {
+      readFile: () => 'anonymous\nsubscriptions\n',
+    })
+    expect(code).toBe(0)
+    expect(settingsOf(toml).hub).toMatchObject({ anonymous: true, subscriptions: true, legacy: 'off' })
+    const stdin = commandIo({ stdin: async () => 'anonymous' })
+    expect(await runImport(['caddyfile', '--directives', '-'], stdin.io)).toBe(0)
+    expect(stdin.out()).toContain('anonymous = true')
+  })
+
+  test('no text of the file is in a message: anything may be a key', async () => {
+    const { problems } = await imported(site(`publisher_jwt a b c\n"${secret}" x\n${secret} { "`))
+    expect(problems).not.toContain('ChangeThis')
+    const unknown = await imported(site(`"${secret}"`))
+    expect(unknown.problems).toContain('the directive is not known here')
+  })
+
+  test('what is no Caddyfile of a hub makes no configuration', async () => {
+    for (const [text, said] of [
+      ['', 'no mercure block'],
+      [':80 {\n respond 404\n}', 'no mercure block'],
+      [':80 {\n mercure {', 'a brace is not closed'],
+      ['x'.repeat(2 * 1024 * 1024), 'too large'],
+    ] as const) {
+      const { code, toml, problems } = await imported(text)
+      expect([code, toml]).toEqual([1, ''])
+      expect(problems).toContain(said)
+    }
+    const unreadable = commandIo()
+    expect(await runImport(['caddyfile', 'none'], unreadable.io)).toBe(1)
+    const usage = commandIo()
+    expect(await runImport(['nginx', 'file'], usage.io)).toBe(2)
+  })
+
+  test('the file is valid TOML whatever a value holds', async () => {
+    const odd = 'a"b\\c\u007F\u0001'
+    const { toml } = await imported(site(`publisher_jwt \`${odd}\``))
+    expect(settingsOf(toml).issuers[0]?.publisher?.key).toBe(odd)
+  })
+})

@@ -1,0 +1,47 @@
+import { describe, expect, test } from 'bun:test'
+import { tokenLines } from '../../../src/cli/caddyfile/tokens.ts'
+
+const words = (text: string) => tokenLines(text).map((line) => line.map((token) => token.text))
+const lines = (text: string) => tokenLines(text).flatMap((line) => line.map((token) => token.line))
+
+describe('the words of a Caddyfile', () => {
+  test('are separated by white space, lines by line breaks of any kind', () => {
+    expect(words('a  b\tc\r\n\r\n  d\n')).toEqual([['a', 'b', 'c'], ['d']])
+    expect(words('\uFEFFa')).toEqual([['a']])
+    expect(words('')).toEqual([])
+    expect(lines('a\n\nb c')).toEqual([1, 3, 3])
+  })
+
+  test('a comment begins where a word would', () => {
+    expect(words('a # b\n# c\nd#e')).toEqual([['a'], ['d#e']])
+  })
+
+  test('quotes keep blanks, line breaks and braces; a backslash takes a double quote', () => {
+    expect(words('a "b c" d')).toEqual([['a', 'b c', 'd']])
+    expect(words('a "b \\" c" `d "e" \\f`')).toEqual([['a', 'b " c', 'd "e" \\f']])
+    expect(words('a "b\nc"\nd')).toEqual([['a', 'b\nc'], ['d']])
+    expect(lines('a "b\nc" d\ne')).toEqual([1, 1, 2, 3])
+    expect(tokenLines('"{"')[0]?.[0]?.isQuoted).toBe(true)
+    expect(words('""')).toEqual([['']])
+  })
+
+  test('a backslash at the end of a line joins it with the next', () => {
+    expect(words('a \\\n  b\nc')).toEqual([['a', 'b'], ['c']])
+    expect(words('a\\\nb')).toEqual([['a', 'b']])
+    expect(lines('a \\\nb\nc')).toEqual([1, 2, 3])
+  })
+
+  test('a heredoc is one word, without the white space that stands before its marker', () => {
+    expect(words('key <<PEM\n\t\tone\n\t\t two\n\t\tPEM RS256\nnext')).toEqual([
+      ['key', 'one\n two', 'RS256'],
+      ['next'],
+    ])
+    expect(lines('key <<PEM\none\nPEM RS256\nnext')).toEqual([1, 1, 3, 4])
+  })
+
+  test('what never ends is refused with its line, and without its text', () => {
+    expect(() => words('a\n"secret')).toThrow('line 2: a quote is not closed')
+    expect(() => words('a\n`secret')).toThrow('line 2: a quote is not closed')
+    expect(() => words('key <<PEM\nsecret')).toThrow('line 1: a heredoc is not closed')
+  })
+})
