@@ -287,7 +287,7 @@ describe('the house', () => {
     const architecture = await Bun.file(join(root, 'ARCHITECTURE.md')).text()
     const versions = { ...manifest.dependencies, ...manifest.devDependencies }
     for (const [name, version] of Object.entries(versions)) {
-      expect(`${name} ${version}`).toMatch(/ \d+\.\d+\.\d+$/)
+      expect(`${name} ${version}`).toMatch(/[ @]\d+\.\d+\.\d+$/)
       expect(architecture).toContain(`\`${name}\``)
     }
     const used = new Set(imports.map(({ to }) => to))

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { EventSourcePolyfill } from 'event-source-polyfill'
 import { EventSource } from 'eventsource'
+import OldEventSource from 'eventsource-2'
+import { EventSource as EventSource3 } from 'eventsource-3'
 import { createEventSource } from 'eventsource-client'
 import type { Browser, Page } from 'playwright-core'
 import { until } from '../support/binary.ts'
@@ -8,7 +10,7 @@ import { launchBrowser } from '../support/browser.ts'
 import type { ClientPage, PolyfillOptions } from '../support/client-page.ts'
 import { type Reader, Scene, type SeenUpdate } from '../support/scene.ts'
 import { StreamClient } from '../support/stream-client.ts'
-import { tokenFor } from '../support/tokens.ts'
+import { forge, secretOf, tokenFor } from '../support/tokens.ts'
 
 /** The clients that people use, unchanged, over networks that break and a hub that comes and goes. */
 
@@ -18,6 +20,12 @@ const cookieName = 'mercure_access_token'
 let browser: Browser
 let site: ReturnType<typeof Bun.serve>
 let token: string
+/** The same rights in the way of 0.x. */
+const oldToken = forge(
+  { alg: 'HS256', typ: 'JWT' },
+  { mercure: { subscribe: ['https://example.com/accounts/{id}'] } },
+  secretOf('issuer-a/subscriber'),
+)
 beforeAll(async () => {
   const script = await bundle('../support/client-page.ts')
   const page = '<script type="module" src="/client-page.js"></script>'
@@ -56,15 +64,32 @@ async function openScene(flags: readonly string[] = []): Promise<Scene> {
   return scene
 }
 
-async function openEventSource(url: string): Promise<Reader> {
+/** `Class` is that of version 3 or 5, which both take a function to fetch with. */
+async function openEventSource(
+  url: string,
+  bearer = token,
+  Class: typeof EventSource | typeof EventSource3 = EventSource,
+): Promise<Reader> {
   const received: SeenUpdate[] = []
   let opened = 0
-  const source = new EventSource(url, {
+  const source = new Class(url, {
     fetch: (input, init) =>
-      fetch(input, { ...init, headers: { ...init.headers, Authorization: `Bearer ${token}` } }),
+      fetch(input, { ...init, headers: { ...init.headers, Authorization: `Bearer ${bearer}` } }),
   })
   source.addEventListener('open', () => opened++)
   source.addEventListener('message', ({ lastEventId, data }) => received.push({ id: lastEventId, data }))
+  return localReader(received, () => opened, source)
+}
+
+/** Version 2, which takes fields. */
+async function openEventSource2(url: string, bearer = token): Promise<Reader> {
+  const received: SeenUpdate[] = []
+  let opened = 0
+  const source = new OldEventSource(url, { headers: { Authorization: `Bearer ${bearer}` } })
+  source.addEventListener('open', () => opened++)
+  source.addEventListener('message', ({ lastEventId, data }) => received.push({ id: lastEventId, data }))
+  // It says so at each connection that it loses, and comes back by itself.
+  source.addEventListener('error', () => {})
   return localReader(received, () => opened, source)
 }
 
@@ -139,9 +164,13 @@ const openPolyfill = (url: string, options: PolyfillOptions, isOld = false) =>
     isOld,
   )
 
-const openFetchEventSource = (url: string, options: Parameters<ClientPage['fetchEventSource']>[2]) =>
+const openFetchEventSource = (
+  url: string,
+  options: Parameters<ClientPage['fetchEventSource']>[2],
+  bearer = token,
+) =>
   openPage((page) =>
-    page.evaluate((all) => clientPage.fetchEventSource(...all), [url, token, options] as const),
+    page.evaluate((all) => clientPage.fetchEventSource(...all), [url, bearer, options] as const),
   )
 
 const openReconnecting = (url: string, options: Parameters<ClientPage['reconnecting']>[1]) =>
@@ -169,6 +198,8 @@ describe.concurrent('clients that lose their connection while updates are publis
     open: (url: string) => Promise<Reader>,
   ])[] = [
     ['eventsource', both, openEventSource],
+    ['eventsource 3', both, (url) => openEventSource(url, token, EventSource3)],
+    ['eventsource 2', both, openEventSource2],
     ['eventsource-client', both, openEventSourceClient],
     [
       'event-source-polyfill, told the name of the parameter,',
@@ -185,30 +216,55 @@ describe.concurrent('clients that lose their connection while updates are publis
   for (const [name, cursors, open] of clients) {
     test(`REC-02 REC-05 REC-12 REC-13 REC-18 ${name} resumes without gap or duplicate`, async () => {
       const scene = await openScene()
-      scene.start()
       // The first cursor stays in the URL: the field of a later request must win over it.
-      const reader = await open(scene.url('&last_event_id=earliest'))
-      await scene.goesOn(reader)
-      scene.proxy.cut()
-      await scene.goesOn(reader)
-      await scene.restart('SIGTERM')
-      await scene.goesOn(reader)
-      await scene.proxy.refuse()
-      await scene.restart('SIGKILL')
-      await scene.proxy.recover()
-      await scene.goesOn(reader)
-      await scene.settle(reader)
-
-      const received = await reader.received()
-      expect(await scene.known(reader)).toEqual(scene.acknowledged)
-      expect(new Set(received.map(({ id }) => id)).size).toBe(received.length)
-      expect(await reader.opened()).toBeGreaterThanOrEqual(4)
+      await survive(scene, () => open(scene.url('&last_event_id=earliest')))
       for (const head of streamRequests(scene).slice(1)) expect(cursorsOf(head)).toMatchObject({ ...cursors })
-      await reader.close()
       await scene.dispose()
     }, 60_000)
   }
 })
+
+describe.concurrent('LEG-25 clients of the 0.x generation that lose their connection', () => {
+  const clients: readonly (readonly [name: string, open: (url: string) => Promise<Reader>])[] = [
+    ['eventsource', (url) => openEventSource(url, oldToken)],
+    ['eventsource 3', (url) => openEventSource(url, oldToken, EventSource3)],
+    ['eventsource 2', (url) => openEventSource2(url, oldToken)],
+    [
+      '@microsoft/fetch-event-source, with a handler that throws at a clean end,',
+      (url) => openFetchEventSource(url, { comesBack: true }, oldToken),
+    ],
+  ]
+  for (const [name, open] of clients) {
+    test(`LEG-17 ${name} resumes without gap or duplicate`, async () => {
+      const scene = await openScene(['--hub-legacy', '8', '--hub-legacy-issuer', 'https://a.example'])
+      const selector = encodeURIComponent('https://example.com/accounts/{id}')
+      const url = `${scene.proxy.origin}/.well-known/mercure?topic=${selector}`
+      await survive(scene, () => open(`${url}&lastEventID=earliest`))
+      await scene.dispose()
+    }, 60_000)
+  }
+})
+
+/** The reader sees each update once and in order, over a cut connection and two ends of the hub. */
+async function survive(scene: Scene, open: () => Promise<Reader>): Promise<void> {
+  scene.start()
+  const reader = await open()
+  await scene.goesOn(reader)
+  scene.proxy.cut()
+  await scene.goesOn(reader)
+  await scene.restart('SIGTERM')
+  await scene.goesOn(reader)
+  await scene.proxy.refuse()
+  await scene.restart('SIGKILL')
+  await scene.proxy.recover()
+  await scene.goesOn(reader)
+  await scene.settle(reader)
+  const received = await reader.received()
+  expect(await scene.known(reader)).toEqual(scene.acknowledged)
+  expect(new Set(received.map(({ id }) => id)).size).toBe(received.length)
+  expect(await reader.opened()).toBeGreaterThanOrEqual(4)
+  await reader.close()
+}
 
 /** Publishes one update before, one during and one after an interruption, and answers with which arrived. */
 async function interrupt(
