@@ -1,13 +1,15 @@
 import { afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type RunningHub, startHub, until } from '../support/binary.ts'
+import { EventSourcePolyfill } from 'event-source-polyfill'
+import { binaryPath, type RunningHub, startHub, until } from '../support/binary.ts'
 import { copyBolt, holdFile, readBoltUpdates } from '../support/bolt.ts'
+import { writeBolt } from '../support/bolt-writer.ts'
 import { publish } from '../support/publisher.ts'
-import { runCommand } from '../support/run-command.ts'
+import { bareEnv, runCommand } from '../support/run-command.ts'
 import { StreamClient } from '../support/stream-client.ts'
-import { tokenFor } from '../support/tokens.ts'
+import { forge, secretOf, tokenFor } from '../support/tokens.ts'
 
 /** The history of another hub, imported, served, and resumed from. */
 
@@ -23,6 +25,13 @@ function folder(): string {
   cleanup.push(() => rmSync(path, { recursive: true, force: true }))
   return path
 }
+
+const oldToken = (role: 'publisher' | 'subscriber') =>
+  forge(
+    { alg: 'HS256', typ: 'JWT' },
+    { mercure: { publish: ['*'], subscribe: ['*'] } },
+    secretOf(`issuer-a/${role}`),
+  )
 
 /** Everything that the hub has after the id, private updates included, up to a publication of now. */
 async function readOn(hub: RunningHub, lastEventId: string): Promise<StreamClient> {
@@ -63,6 +72,35 @@ describe('the history of another hub', () => {
     expect(rest.ids.slice(0, -2)).toEqual(updates.slice(4001).map(({ id }) => id))
   })
 
+  test('LEG-17 LEG-25 a polyfill that was connected to that hub goes on with its last id, without gap or double', async () => {
+    const directory = folder()
+    const name = 'v0.24.2'
+    copyBolt(name, join(directory, 'mercure.db'))
+    expect(await runCommand(['history', 'import', '--from', 'bolt', 'mercure.db'], directory)).toMatchObject({
+      code: 0,
+    })
+    const legacy = ['--hub-legacy', '8', '--hub-legacy-issuer', 'https://a.example']
+    const hub = await startHub({ directory, flags: [...legacy, '--history-max-age', 'unlimited'] })
+    cleanup.push(() => hub.stop('SIGKILL'))
+    const { events } = await readOn(hub, 'earliest')
+    const middle = Math.floor(events.length / 2)
+    const from = events[middle]?.id ?? ''
+    const received: string[] = []
+    const query = `topic=*&lastEventId=${encodeURIComponent(from)}`
+    const source = new EventSourcePolyfill(`${hub.url}?${query}`, {
+      headers: { Authorization: `Bearer ${oldToken('subscriber')}` },
+    })
+    cleanup.push(() => source.close())
+    for (const type of new Set(events.map((event) => event.type))) {
+      source.addEventListener(type, (event) => {
+        if (event instanceof MessageEvent || 'lastEventId' in event) received.push(String(event.lastEventId))
+      })
+    }
+    const last = await publish(hub.url, { topic: 'https://example.com/last' }, oldToken('publisher'))
+    await until('the last update', () => received.includes(last))
+    expect(received).toEqual([...events.slice(middle + 1).map(({ id }) => id), last])
+  })
+
   test('is not imported while that hub runs, nor while this one does', async () => {
     const directory = folder()
     const bolt = copyBolt('v1.0-one', join(directory, 'mercure.db'))
@@ -81,4 +119,36 @@ describe('the history of another hub', () => {
     await hub.stop()
     expect(await runCommand(words, directory)).toMatchObject({ code: 0, out: 'imported 1 entry\n' })
   })
+
+  // CI imports a small file in the same way; docs name the variable for a large one.
+  const mebibytes = Number(process.env['BOLT_FILE_MIB'] ?? 24)
+  test(`of ${mebibytes} MiB is imported in bounded memory`, async () => {
+    const directory = folder()
+    const path = join(directory, 'mercure.db')
+    const data = 'x'.repeat(900)
+    const updates = function* () {
+      for (let number = 1; number <= mebibytes * 1024; number++) {
+        const id = `urn:uuid:${String(number).padStart(36, '0')}`
+        const update = {
+          Data: data,
+          ID: id,
+          Type: '',
+          Retry: 0,
+          Topics: [`https://example.com/${number % 1000}`],
+        }
+        yield [id, JSON.stringify({ ...update, Private: number % 2 === 0, Debug: false })] as const
+      }
+    }
+    const count = writeBolt(path, updates())
+    expect(statSync(path).size).toBeGreaterThan(mebibytes * 1024 * 1024)
+    const limits = ['count', 'age', 'bytes'].flatMap((limit) => [`--history-max-${limit}`, 'unlimited'])
+    const child = Bun.spawn([binaryPath(), 'history', 'import', '--from', 'bolt', 'mercure.db', ...limits], {
+      cwd: directory,
+      env: bareEnv,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const out = await new Response(child.stdout).text()
+    expect([await child.exited, out]).toEqual([0, `imported ${count.toLocaleString('en-US')} entries\n`])
+    expect(child.resourceUsage()?.maxRSS ?? Number.POSITIVE_INFINITY).toBeLessThan(200 * 1024 * 1024)
+  }, 600_000)
 })
