@@ -17,6 +17,7 @@ import {
 import { DevFile } from './serve/dev-file.ts'
 import { endNow } from './serve/end.ts'
 import type { LoadGeneration } from './serve/generations/generation.ts'
+import type { ServiceManager } from './serve/manager/service-manager.ts'
 import type { Server } from './serve/server.ts'
 import { containerMemory } from './serve/system/cgroup.ts'
 import type { Tracing } from './serve/tracing.ts'
@@ -68,6 +69,7 @@ async function serveUntilSignal(
   dev: DevRun,
 ): Promise<ExitCode> {
   void signals.first.then(endUnlessServing)
+  const manager = await openManager(log)
   let server: Server
   let tracing: Tracing | null = null
   try {
@@ -84,7 +86,11 @@ async function serveUntilSignal(
   compileAsUsual()
   isServing = true
   report = (what, error) => log.error(what, { error: String(error) })
-  signals.onHangup(() => reload(server, read(), log))
+  signals.onHangup(async () => {
+    manager?.reloading()
+    await reload(server, read(), log)
+    manager?.reloaded()
+  })
   log.info('listening', {
     addresses: server.addresses.join(' '),
     admin: server.adminAddress,
@@ -97,7 +103,9 @@ async function serveUntilSignal(
     const isKept = isOwn && dev.record(devHub(settings, address))
     io.stdout(await devLines(settings, address, isKept ? 'kept' : isOwn ? 'of this run' : 'configured'))
   }
+  manager?.watch(server)
   const signal = await signals.first
+  manager?.stopping(server.subscriberCount)
   log.info('draining', { signal, subscribers: server.subscriberCount })
   await server.close()
   await tracing?.close()
@@ -111,6 +119,18 @@ async function openTracing(settings: Settings, log: Log, { env }: CommandIo): Pr
   if (endpoint === null) return null
   const { version } = await import('./cli/version.ts')
   return (await import('./serve/tracing.ts')).openTracing(endpoint, settings, log, env, version.version)
+}
+
+/**
+ * The service manager that has started the hub; null, with nothing loaded, when none asks to be told. Takes its names
+ * out of the environment, which is not for programs that the hub may start.
+ */
+async function openManager(log: Log): Promise<ServiceManager | null> {
+  const { NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID } = process.env
+  for (const name of ['NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID']) delete process.env[name]
+  if (NOTIFY_SOCKET === undefined || NOTIFY_SOCKET === '') return null
+  const { openServiceManager } = await import('./serve/manager/service-manager.ts')
+  return openServiceManager({ NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID }, process.pid, log)
 }
 
 /** Ends a start that waits for a disk, perhaps for ever, and does not look at signals. */

@@ -5,6 +5,7 @@ import { Delivery } from './delivery.ts'
 import type { HubEvent, HubLimits } from './event.ts'
 import type { Loop } from './loop.ts'
 import { Plan } from './plan.ts'
+import { Canary } from './proof/canary.ts'
 import { Routing } from './routing.ts'
 import type { Subscriber } from './subscriber.ts'
 import { type Entry, type Position, START } from './transport.ts'
@@ -35,6 +36,7 @@ export class Dispatch {
   #pendingSince = 0
   #drained: PromiseWithResolvers<void> | null = null
   #settled: PromiseWithResolvers<void> | null = null
+  #canary: Canary | null = null
 
   constructor(options: DispatchOptions) {
     this.#options = options
@@ -71,6 +73,18 @@ export class Dispatch {
     this.#pending.push(entry)
     this.#pendingBytes += entry.frame.length
     this.#schedule()
+  }
+
+  /**
+   * Resolves when the next turn in which entries are written has also written one to a reader that nobody else sees.
+   * It waits for the turn, and not for the entries before it: those of a hub with much to do may take long.
+   */
+  probe(): Promise<void> {
+    if (this.#canary === null) {
+      this.#canary = new Canary()
+      this.#schedule()
+    }
+    return this.#canary.written
   }
 
   join(subscriber: Subscriber): void {
@@ -118,6 +132,8 @@ export class Dispatch {
     const batch = this.#batch ?? this.#take(until)
     this.#batch = batch
     if (batch?.run(() => loop.now() >= until) === true) this.#finish(batch)
+    this.#canary?.deliver()
+    this.#canary = null
     if (this.#pending.length > 0 || this.#batch !== null) {
       this.#schedule()
       return

@@ -190,6 +190,16 @@ export class Hub {
     await this.#transport.check()
   }
 
+  /** Resolves when the hub has written an entry to a reader inside the process, in a turn in which it writes to all. */
+  async checkDelivery(): Promise<void> {
+    await this.#dispatch.probe()
+  }
+
+  /** The number of publications that the log has neither accepted nor refused yet. */
+  get appendingCount(): number {
+    return this.#appending
+  }
+
   /** Looks at the resident memory of the process, in bytes, and sheds load where it is above the budget. */
   look(residentBytes: number): void {
     this.#budget.look(residentBytes)

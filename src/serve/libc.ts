@@ -10,17 +10,25 @@ let known: Libc | null = null
 
 /** Opens glibc, else musl. Throws when neither can be called: on another system, or where no code may be made. */
 export function openLibc(): Libc {
-  known ??= attempt('libc.so.6') ?? load(`libc.musl-${machine}.so.1`)
+  known ??= either(load)
   return known
+}
+
+/** The functions that send a datagram to a Unix socket, which Bun 1.4.5 has no way to do, and the clock that goes with it. */
+export type Datagrams = ReturnType<typeof loadDatagrams>
+
+/** Opens them anew, for the one caller who needs them. Throws as `openLibc` does. */
+export function openDatagrams(): Datagrams {
+  return either(loadDatagrams)
 }
 
 const machine = process.arch === 'arm64' ? 'aarch64' : 'x86_64'
 
-function attempt(name: string): Libc | null {
+function either<T>(load: (name: string) => T): T {
   try {
-    return load(name)
+    return load('libc.so.6')
   } catch {
-    return null
+    return load(`libc.musl-${machine}.so.1`)
   }
 }
 
@@ -34,5 +42,14 @@ function load(name: string) {
     mmap: { args: ['ptr', 'usize', 'i32', 'i32', 'i32', 'i64'], returns: 'ptr' },
     munmap: { args: ['ptr', 'usize'], returns: 'i32' },
     memcpy: { args: ['ptr', 'ptr', 'usize'], returns: 'ptr' },
+  }).symbols
+}
+
+function loadDatagrams(name: string) {
+  return dlopen(name, {
+    socket: { args: ['i32', 'i32', 'i32'], returns: 'i32' },
+    // Its answer fits into 32 bits, since a datagram of the hub does.
+    sendto: { args: ['i32', 'ptr', 'usize', 'i32', 'ptr', 'u32'], returns: 'i32' },
+    clock_gettime: { args: ['i32', 'ptr'], returns: 'i32' },
   }).symbols
 }

@@ -11,6 +11,7 @@ import { SubscriberCount } from '../http/subscriber-count.ts'
 import type { HubEvent } from '../hub/event.ts'
 import { MatcherPool } from '../hub/matcher-pool.ts'
 import { Pace } from '../hub/pace.ts'
+import type { Transport } from '../hub/transport.ts'
 import { hubLocation } from '../protocol/topic.ts'
 import { OpenStreams } from '../stream/open-streams.ts'
 import { Counters } from '../telemetry/counters.ts'
@@ -24,7 +25,9 @@ import { haveSameKeys, openKeys } from './keys.ts'
 import { readCertificate } from './listen/certificate.ts'
 import { Listeners } from './listen/listeners.ts'
 import { processLoop } from './loop.ts'
+import type { Figures } from './manager/status.ts'
 import { metricSources } from './metric-sources.ts'
+import { Proof } from './proof/proof.ts'
 import { planReload } from './reload.ts'
 import { makeStore } from './store.ts'
 import { Sweep } from './sweep.ts'
@@ -39,6 +42,8 @@ import type { Tracing } from './tracing.ts'
 export class Server {
   readonly #log: Log
   readonly #counters: Counters
+  readonly #proof: Proof
+  readonly #transport: Transport
   readonly #listeners: Listeners
   readonly #watch: ReturnType<typeof setInterval>
   #settings: Settings
@@ -54,6 +59,8 @@ export class Server {
     listeners: Listeners,
     counters: Counters,
     resident: ResidentMemory,
+    proof: Proof,
+    transport: Transport,
     log: Log,
   ) {
     this.#settings = settings
@@ -61,6 +68,8 @@ export class Server {
     this.#edge = edgeOptions(settings, parts)
     this.#listeners = listeners
     this.#counters = counters
+    this.#proof = proof
+    this.#transport = transport
     this.#log = log
     parts.streams.start()
     this.#watch = setInterval(() => this.#look(resident), WATCH_MS)
@@ -101,7 +110,8 @@ export class Server {
         log.warn('origins refused: see hub.public_urls, and proxy.trusted behind a proxy', { ...summary }),
       processLoop,
     )
-    const probes = health(() => hub.check())
+    const proof = new Proof(hub, counters, processLoop, log)
+    const probes = health(() => proof.ready())
     const parts: EdgeParts = {
       location,
       hub,
@@ -130,6 +140,8 @@ export class Server {
       new Listeners(settings, certificate, log),
       counters,
       resident,
+      proof,
+      store.transport,
       log,
     )
     try {
@@ -162,6 +174,17 @@ export class Server {
 
   get subscriberCount(): number {
     return this.#parts.hub.subscriberCount
+  }
+
+  /** Resolves when the hub publishes, stores and delivers; see `Proof`. */
+  work(): Promise<void> {
+    return this.#proof.work()
+  }
+
+  /** The figures of this moment for a service manager. Never rejects. */
+  async figures(): Promise<Figures> {
+    const history = await this.#transport.stats().catch(() => null)
+    return { subscribers: this.subscriberCount, history, problem: this.#proof.problem }
   }
 
   /**

@@ -19,6 +19,7 @@ import { metric, type RunningHub, startHub, until } from '../support/binary.ts'
 import { catchUp } from '../support/catch-up.ts'
 import { post, publish, publisherToken } from '../support/publisher.ts'
 import { runCommand } from '../support/run-command.ts'
+import { mayMount, mountSmall, takeRoom, unmount } from '../support/small-file-system.ts'
 import { StreamClient } from '../support/stream-client.ts'
 
 const cleanup: (() => Promise<unknown> | unknown)[] = []
@@ -47,45 +48,14 @@ async function replayedIds(hub: RunningHub): Promise<readonly string[]> {
   return reader.ids
 }
 
-/** A small file system in memory, or null where this user may not mount one. */
-function mountSmall(): string | null {
-  const path = mkdtempSync(join(tmpdir(), 'cinnabar-small-'))
-  const { exitCode } = Bun.spawnSync(['mount', '-t', 'tmpfs', '-o', 'size=12m', 'tmpfs', path])
-  if (exitCode === 0) return path
-  rmSync(path, { recursive: true })
-  return null
-}
-
-function unmount(path: string): void {
-  Bun.spawnSync(['umount', path])
-  rmSync(path, { recursive: true, force: true })
-}
-
-const trial = mountSmall()
-if (trial !== null) unmount(trial)
-
 /** The tests of full and read-only file systems need the right to mount one. */
-const mountable = test.skipIf(trial === null)
+const mountable = test.skipIf(!mayMount())
 
 function smallFileSystem(): string {
   const path = mountSmall()
   if (path === null) throw new Error('no file system can be mounted')
   cleanup.push(() => unmount(path))
   return path
-}
-
-/** Takes all the room that there is but so many bytes. */
-function takeRoom(directory: string, leave = 0): void {
-  const file = openSync(join(directory, 'ballast'), 'a')
-  const block = new Uint8Array(4096)
-  try {
-    for (;;) writeSync(file, block)
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOSPC')) throw error
-  } finally {
-    closeSync(file)
-  }
-  if (leave > 0) truncateSync(join(directory, 'ballast'), Bun.file(join(directory, 'ballast')).size - leave)
 }
 
 describe('a full disk (skipped where no file system may be mounted)', () => {
