@@ -48,7 +48,7 @@ step 'the checksums are those of the files' sums
 # The root is made once. What changes in it is on top of it, and gone after each trial.
 deb=$release/cinnabar_${version}_amd64.deb
 debian=$work/debian
-step 'debootstrap' debootstrap --variant=minbase --include=systemd-sysv,dbus bookworm "$debian"
+step 'debootstrap' sh scripts/release/debian-root.sh "$debian"
 older() {
   dpkg-deb -R "$deb" "$work/older"
   echo '# of an older version' >>"$work/older/etc/cinnabar/cinnabar.toml"

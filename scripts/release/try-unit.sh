@@ -33,7 +33,10 @@ for role in publisher subscriber; do head -c 32 /dev/urandom | base64 >$role.key
 sed -i 's|^public_urls = .*|public_urls = ["http://127.0.0.1:3000"]|' $config
 systemctl enable --now cinnabar
 is ActiveState active
-soon cinnabar health --config $config
+# The manager has waited for the hub.
+cinnabar health --config $config
+is WatchdogUSec 30s
+show StatusText | grep 'subscribers, history 0 updates'
 mint() { cinnabar token --config $config "$@"; }
 token=$(mint --publish '*')
 publish() { cinnabar publish --token "$token" https://example.com/1 --data "$1"; }
@@ -48,14 +51,32 @@ soon grep '^data:' /events
 sed -i 's/^# anonymous = true/anonymous = true/' $config
 systemctl reload cinnabar
 soon sh -c "journalctl --unit cinnabar --output cat | grep 'configuration reloaded'"
+soon sh -c 'test "$(systemctl show cinnabar --property SubState --value)" = running'
 
 echo 'killed, it comes back, with its history'
 kill -9 "$(show MainPID)"
 soon sh -c 'test "$(systemctl show cinnabar --property NRestarts --value)" = 1'
-soon cinnabar health --config $config
+soon sh -c 'test "$(systemctl show cinnabar --property ActiveState --value)" = active'
+cinnabar health --config $config
 publish two
 wait $reader
 test "$(grep -c '^data:' /events)" = 2
+
+echo 'a hub that stands still is killed and started again, and one that works is not'
+mkdir -p /etc/systemd/system/cinnabar.service.d
+printf '[Service]\nWatchdogSec=2s\n' >/etc/systemd/system/cinnabar.service.d/watchdog.conf
+systemctl daemon-reload
+systemctl restart cinnabar
+working=$(show MainPID)
+sleep 6 # three periods: that nothing happens has no end to wait for
+is MainPID "$working"
+kill -STOP "$working"
+soon sh -c 'test "$(systemctl show cinnabar --property NRestarts --value)" = 1'
+soon sh -c 'test "$(systemctl show cinnabar --property ActiveState --value)" = active'
+test "$(show MainPID)" != "$working"
+journalctl --unit cinnabar --output cat | grep 'Watchdog timeout'
+rm /etc/systemd/system/cinnabar.service.d/watchdog.conf
+systemctl daemon-reload
 
 echo 'a key that only root can read comes as a credential'
 mkdir -p /etc/systemd/system/cinnabar.service.d
@@ -65,7 +86,7 @@ chmod 600 /etc/cinnabar/*.key
 systemctl daemon-reload
 systemctl restart cinnabar
 is ActiveState active
-soon cinnabar health --config $config
+cinnabar health --config $config
 publish three
 
 echo 'it stops by itself'
@@ -79,7 +100,7 @@ before=$(show MainPID)
 dpkg --force-unsafe-io -i /cinnabar.deb
 is ActiveState active
 test "$(show MainPID)" != "$before"
-soon cinnabar health --config $config
+cinnabar health --config $config
 rm -r /etc/systemd/system/cinnabar.service.d
 dpkg --purge cinnabar
 is ActiveState inactive

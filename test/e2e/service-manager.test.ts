@@ -89,7 +89,7 @@ describe('states', () => {
     await manager.heard('STATUS=0 subscribers, history 0 updates, 0.0 MiB')
     const readers = await Promise.all([1, 2].map(() => StreamClient.open(`${hub.url}?match=a`)))
     await publish(hub.url, { topic: 'a', data: 'x'.repeat(300_000) })
-    await manager.heard('STATUS=2 subscribers, history 1 updates, 0.3 MiB')
+    await manager.heard('STATUS=2 subscribers, history 1 update, 0.3 MiB')
     const ended = hub.stop()
     await manager.heard('STOPPING=1\nSTATUS=draining, 2 subscribers')
     expect(await ended).toBe(0)

@@ -3,7 +3,7 @@ import { ProtocolError } from '../../protocol/error.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { processLoop } from '../loop.ts'
 import { type NotifySocket, openNotifySocket } from './notify-socket.ts'
-import { type Figures, statusText } from './status.ts'
+import { type Figures, many, statusText } from './status.ts'
 
 /**
  * The service manager that has started the hub and asks to be told (sd_notify(3)).
@@ -46,7 +46,7 @@ export class ServiceManager {
   /** The hub drains. Feeds the watchdog no more: the manager has a time for the stop. */
   stopping(subscribers: number): void {
     this.#isStopping = true
-    this.#tell(`STOPPING=1\nSTATUS=draining, ${subscribers} subscribers`)
+    this.#tell(`STOPPING=1\nSTATUS=draining, ${many(subscribers, 'subscriber')}`)
   }
 
   /** Proves that the hub works, again and again, for as long as the manager wants to know. */

@@ -10,10 +10,17 @@ export interface Figures {
 /** The figures in one line. */
 export function statusText({ subscribers, history, problem }: Figures): string {
   const past =
-    history === null ? 'history unknown' : `history ${history.rows} updates, ${mebibytes(history.bytes)}`
-  const text = `${subscribers} subscribers, ${past}`
+    history === null
+      ? 'history unknown'
+      : `history ${many(history.rows, 'update')}, ${mebibytes(history.bytes)}`
+  const text = `${many(subscribers, 'subscriber')}, ${past}`
   // The manager takes a line break for the end of the status.
   return (problem === null ? text : `${problem}; ${text}`).replace(/\s+/g, ' ')
+}
+
+/** A number of things in words. */
+export function many(count: number, thing: string): string {
+  return `${count} ${thing}${count === 1 ? '' : 's'}`
 }
 
 function mebibytes(bytes: number): string {

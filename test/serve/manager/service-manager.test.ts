@@ -134,7 +134,7 @@ describe('a service manager', () => {
     await watch()
     for (let n = 0; n < 60; n++) await pass(1000)
     expect(heard.filter((message) => message.startsWith('STATUS='))).toEqual([
-      'STATUS=1 subscribers, history unknown',
+      'STATUS=1 subscriber, history unknown',
     ])
   })
 })
@@ -143,6 +143,9 @@ test('the figures are one line, whatever a problem holds', () => {
   const history = { rows: 12, bytes: 3_500_000 }
   expect(statusText({ subscribers: 5, history, problem: null })).toBe(
     '5 subscribers, history 12 updates, 3.3 MiB',
+  )
+  expect(statusText({ subscribers: 1, history: { rows: 1, bytes: 0 }, problem: null })).toBe(
+    '1 subscriber, history 1 update, 0.0 MiB',
   )
   expect(statusText({ subscribers: 5, history: null, problem: 'a\nREADY=1' })).toBe(
     'a READY=1; 5 subscribers, history unknown',
