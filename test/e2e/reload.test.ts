@@ -1,9 +1,11 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { CrowdReader, openCrowd } from '../../src/bench/client/crowd.ts'
+import { Load } from '../../src/bench/client/load.ts'
 import { binaryPath, metric, type RunningHub, startHub, until } from '../support/binary.ts'
 import { temporaryFolder } from '../support/certificates.ts'
-import { post, publish } from '../support/publisher.ts'
+import { post, publish, publisherToken } from '../support/publisher.ts'
 import { rawRequest } from '../support/raw-request.ts'
 import { bareEnv } from '../support/run-command.ts'
 import { StreamClient } from '../support/stream-client.ts'
@@ -232,6 +234,47 @@ test('many signals at once are answered one after the other, and streams get eve
     reader.close()
   }
   expect(await one.stop()).toBe(0)
+})
+
+test('under load, with another configuration each time, no publication is refused and no event is lost', async () => {
+  const configured = (n: number) => `[hub]\nanonymous = true\nheartbeat = "${20 + (n % 2)}s"\n${issuer()}`
+  const one = await start(configured(0))
+  const orders = Array.from({ length: 200 }, (): number[] => [])
+  const readers = await openCrowd(
+    orders.length,
+    (index) => new CrowdReader(`${one.url}?match=a`, null, orders[index]),
+  )
+  const load = await Load.open(one.url, await publisherToken(), 10)
+  const accepted: number[] = []
+  let reloads = 0
+  try {
+    let isReloading = true
+    const publishing = (async () => {
+      // It goes on until the last reload is over, and a little longer.
+      for (let isLast = false; !isLast; ) {
+        isLast = !isReloading
+        await load.publish(
+          500,
+          (number) => `topic=a&id=n${number + 1}&data=x`,
+          (number) => accepted.push(number + 1),
+        )
+      }
+    })()
+    for (; reloads < 10; reloads++)
+      expect(await reload(one, configured(reloads + 1))).toContain('configuration reloaded')
+    isReloading = false
+    await publishing
+    await until('every event', () => orders.every(({ length }) => length === accepted.length))
+    const [first = []] = orders
+    expect(first.toSorted((left, right) => left - right)).toEqual(
+      Array.from({ length: accepted.length }, (_, at) => at + 1),
+    )
+    for (const order of orders) expect(order).toEqual(first)
+    expect(readers.every(({ statuses }) => statuses.get(200) === 1)).toBe(true)
+  } finally {
+    load.close()
+    for (const reader of readers) reader.stop()
+  }
 })
 
 test('the keys of --dev stay the same', async () => {
