@@ -3,6 +3,7 @@ import { statSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { directives } from '../../src/cli/caddyfile/hub-block.ts'
+import { readContainerNames } from '../../src/config/container.ts'
 import { names } from '../../src/config/names.ts'
 import { startHub, until } from '../support/binary.ts'
 import { temporaryFolder } from '../support/certificates.ts'
@@ -52,6 +53,7 @@ describe('the Caddyfile of another hub', () => {
     const made = await runCommand(words, directory, new Blob(), { ...bareEnv, ...variables })
     expect(made).toEqual({ code: 0, out: '', err: '' })
     expect(statSync(join(directory, 'made.toml')).mode & 0o777).toBe(0o600)
+    expect(await Bun.file(join(directory, 'made.toml')).text()).not.toContain(secret)
     expect(await runCommand(['check', '--config', 'made.toml'], directory)).toMatchObject({ code: 0 })
     const again = await runCommand(words, directory, new Blob(), { ...bareEnv, ...variables })
     expect([again.code, again.err]).toMatchObject([1, expect.stringContaining('made.toml cannot be written')])
@@ -59,6 +61,7 @@ describe('the Caddyfile of another hub', () => {
     const hub = await startHub({
       directory,
       flags: ['--config', 'made.toml'],
+      env: { MERCURE_PUBLISHER_JWT_KEY: secret, MERCURE_SUBSCRIBER_JWT_KEY: secret },
       hasIssuers: false,
       hasAudience: false,
     })
@@ -103,6 +106,29 @@ describe('docs/moving-in.md', async () => {
     const keys = new Set(['issuers[]', ...names.map(({ key }) => key)])
     const named = rows.flatMap(([, , setting]) => codes(setting)).filter((code) => code !== 'algorithm')
     expect(named.filter((code) => !keys.has(code))).toEqual([])
+  })
+
+  test('names each variable of the image as the hub takes it: read, or refused with the setting that is named', () => {
+    const section = /^## The environment of its image\n(.*?)^## /ms.exec(page)?.[1] ?? ''
+    const all = [...section.matchAll(/^\| (`.*?) \|(.*?)\|.*\|$/gm)]
+    const keys = new Set(['hub.*', 'issuers[]', ...names.map(({ key }) => key)])
+    const unknown = all.flatMap(([, , setting]) => codes(setting)).filter((code) => !keys.has(code))
+    expect(unknown).toEqual([])
+    const around = { isLegacy: null, hasIssuers: false, hasTls: false }
+    const isRefused = (name: string) => {
+      const { givens, problems } = readContainerNames(
+        { [name]: name === 'SERVER_NAME' ? ':80' : secret },
+        around,
+      )
+      // The hint of a name that was only guessed by its first letters says nothing of a setting.
+      expect(problems.map(({ message }) => message).join()).not.toContain('serve --help')
+      return givens.length === 0 && problems.some(({ message }) => message.includes('name of another hub'))
+    }
+    const named = all.flatMap(([, name]) => codes(name))
+    const isRead = (name: string) =>
+      /^(MERCURE_(PUBLISHER|SUBSCRIBER)_JWT_(KEY|ALG)|MERCURE_TRUSTED_ISSUERS|SERVER_NAME)$/.test(name)
+    expect(named.filter((name) => isRefused(name) === isRead(name))).toEqual([])
+    expect(named.filter(isRead)).toHaveLength(6)
   })
 
   test('its lines of PHP publish a private update with a token of 1.0', async () => {

@@ -16,7 +16,7 @@ import { parseBlocks, parseLines } from './blocks.ts'
 import { Draft } from './draft.ts'
 import { expandBeforeParsing } from './environment.ts'
 import { readHubBlock } from './hub-block.ts'
-import { readSites } from './sites.ts'
+import { importLines, readSites } from './sites.ts'
 import { CaddyfileError } from './tokens.ts'
 
 /** The command line of the command. */
@@ -26,7 +26,7 @@ export const line: CommandLine = {
   summary:
     'Turns the Caddyfile of the reference hub into a configuration of this one, directive by directive. Directives\n' +
     'without an equivalent become comments; a directive that is not understood is listed, and the command ends with 1.\n' +
-    'Variables are taken from the environment: run it where the other hub has them. - reads the standard input.',
+    'Variables are taken from the environment: keys are left where they are. - reads the standard input.',
   options: [
     {
       name: 'directives',
@@ -76,7 +76,10 @@ function read(text: string, hasOnlyLines: boolean, draft: Draft, { env }: Comman
     return
   }
   const sites = parseBlocks(expanded)
-  if (!readSites(sites, draft, env)) throw new CommandFailure('there is no mercure block in the file')
+  if (readSites(sites, draft, env)) return
+  const [line] = importLines(sites)
+  const hint = line === undefined ? '' : `; line ${line} has an import that is not followed`
+  throw new CommandFailure(`there is no mercure block in the file${hint}`)
 }
 
 /** Variables of the reference image that may be empty: they hold further lines. */

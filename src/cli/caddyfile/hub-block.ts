@@ -1,6 +1,6 @@
 import type { Directive } from './blocks.ts'
 import type { Draft } from './draft.ts'
-import { expandPlaceholders } from './environment.ts'
+import { expandPlaceholders, hasPlaceholder } from './environment.ts'
 import { Keys, nameOf } from './keys.ts'
 import { boltUrl, durationOf, sizeOf } from './values.ts'
 
@@ -10,15 +10,30 @@ type Environment = Readonly<Record<string, string | undefined>>
 export function readHubBlock(lines: readonly Directive[], draft: Draft, env: Environment): void {
   const keys = new Keys(draft, env)
   const hub: Reading = { draft, keys }
+  const seen = new Map<string, Directive>()
   for (const line of lines) {
-    const read = directives[line.name]
+    const read = Object.hasOwn(directives, line.name) ? directives[line.name] : undefined
+    const before = seen.get(line.name)
     if (read === undefined) draft.problem(line.line, `${nameOf(line)} is not known here`)
-    else read(expanded(line, draft, env), hub)
+    else if (line.block !== null && !hasBlock.has(line.name))
+      draft.problem(line.line, `${line.name} has a block that is not understood`)
+    else if (before === undefined || line.name === 'issuer') {
+      seen.set(line.name, line)
+      read(expanded(line, draft, env), hub)
+    } else if (isSame(before, line))
+      draft.remark(line.line, `${line.name}: the same as in line ${before.line}`)
+    else draft.problem(line.line, `${line.name} is there again: line ${before.line} was taken`)
   }
   if (keys.isImplicit) draft.set('hub.legacy', '8', 'Keys without an issuer are those of 0.x.')
   keys.finish()
   if (!draft.has('transport') && !lines.some(({ name }) => name.startsWith('transport')))
     keptEverything(draft)
+}
+
+const hasBlock: ReadonlySet<string> = new Set(['issuer', 'transport'])
+
+function isSame(one: Directive, other: Directive): boolean {
+  return one.block === null && other.block === null && one.args.join('\n') === other.args.join('\n')
 }
 
 interface Reading {
@@ -74,9 +89,11 @@ function expanded(directive: Directive, draft: Draft, env: Environment): Directi
     const { text, missing } = expandPlaceholders(arg, env)
     for (const name of missing)
       draft.problem(directive.line, `${name} has no value here: set it and run this again`)
+    if (hasPlaceholder(text))
+      draft.problem(directive.line, `${directive.name} has a placeholder that is not known here`)
     return text
   })
-  return { ...directive, args }
+  return { ...directive, args, block: directive.block?.map((one) => expanded(one, draft, env)) ?? null }
 }
 
 interface Setting {
@@ -138,19 +155,31 @@ function from(line: number, name: string, why = ''): string {
 
 function readTransport({ args, block, line }: Directive, { draft }: Reading): void {
   const [name, ...more] = args
-  if (name === 'bolt' && more.length === 0) {
-    readBolt(new Map((block ?? []).map((option) => [option.name, option.args.join(' ')])), line, draft)
+  if (draft.has('transport')) secondTransport(line, draft)
+  else if (name === 'bolt' && more.length === 0) {
+    const options = new Map<string, string>()
+    for (const option of block ?? []) {
+      if (options.has(option.name) || option.args.length !== 1 || option.block !== null)
+        draft.problem(option.line, `${nameOf(option)} is there again, or has not one value`)
+      else options.set(option.name, option.args[0] ?? '')
+    }
+    readBolt(options, line, draft)
   } else if (name === 'local' && more.length === 0)
     draft.set('transport', 'local', from(line, 'transport local'))
   else otherTransport(line, draft)
 }
 
 function readTransportUrl({ args, line }: Directive, { draft }: Reading): void {
-  const [url = ''] = args
-  const bolt = boltUrl(url)
-  if (bolt !== null) readBolt(bolt, line, draft)
+  const [url = '', ...more] = args
+  const bolt = more.length > 0 ? null : boltUrl(url)
+  if (draft.has('transport')) secondTransport(line, draft)
+  else if (bolt !== null) readBolt(bolt, line, draft)
   else if (url.startsWith('local:')) draft.set('transport', 'local', from(line, 'transport_url'))
   else otherTransport(line, draft)
+}
+
+function secondTransport(line: number, draft: Draft): void {
+  draft.problem(line, 'a second transport: the first one was taken')
 }
 
 function otherTransport(line: number, draft: Draft): void {

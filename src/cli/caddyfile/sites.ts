@@ -14,7 +14,8 @@ interface HubSite {
 
 /** Reads the hub of a Caddyfile into the draft. Answers whether there is one. */
 export function readSites(top: readonly Directive[], draft: Draft, env: Environment): boolean {
-  const found = top.flatMap((site) => hubsIn(site).map((hub): HubSite => ({ site, hub })))
+  const sites = top.filter(({ name }) => name !== '')
+  const found = sites.flatMap((site) => hubsIn(site).map((hub): HubSite => ({ site, hub })))
   const [first, ...others] = found
   if (first === undefined) return false
   for (const { hub } of others) draft.problem(hub.line, 'a second hub: run one cinnabar for each')
@@ -22,6 +23,8 @@ export function readSites(top: readonly Directive[], draft: Draft, env: Environm
     if (one.name === 'import') draft.problem(one.line, 'an import that is not followed')
     else if (one.name === '' && one.block !== null) readGlobals(one.block, draft)
   }
+  if (first.hub.args.length > 0)
+    draft.problem(first.hub.line, 'mercure selects requests for the hub; see hub.path')
   readHubBlock(first.hub.block ?? [], draft, env)
   readSite(first.site.block ?? [], first.hub, draft)
   readAddresses(first.site, draft)
@@ -32,9 +35,41 @@ function hubsIn({ block }: Directive): readonly Directive[] {
   return (block ?? []).flatMap((one) => (one.name === 'mercure' ? [one] : hubsIn(one)))
 }
 
-/** Global options are Caddy's own; few of them say something about a hub. */
+/** The lines of imports that nobody follows: what is looked for may be behind them. */
+export function importLines(top: readonly Directive[]): readonly number[] {
+  return top.flatMap(({ name, line, block }) => (name === 'import' ? [line] : importLines(block ?? [])))
+}
+
+/** Global options are Caddy's own; a few of them change where the hub is reached. */
 function readGlobals(options: readonly Directive[], draft: Draft): void {
-  for (const one of options) draft.remark(one.line, `${nameOf(one)}: an option of Caddy`)
+  for (const one of options) {
+    const hint = Object.hasOwn(optionHints, one.name) ? optionHints[one.name] : undefined
+    if (hint === undefined) draft.remark(one.line, `${nameOf(one)}: an option of Caddy`)
+    else draft.problem(one.line, `${one.name} is not taken over: see ${hint}`)
+  }
+}
+
+const optionHints: Readonly<Record<string, string>> = {
+  auto_https: 'listen, tls.cert_file and tls.key_file',
+  default_bind: 'listen',
+  http_port: 'listen',
+  https_port: 'listen',
+  import: 'the file that it names',
+  mercure: 'the documentation of the other hub: its directives belong to a site',
+  servers: 'proxy.trusted, http2 and http3',
+}
+
+/** Directives of Caddy that keep somebody out. Without them the hub would answer where it did not. */
+const guards: Readonly<Record<string, string>> = {
+  abort: 'a proxy',
+  authenticate: 'a proxy',
+  authorize: 'a proxy',
+  basic_auth: 'a proxy',
+  basicauth: 'a proxy',
+  bind: 'listen',
+  forward_auth: 'a proxy',
+  rate_limit: 'limits.publish_rate and limits.subscribers_per_ip',
+  request_body: 'limits.body',
 }
 
 /** The directives around the hub. They may be in routes and handlers, which select requests. */
@@ -46,6 +81,8 @@ function readSite(block: readonly Directive[], hub: Directive, draft: Draft): vo
         draft.problem(one.line, `${nameOf(one)} selects requests for the hub; see hub.path`)
       readSite(one.block ?? [], hub, draft)
     } else if (one.name === 'tls') readTls(one, draft)
+    else if (Object.hasOwn(guards, one.name))
+      draft.problem(one.line, `${one.name} is not taken over: see ${guards[one.name]}`)
     else if (one.name === 'import') draft.problem(one.line, 'an import that is not followed')
     else draft.remark(one.line, `${nameOf(one)}: a directive of Caddy, and none of the hub`)
   }
@@ -70,7 +107,7 @@ function readAddresses({ name, args, line, block }: Directive, draft: Draft): vo
   const hasTls = (block ?? []).some((one) => one.name === 'tls' && one.args.length === 2)
   const listen = sites.map((site) => listenOf(site, hasTls))
   const origins = sites.map(originOf).filter((origin) => origin !== null)
-  if (sites.some((site) => /[{}*/]/.test(site.replace(/^https?:\/\//, '').replace(/\/$/, '')))) {
+  if (!sites.every((site) => /^(https?:\/\/)?(\[[\da-fA-F:.]+\]|[\p{L}\d.-]*)(:\d{1,5})?\/?$/u.test(site))) {
     draft.problem(line, 'the address of the site is not understood: see listen and hub.public_urls')
     return
   }

@@ -52,7 +52,7 @@ class Lexer {
       this.#at += 2
       this.#line++
     } else if (character === '"' || character === '`') this.#quoted(character)
-    else if (/^<<[A-Za-z0-9_-]+$/m.test(this.#word())) this.#heredoc()
+    else if (/^<<[A-Za-z0-9_-]+$/.test(this.#word())) this.#heredoc()
     else this.#bare()
   }
 
@@ -73,14 +73,18 @@ class Lexer {
   }
 
   #lineEnd(): number {
-    const end = /[\n\v]/.exec(this.#text.slice(this.#at))
-    return end === null ? this.#text.length : this.#at + end.index
+    return this.#find(/[\n\v]/g)
   }
 
   /** The characters up to the next white space. */
   #word(): string {
-    const end = /\s/.exec(this.#text.slice(this.#at))
-    return end === null ? this.#text.slice(this.#at) : this.#text.slice(this.#at, this.#at + end.index)
+    return this.#text.slice(this.#at, this.#find(/\s/g))
+  }
+
+  /** Where the expression matches next, or the end of the text. */
+  #find(expression: RegExp): number {
+    expression.lastIndex = this.#at
+    return expression.exec(this.#text)?.index ?? this.#text.length
   }
 
   #bare(): void {
@@ -96,7 +100,12 @@ class Lexer {
     let text = ''
     for (this.#at++; this.#text[this.#at] !== quote; this.#at++) {
       if (this.#at >= this.#text.length) throw new CaddyfileError(line, 'a quote is not closed')
-      if (quote === '"' && this.#text.startsWith('\\"', this.#at)) this.#at++
+      if (quote === '"' && this.#text[this.#at] === '\\') {
+        // Only a double quote is taken by its backslash. Before anything else, another backslash too, both stay.
+        this.#at++
+        if (this.#text[this.#at] !== '"') text += '\\'
+        if (this.#at >= this.#text.length) throw new CaddyfileError(line, 'a quote is not closed')
+      }
       if (this.#text[this.#at] === '\n') this.#line++
       text += this.#text[this.#at] === INNER_BREAK ? '\n' : this.#text[this.#at]
     }
@@ -108,6 +117,8 @@ class Lexer {
   #heredoc(): void {
     const line = this.#line
     const marker = this.#word().slice(2)
+    if (this.#text.slice(this.#at + marker.length + 2, this.#lineEnd()).trim() !== '')
+      throw new CaddyfileError(line, 'more follows the marker of a heredoc')
     const rest = this.#text.slice(this.#lineEnd() + 1)
     const end = new RegExp(`^([ \\t]*)${marker}(?=\\s|$)`, 'm').exec(rest)
     if (end === null) throw new CaddyfileError(line, 'a heredoc is not closed')
@@ -115,11 +126,9 @@ class Lexer {
     const lines = rest.slice(0, end.index).split('\n').slice(0, -1)
     this.#at = this.#lineEnd() + 1 + end.index + end[0].length
     this.#line += lines.length + 1
-    this.#add(
-      lines.map((one) => (one.startsWith(indent) ? one.slice(indent.length) : one)).join('\n'),
-      line,
-      true,
-    )
+    if (lines.some((one) => one.trim() !== '' && !one.startsWith(indent)))
+      throw new CaddyfileError(line, 'the lines of a heredoc do not begin as its end does')
+    this.#add(lines.map((one) => one.slice(indent.length)).join('\n'), line, true)
   }
 
   #add(text: string, line: number, isQuoted: boolean): void {

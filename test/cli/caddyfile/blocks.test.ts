@@ -30,9 +30,34 @@ describe('the blocks of a Caddyfile', () => {
     expect(blocks(text)).toEqual(['site { mercure { a 1; b 2 } }'])
   })
 
-  test('an import of a file, and one with arguments, stay as they are written', () => {
-    expect(blocks('(a) {\n b {args[0]}\n}\nsite {\n import a 1\n import *.conf\n}')).toEqual([
-      'site { import a 1; import *.conf }',
+  test('an import of a file, and one with a block, stay as they are written', () => {
+    expect(blocks('(a) {\n b\n}\nsite {\n import *.conf\n import a {\n  c\n }\n}')).toEqual([
+      'site { import *.conf; import a { c } }',
+    ])
+  })
+
+  test('a snippet has the arguments of its import; a place without one stays', () => {
+    const text =
+      '(a) {\n b {args[1]} {args.0}x {args[2]} {\n  {args[:]}\n  e {args[1:]}\n }\n}\nsite {\n import a 1 2\n}'
+    expect(blocks(text)).toEqual(['site { b 2 1x {args[2]} { 1 2; e 2 } }'])
+  })
+
+  test('arguments that double at each step are refused, and so is a second snippet of a name', () => {
+    const doubling = Array.from(
+      { length: 40 },
+      (_, i) => `(s${i}) {\n import s${i + 1} {args[0]}{args[0]}\n}`,
+    )
+    expect(() => blocks(`${doubling.join('\n')}\n(s40) {\n a\n}\nsite {\n import s0 x\n}`)).toThrow(
+      'too often',
+    )
+    expect(() => blocks('(a) {\n b\n}\n(a) {\n c\n}\nsite {\n}')).toThrow(
+      'line 4: a snippet has the name of another',
+    )
+  })
+
+  test('the addresses of a site may end with commas and go on in the next line', () => {
+    expect(blocks('a.example,\nb.example, c.example,\n:80 {\n d\n}')).toEqual([
+      'a.example, b.example, c.example, :80 { d }',
     ])
   })
 

@@ -102,23 +102,121 @@ describe('import caddyfile', () => {
   })
 
   test('variables come from the environment, whole lines too, and the lines keep their numbers', async () => {
-    const text = `{$SERVER_NAME:localhost} {\n mercure {\n  {$MERCURE_EXTRA_DIRECTIVES}\n  publisher_jwt {env.KEY} {env.ALG}\n  nonsense\n }\n}`
-    const env = { SERVER_NAME: ':80', KEY: secret, MERCURE_EXTRA_DIRECTIVES: 'anonymous\nheartbeat 10s' }
+    const text = `{$SERVER_NAME:localhost} {\n mercure {\n  {$MERCURE_EXTRA_DIRECTIVES}\n  publisher_jwks_url {env.URL}\n  nonsense\n }\n}`
+    const env = {
+      SERVER_NAME: ':80',
+      URL: 'https://a.example/jwks',
+      MERCURE_EXTRA_DIRECTIVES: 'anonymous\nheartbeat 10s',
+    }
     const { code, toml, problems } = await imported(text, [], { env })
     expect([code, problems]).toEqual([1, 'line 5: nonsense is not known here\n'])
     expect(settingsOf(toml)).toMatchObject({
       hub: { anonymous: true, heartbeat: 10_000 },
       listen: [{ port: 80 }],
-      issuers: [{ publisher: { key: secret, algorithm: 'HS256' } }],
+      issuers: [{ publisher: { jwksUri: 'https://a.example/jwks' } }],
     })
   })
 
   test('a variable without a value is named, and the file has a place for it', async () => {
-    const { code, toml, problems } = await imported(site('publisher_jwt {env.KEY}\ncors_origins {$ORIGINS}'))
+    const { code, toml, problems } = await imported(
+      site('publisher_jwks_url {env.URL}\ncors_origins {$ORIGINS}'),
+    )
     expect(code).toBe(1)
     expect(problems).toContain('ORIGINS has no value here')
-    expect(problems).toContain('line 3: KEY has no value here')
+    expect(problems).toContain('line 3: URL has no value here')
     expect(toml).toContain('# key_file = "…"')
+    expect(settingsOf(toml).issuers).toEqual([])
+  })
+
+  test('keys that this hub takes from the same variables stay there', async () => {
+    const name = (role: string, part: string) => `{env.MERCURE_${role}_JWT_${part}}`
+    const lines = ['PUBLISHER', 'SUBSCRIBER'].map(
+      (role) => `${role.toLowerCase()}_jwt ${name(role, 'KEY')} ${name(role, 'ALG')}`,
+    )
+    const variables = { MERCURE_PUBLISHER_JWT_KEY: secret, MERCURE_SUBSCRIBER_JWT_KEY: secret }
+    for (const env of [{}, variables]) {
+      const { code, toml, problems } = await imported(site(lines.join('\n')), [], { env })
+      expect([code, problems, toml.includes(secret)]).toEqual([0, '', false])
+      expect(toml).toContain(
+        'the hub takes MERCURE_PUBLISHER_JWT_KEY and MERCURE_PUBLISHER_JWT_ALG from its environment',
+      )
+      const loaded = load({
+        argv: ['--config', 'made.toml'],
+        env: variables,
+        readFile: () => toml,
+        devKeys: () => {
+          throw new Error('no keys in this test')
+        },
+        isTerminal: false,
+      })
+      expect(loaded).toMatchObject({
+        ok: true,
+        settings: {
+          hub: { legacy: '8' },
+          issuers: [{ publisher: { key: secret }, subscriber: { key: secret, algorithm: 'HS256' } }],
+        },
+      })
+    }
+    const other = await imported(site('publisher_jwt {env.MERCURE_PUBLISHER_JWT_KEY} RS256'))
+    expect([other.code, other.problems]).toMatchObject([
+      1,
+      expect.stringContaining('set MERCURE_PUBLISHER_JWT_ALG'),
+    ])
+  })
+
+  test('a key in another variable is not copied: it is named, in whichever way the line asks for it', async () => {
+    for (const word of [
+      '{env.KEY}',
+      '{$KEY}',
+      '"{$KEY}"',
+      '{$KEY:other}',
+      'prefix{env.KEY}',
+      'prefix{$KEY}',
+    ]) {
+      const { code, toml, problems } = await imported(site(`publisher_jwt ${word}`), [], {
+        env: { KEY: secret },
+      })
+      expect([code, problems]).toEqual([
+        1,
+        'line 3: the key in KEY is not copied: write it to a file and name that in key_file\n',
+      ])
+      expect(toml).not.toContain(secret)
+      expect(settingsOf(toml).issuers).toEqual([])
+    }
+    const literal = await imported(site('publisher_jwt {$KEY:literal-literal-literal-literal-literal}'))
+    expect(settingsOf(literal.toml).issuers[0]?.publisher?.key).toBe(
+      'literal-literal-literal-literal-literal',
+    )
+    const file = await imported(site('publisher_jwt {file./run/secrets/key} RS256'))
+    expect(file.code).toBe(0)
+    expect(file.toml).toContain('key_file = "/run/secrets/key"\nalgorithm = "RS256"')
+  })
+
+  test('a directive that is there twice is listed, unless it says the same', async () => {
+    const twice = await imported(site(`${keys}\nheartbeat 10s\nheartbeat 20s`))
+    expect([twice.code, twice.problems]).toEqual([1, 'line 6: heartbeat is there again: line 5 was taken\n'])
+    expect(settingsOf(twice.toml).hub.heartbeat).toBe(10_000)
+    const same = await imported(site(`${keys}\nanonymous\nanonymous`))
+    expect([same.code, same.problems]).toEqual([0, ''])
+    const transports = await imported(site(`${keys}\ntransport local\ntransport_url bolt://m.db`))
+    expect(transports.problems).toBe('line 6: a second transport: the first one was taken\n')
+  })
+
+  test('directives of Caddy that keep somebody out, or say where the hub is, are not dropped in silence', async () => {
+    for (const [around, said] of [
+      ['basic_auth {\n  a b\n }', 'line 2: basic_auth is not taken over'],
+      ['bind 127.0.0.1', 'line 2: bind is not taken over: see listen'],
+      ['forward_auth auth:80', 'line 2: forward_auth is not taken over'],
+    ] as const) {
+      const { code, problems } = await imported(`:80 {\n ${around}\n mercure {\n${keys}\n }\n}`)
+      expect([code, problems]).toMatchObject([1, expect.stringContaining(said)])
+    }
+    const port = await imported(`{\n http_port 8080\n}\n${site(keys)}`)
+    expect(port.problems).toBe('line 2: http_port is not taken over: see listen\n')
+    const selected = await imported(`:80 {\n mercure /hub/* {\n${keys}\n }\n}`)
+    expect(selected.problems).toBe('line 2: mercure selects requests for the hub; see hub.path\n')
+    const route = await imported(`&(hub) {\n mercure {\n${keys}\n }\n}`)
+    expect(route.problems).toContain('the address of the site is not understood')
   })
 
   test('nothing is guessed: everything that is not understood is listed with its line', async () => {
@@ -134,6 +232,11 @@ describe('import caddyfile', () => {
       ['transport bolt {\n size many\n}', 'the size of the history'],
       ['transport bolt {\n other 1\n}', 'an option that is not known'],
       ['import keys.conf', 'import is not known here'],
+      ['constructor', 'constructor is not known here'],
+      ['cors_origins {http.request.host}', 'a placeholder that is not known'],
+      ['anonymous {\n}', 'anonymous has a block'],
+      ['transport bolt {\n size 1\n size 2\n}', 'size is there again'],
+      ['issuer a {\n authorization_server b c\n}', 'authorization_server is no part'],
       ['issuer a b', 'issuer takes one identifier'],
       ['issuer a {\n publisher {\n  jwt x\n  jwks_uri y\n }\n}', 'publisher takes one jwt'],
       ['issuer a {\n publisher {\n  other x\n }\n}', 'other is no key'],
@@ -210,6 +313,8 @@ describe('import caddyfile', () => {
     for (const [text, said] of [
       ['', 'no mercure block'],
       [':80 {\n respond 404\n}', 'no mercure block'],
+      [':80 {\n import hub.conf\n}', 'no mercure block in the file; line 2 has an import'],
+      ['{\n mercure {\n }\n}', 'no mercure block'],
       [':80 {\n mercure {', 'a brace is not closed'],
       ['x'.repeat(2 * 1024 * 1024), 'too large'],
     ] as const) {

@@ -25,6 +25,16 @@ describe('the words of a Caddyfile', () => {
     expect(words('""')).toEqual([['']])
   })
 
+  test('a backslash before another stays in double quotes, and both do', () => {
+    expect(words(String.raw`a "b\\" "\n" c`)).toEqual([['a', String.raw`b\\`, String.raw`\n`, 'c']])
+    expect(() => words('a "b\\')).toThrow('line 1: a quote is not closed')
+  })
+
+  test('a file of a megabyte is taken apart in a moment', () => {
+    expect(words('a\n'.repeat(500_000))).toHaveLength(500_000)
+    expect(words('# b\n"c d" `e`\n'.repeat(60_000))).toHaveLength(60_000)
+  })
+
   test('a backslash at the end of a line joins it with the next', () => {
     expect(words('a \\\n  b\nc')).toEqual([['a', 'b'], ['c']])
     expect(words('a\\\nb')).toEqual([['a', 'b']])
@@ -43,5 +53,9 @@ describe('the words of a Caddyfile', () => {
     expect(() => words('a\n"secret')).toThrow('line 2: a quote is not closed')
     expect(() => words('a\n`secret')).toThrow('line 2: a quote is not closed')
     expect(() => words('key <<PEM\nsecret')).toThrow('line 1: a heredoc is not closed')
+    expect(() => words('key <<PEM RS256\nsecret\nPEM')).toThrow(
+      'line 1: more follows the marker of a heredoc',
+    )
+    expect(() => words('key <<PEM\nsecret\n\tPEM')).toThrow('line 1: the lines of a heredoc do not begin')
   })
 })

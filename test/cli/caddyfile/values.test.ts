@@ -41,10 +41,10 @@ describe('values of a Caddyfile', () => {
     expect(boltUrl('redis://localhost')).toBeNull()
   })
 
-  test('variables are put in, or their defaults, and those without either are named', () => {
+  test('variables are put in, or their defaults, and those without either are named; an empty one is there', () => {
     const env = { NAME: 'value', EMPTY: '' }
     expect(expandBeforeParsing('{$NAME} {$OTHER:default} {$EMPTY:d} {$NONE} {$D:}', env)).toEqual({
-      text: 'value default d  ',
+      text: 'value default   ',
       missing: ['NONE'],
     })
     expect(expandPlaceholders('x{env.NAME}y{env.NONE}', env)).toEqual({ text: 'xvaluey', missing: ['NONE'] })
