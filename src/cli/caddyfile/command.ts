@@ -1,3 +1,4 @@
+import { checkIssuers } from '../../auth/issuers.ts'
 import type { CommandLine } from '../../command/arguments.ts'
 import {
   CommandFailure,
@@ -55,7 +56,7 @@ export function runImport(argv: readonly string[], io: CommandIo): Promise<ExitC
     }
     const toml = draft.toToml(HEAD)
     await write(toml, args.value('output'), io)
-    const problems = [...draft.problems, ...wrongSettings(toml)]
+    const problems = [...draft.problems, ...(await wrongSettings(toml, io))]
     for (const problem of problems) io.stderr(`${printable(problem)}\n`)
     return problems.length === 0 ? 0 : 1
   })
@@ -116,16 +117,23 @@ async function write(toml: string, path: string | null, io: CommandIo): Promise<
 }
 
 /** The mistakes of the configuration itself, by the names of its settings. */
-function wrongSettings(toml: string): readonly string[] {
+async function wrongSettings(toml: string, io: CommandIo): Promise<readonly string[]> {
   const loaded = load({
-    argv: ['--config', 'the configuration'],
+    argv: ['--config', MADE],
     env: {},
-    readFile: () => toml,
+    readFile: (path) => (path === MADE ? toml : io.readFile(path)),
     devKeys: () => {
       throw new Error('there is no --dev here')
     },
     isTerminal: false,
   })
-  const problems = loaded.ok ? audienceProblems(loaded.settings, false) : loaded.problems
-  return problems.map(describeProblem)
+  if (!loaded.ok) return loaded.problems.map(describeProblem)
+  const keys = await checkIssuers(loaded.settings.issuers)
+  return [
+    ...keys.map(({ setting, message }) => `${setting}: ${message}`),
+    ...audienceProblems(loaded.settings, false).map(describeProblem),
+  ]
 }
+
+/** The name of the new file in messages: it may be the standard output. */
+const MADE = 'the configuration'

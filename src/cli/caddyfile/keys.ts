@@ -53,6 +53,7 @@ export class Keys {
         roles.push(...this.#roleOf(inner.name, inner))
       } else this.#draft.problem(inner.line, `${nameOf(inner)} is no part of an issuer that is known here`)
     }
+    if (roles.length === 0) this.#draft.problem(line, 'issuer has no keys that are known here')
     this.#table([...lines, ...roles])
     this.#count++
   }

@@ -5,6 +5,8 @@ import { load } from '../../../src/config/load.ts'
 import { commandIo } from '../../support/command-io.ts'
 
 const secret = '!ChangeThisMercureHubJWTSecretKey!'
+/** HMAC keys are as long as what they make (RFC 7518 section 3.2). */
+const longer = secret.repeat(2)
 
 async function imported(text: string, more: readonly string[] = [], parts: Partial<CommandIo> = {}) {
   const recorded = commandIo({ readFile: () => text, ...parts })
@@ -34,7 +36,7 @@ describe('import caddyfile', () => {
   test('a file of 0.x: keys without issuer, and each directive in its setting', async () => {
     const { code, toml, problems } = await imported(
       site(`
-        publisher_jwt ${secret} HS512
+        publisher_jwt ${longer} HS512
         subscriber_jwt ${secret}
         anonymous
         subscriptions
@@ -55,7 +57,7 @@ describe('import caddyfile', () => {
     })
     expect(hub).toMatchObject({ heartbeat: 30_000, connectionLifetime: 0 })
     expect(issuers).toMatchObject([
-      { publisher: { key: secret, algorithm: 'HS512' }, subscriber: { key: secret, algorithm: 'HS256' } },
+      { publisher: { key: longer, algorithm: 'HS512' }, subscriber: { key: secret, algorithm: 'HS256' } },
     ])
     expect(listen).toMatchObject([{ host: '0.0.0.0', port: 3000 }])
     expect([sqlite.path, history.maxCount, history.maxAge]).toEqual(['/data/cinnabar.db', 50, null])
@@ -76,7 +78,7 @@ describe('import caddyfile', () => {
         }
         issuer https://b.example {
           subscriber {
-            jwt ${secret} HS384
+            jwt ${longer} HS384
           }
         }
         resource_identifier https://hub.example.com/.well-known/mercure
@@ -93,7 +95,7 @@ describe('import caddyfile', () => {
         publisher: { key: secret, algorithm: 'HS256' },
         subscriber: { jwksUri: 'https://a.example/jwks', algorithms: ['RS256', 'ES256'] },
       },
-      { id: 'https://b.example', subscriber: { key: secret, algorithm: 'HS384' } },
+      { id: 'https://b.example', subscriber: { key: longer, algorithm: 'HS384' } },
     ])
     expect(hub).toMatchObject({ legacy: 'off', publicUrls: ['https://hub.example.com'] })
     expect(hub.resourceIdentifier).toBe('https://hub.example.com/.well-known/mercure')
@@ -187,9 +189,9 @@ describe('import caddyfile', () => {
     expect(settingsOf(literal.toml).issuers[0]?.publisher?.key).toBe(
       'literal-literal-literal-literal-literal',
     )
-    const file = await imported(site('publisher_jwt {file./run/secrets/key} RS256'))
+    const file = await imported(site('publisher_jwt {file./run/secrets/key} HS512'))
     expect(file.code).toBe(0)
-    expect(file.toml).toContain('key_file = "/run/secrets/key"\nalgorithm = "RS256"')
+    expect(file.toml).toContain('key_file = "/run/secrets/key"\nalgorithm = "HS512"')
   })
 
   test('a directive that is there twice is listed, unless it says the same', async () => {
@@ -237,6 +239,7 @@ describe('import caddyfile', () => {
       ['anonymous {\n}', 'anonymous has a block'],
       ['transport bolt {\n size 1\n size 2\n}', 'size is there again'],
       ['issuer a {\n authorization_server b c\n}', 'authorization_server is no part'],
+      ['issuer a {\n}', 'issuer has no keys'],
       ['issuer a b', 'issuer takes one identifier'],
       ['issuer a {\n publisher {\n  jwt x\n  jwks_uri y\n }\n}', 'publisher takes one jwt'],
       ['issuer a {\n publisher {\n  other x\n }\n}', 'other is no key'],
@@ -256,6 +259,20 @@ describe('import caddyfile', () => {
   test('a value that the hub does not take is a mistake by the name of its setting', async () => {
     const { code, problems } = await imported(site(`${keys}\ncors_origins example.com`))
     expect([code, problems]).toMatchObject([1, expect.stringContaining('hub.cors_origins')])
+  })
+
+  test('a key that the hub could not read is a mistake by the name of its setting, without its text', async () => {
+    const pem = '-----BEGIN PUBLIC KEY-----\nMFkwEwYH\n-----END PUBLIC KEY-----'
+    const { code, problems } = await imported(site(`publisher_jwt \`${pem}\` RS256`))
+    expect([code, problems]).toMatchObject([1, expect.stringContaining('issuers[0].publisher.key: ')])
+    expect(problems).not.toContain('MFkwEwYH')
+    const missing = await imported(site('publisher_jwt {file./none} HS256'), [], {
+      readFile: (path) => {
+        if (path !== 'Caddyfile') throw new Error('no such file')
+        return site('publisher_jwt {file./none} HS256')
+      },
+    })
+    expect([missing.code, missing.problems]).toMatchObject([1, expect.stringContaining('key_file')])
   })
 
   test('a key in PEM without its algorithm is not taken for a secret', async () => {
