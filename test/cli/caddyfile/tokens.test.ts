@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'bun:test'
-import { tokenLines } from '../../../src/cli/caddyfile/tokens.ts'
+import fc from 'fast-check'
+import { parseBlocks } from '../../../src/cli/caddyfile/blocks.ts'
+import { CaddyfileError, tokenLines } from '../../../src/cli/caddyfile/tokens.ts'
 
 const words = (text: string) => tokenLines(text).map((line) => line.map((token) => token.text))
 const lines = (text: string) => tokenLines(text).flatMap((line) => line.map((token) => token.line))
@@ -57,5 +59,51 @@ describe('the words of a Caddyfile', () => {
       'line 1: more follows the marker of a heredoc',
     )
     expect(() => words('key <<PEM\nsecret\n\tPEM')).toThrow('line 1: the lines of a heredoc do not begin')
+  })
+
+  test('any words come out of backquotes and of double quotes as they went in', () => {
+    const word = fc.string({ unit: 'grapheme' }).filter((text) => !/[`"\\\r\v]/.test(text))
+    fc.assert(
+      fc.property(
+        fc.array(fc.array(word, { minLength: 1 }), { maxLength: 5 }),
+        fc.constantFrom('`', '"'),
+        (all, quote) => {
+          const text = all.map((line) => line.map((one) => `${quote}${one}${quote}`).join(' ')).join('\n')
+          expect(words(text)).toEqual(all)
+        },
+      ),
+    )
+  })
+
+  test('any text is taken apart or refused with its line, and never anything else', () => {
+    const piece = fc.constantFrom(
+      '{',
+      '}',
+      '\n',
+      '"',
+      '`',
+      '\\',
+      '<<A',
+      'A',
+      '#',
+      ' ',
+      '\r\n',
+      'a,',
+      '(a)',
+      'import',
+      '{args[0]}',
+      '\v',
+    )
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 40 }), (pieces) => {
+        try {
+          parseBlocks(pieces.join(''))
+        } catch (error) {
+          expect(error).toBeInstanceOf(CaddyfileError)
+          expect(String(error)).toMatch(/line \d+: [a-z ]+$/)
+        }
+      }),
+      { numRuns: 2000 },
+    )
   })
 })
