@@ -8,6 +8,8 @@ need chromium openssl ip:iproute2 curl zsh fish mandoc /usr/sbin/nginx:nginx-lig
   php:php-cli /usr/share/php/Symfony/Component/Mercure/autoload.php:php-symfony-mercure \
   /usr/share/php/Symfony/Component/HttpFoundation/autoload.php:php-symfony-http-foundation \
   /usr/share/php/Twig/autoload.php:php-twig /usr/lib/python3/dist-packages/requests:python3-requests
+  php:php-cli ruby go:golang-go java:default-jdk-headless /usr/bin/python3:python3 \
+  /usr/share/php/Symfony/Component/Mercure/autoload.php:php-symfony-mercure
 
 failed=0
 step() {

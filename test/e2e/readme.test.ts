@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { existsSync } from 'node:fs'
 import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises'
-import { connect } from 'node:net'
 import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import { binaryPath, until } from '../support/binary.ts'
 import { launchBrowser } from '../support/browser.ts'
 import { makeCertificate, temporaryFolder } from '../support/certificates.ts'
+import { freePort, isListening } from '../support/ports.ts'
 
 /** The lines of README's "Running it for real", word for word but for the places of the machine. */
 
@@ -211,18 +211,3 @@ describe.skipIf(!isPossible)('the production configuration of README', () => {
     await until('nginx', () => isListening(httpsPort))
   }
 })
-
-/** A port of loopback that was free a moment ago. */
-function freePort(): number {
-  const server = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data: () => {} } })
-  const { port } = server
-  server.stop(true)
-  return port
-}
-
-function isListening(port: number): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>()
-  const socket = connect({ host: '127.0.0.1', port }, () => resolve(true))
-  socket.on('error', () => resolve(false))
-  return promise.finally(() => socket.destroy())
-}
