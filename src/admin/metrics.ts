@@ -72,6 +72,11 @@ export class Metrics {
     return this.#registry.contentType
   }
 
+  /** The name and the meaning of every metric, for the reference page. */
+  get meanings(): readonly (readonly [name: string, help: string])[] {
+    return this.#registry.getMetricsAsArray().map(({ name, help }) => [name, help])
+  }
+
   /** Resolves with the figures of this moment. Nothing else runs between the snapshot and the figures of the page. */
   async page(): Promise<string> {
     this.#show(await this.#sources.snapshot())

@@ -58,7 +58,8 @@ const files: readonly Entry[] = [
   ['cinnabar.db', 'The history, when `sqlite.path` says nothing else.'],
 ]
 
-const signals: readonly Entry[] = [
+/** The signals of the hub, and what they do. */
+export const signals: readonly Entry[] = [
   [
     'SIGTERM, SIGINT',
     'The hub accepts nobody any more, ends its streams over `shutdown.drain`, and then itself.',
@@ -66,13 +67,15 @@ const signals: readonly Entry[] = [
   ['SIGHUP', 'The hub reads its configuration, keys and certificates again, and cuts no stream.'],
 ]
 
-const environment: readonly Entry[] = [
+/** The environment names that commands read beside those of settings. */
+export const environment: readonly Entry[] = [
   ['CINNABAR_CONFIG', 'The configuration file, when there is no `--config`; empty: no file is read.'],
   ['CINNABAR_TOKEN', 'The token of the commands that talk to a hub, when there is no `--token`.'],
   ['CINNABAR_…', 'Every setting, see SETTINGS.'],
 ]
 
-const statuses: readonly Entry[] = [
+/** The exit codes of every command. */
+export const statuses: readonly Entry[] = [
   ['0', 'It went well.'],
   ['1', 'Something failed.'],
   ['2', 'The command line is wrong.'],
@@ -86,7 +89,7 @@ const examples: readonly Entry[] = [
 ]
 
 /** A word, and what is said about it. */
-type Entry = readonly [term: string, text: string]
+export type Entry = readonly [term: string, text: string]
 
 function section(title: string, content: readonly string[]): readonly string[] {
   return [`.SH ${title}`, ...content.slice(content[0] === '.PP' ? 1 : 0)]

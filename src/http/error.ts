@@ -14,8 +14,8 @@ interface Answer {
   readonly closes?: true
 }
 
-/** The one table of answers (section 5). A code without a row does not compile. */
-const answers = {
+/** The one table of answers (section 5), as docs/http.md explains it. A code without a row does not compile. */
+export const answers = {
   'announcement-too-large': { status: 400, text: 'the matchers are too long to be announced' },
   'body-too-large': { status: 413, text: 'the body is too large' },
   'earlier-matcher': {

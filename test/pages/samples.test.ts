@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { existsSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import { until } from '../support/binary.ts'
 import { launchBrowser } from '../support/browser.ts'
@@ -15,22 +15,18 @@ const root = new URL('../../', import.meta.url).pathname
 const pages = [...new Bun.Glob('docs/**/*.md').scanSync(root)].toSorted()
 /** Languages of blocks that somebody would copy. */
 const copied = /^(sh|js|ts|html|php|python|go|ruby|java|toml|ini|nginx|yaml|sql|json)$/
-const modes = [
-  'run',
-  'fails',
-  'start',
-  'follow',
-  'file',
-  'page',
-  'prints',
-  'checks',
-  'parses',
-  'by',
-  'browser',
-]
+const modes = ['run', 'fails', 'start', 'follow', 'file', 'page', 'prints', 'checks', 'parses', 'by', 'steps']
+
+/** The programs that read a file without running it. */
+const readers: Readonly<Record<string, string>> = { sh: 'sh -n', php: 'php -l', ruby: 'ruby -c' }
 
 /** The steps that a page hides, as a function of what they may use. */
-type Steps = (page: Page, more: typeof until, expectation: typeof expect, run: Stage['run']) => Promise<void>
+type Steps = (
+  browser: () => Promise<Page>,
+  more: typeof until,
+  expectation: typeof expect,
+  run: Stage['run'],
+) => Promise<void>
 
 for (const name of pages) {
   const samples = samplesOf(await Bun.file(join(root, name)).text())
@@ -59,7 +55,7 @@ for (const name of pages) {
     for (const sample of own) {
       const { line, heading, mode, value, language, needs } = sample
       // The one reason to skip: the interpreter is not on this machine. scripts/test.sh installs them.
-      const isMissing = needs !== null && Bun.which(needs, { PATH: searched() }) === null
+      const isMissing = needs !== null && !isThere(needs)
       const title = `line ${line}, ${heading}: ${language} ${mode}${value && ' '}${value}`
       test.skipIf(isMissing)(isMissing ? `${title} (${needs} is missing)` : title, () => play(sample))
     }
@@ -73,9 +69,9 @@ for (const name of pages) {
       else if (mode === 'fails') expect((await stage.run(text)).code).not.toBe(0)
       else if (mode === 'prints') await printed(text)
       else if (mode === 'checks') await checked(text)
-      else if (mode === 'parses') await parsed(text)
+      else if (mode === 'parses') await parsed(sample)
       else if (mode === 'page') await scriptOf(await shown(), stage.placed(text))
-      else await stepsOf(stage.placed(text))(await shown(), until, expect, (script) => stage.run(script))
+      else await stepsOf(stage.placed(text))(shown, until, expect, (script) => stage.run(script))
     }
 
     async function printed(text: string): Promise<void> {
@@ -92,9 +88,14 @@ for (const name of pages) {
       expect(end).toMatchObject({ code: 0, out: 'The configuration is valid.\n' })
     }
 
-    async function parsed(text: string): Promise<void> {
-      await stage.write('lines.sh', text)
-      expect(await stage.run('sh -n lines.sh')).toMatchObject({ code: 0 })
+    /** The language reads it, and nothing more. */
+    async function parsed({ language, text }: Sample): Promise<void> {
+      if (language === 'yaml') expect(Bun.YAML.parse(text)).toBeObject()
+      else if (language === 'js') expect(() => new Bun.Transpiler().transformSync(text)).not.toThrow()
+      else {
+        await stage.write('lines', text)
+        expect(await stage.run(`${readers[language]} lines`)).toMatchObject({ code: 0 })
+      }
     }
 
     /** Runs a script of the page as a module; what it prints on the console is what the sample prints. */
@@ -115,19 +116,21 @@ for (const name of pages) {
   })
 }
 
-/** Where the programs of samples are looked for. */
-function searched(): string {
-  return `/usr/bin:/usr/local/go/bin:${process.env['PATH'] ?? ''}`
+/** Whether the program, or the file of this machine or the checkout, is there. */
+function isThere(needed: string): boolean {
+  if (needed.includes('/')) return existsSync(resolve(root, needed))
+  return Bun.which(needed, { PATH: `/usr/bin:/usr/local/go/bin:${process.env['PATH'] ?? ''}` }) !== null
 }
 
 function stepsOf(text: string): Steps {
   const AsyncFunction = (async () => {}).constructor
-  const steps = Reflect.construct(AsyncFunction, ['page', 'until', 'expect', 'run', text])
+  const steps = Reflect.construct(AsyncFunction, ['browser', 'until', 'expect', 'run', text])
   return async (...given) => void (await steps(...given))
 }
 
 test('a page names its samples by the conventions of test/support/pages/sample.ts', () => {
-  const page = '# A\ntext\n```sh run needs=ruby\none\n```\n<!-- sh run\ntwo\n-->\n## B\n```text\nthree\n```\n'
+  const page =
+    '# A\ntext\n```sh run needs=ruby\none\n```\n<!-- sh run\ntwo\n-->\n## B\n  ```text\n  three\n  ```\n'
   expect(samplesOf(page)).toEqual([
     { language: 'sh', mode: 'run', value: '', needs: 'ruby', text: 'one\n', line: 3, heading: 'A' },
     { language: 'sh', mode: 'run', value: '', needs: null, text: 'two\n', line: 6, heading: 'A' },

@@ -10,18 +10,18 @@
  *   text prints       what the run, or the reader, before it has printed; `…` stands for anything
  *   toml checks       a part of a configuration, in which `"…"` stands for a secret; `cinnabar check` finds it valid
  *   sh by=FILE        is run by this test, at places that the samples of a page cannot have
- *   sh parses         changes a whole machine, or needs a service of others: it is only read, by `sh -n`
+ *   sh parses         changes a whole machine, or belongs into a framework that is not here: its language reads it
  *
- * `needs=PROGRAM` after it names an interpreter without which it is skipped. An HTML comment that begins in the same
- * way is a sample that readers of the page do not see: `<!-- sh run` and its lines, or `<!-- js browser` for steps of
- * the test with `page`, `until`, `expect` and `run`.
+ * `needs=PROGRAM` after it, or `needs=FILE`, names what is not everywhere: without it the sample is skipped. An HTML comment that begins in the same
+ * way is a sample that readers of the page do not see: `<!-- sh run` and its lines, or `<!-- js steps` for steps of the
+ * test with `browser()`, which resolves with the page of a browser, `until`, `expect` and `run`.
  */
 export interface Sample {
   readonly language: string
   readonly mode: string
   /** The value of the mode, such as the name of a file, or empty. */
   readonly value: string
-  /** The interpreter without which the sample cannot be run, or null. */
+  /** The program or the file without which the sample cannot be run, or null. */
   readonly needs: string | null
   readonly text: string
   readonly line: number
@@ -34,9 +34,9 @@ export function samplesOf(markdown: string): readonly Sample[] {
   const samples: Sample[] = []
   let heading = ''
   let line = 1
-  for (const [whole, title, info, fenced, hiddenInfo, hidden] of markdown.matchAll(pieces)) {
+  for (const [whole, title, indent = '', info, fenced, hiddenInfo, hidden] of markdown.matchAll(pieces)) {
     if (title !== undefined) heading = title
-    const text = fenced ?? hidden
+    const text = fenced?.replaceAll(new RegExp(`^${indent}`, 'gm'), '') ?? hidden
     if (text !== undefined) samples.push({ ...described(info ?? hiddenInfo ?? ''), text, line, heading })
     line += whole.split('\n').length - 1
   }
@@ -45,7 +45,7 @@ export function samplesOf(markdown: string): readonly Sample[] {
 
 // A heading, a fenced block, a comment that is a sample, or any other line.
 const pieces =
-  /^#+ (.*)\n|^ *```(.*)\n((?:.*\n)*?) *```\n|^<!-- ((?:sh|js) .*)\n((?:.*\n)*?)-->\n|^.*(?:\n|$)/gm
+  /^#+ (.*)\n|^( *)```(.*)\n((?:.*\n)*?) *```\n|^<!-- ((?:sh|js) .*)\n((?:.*\n)*?)-->\n|^.*(?:\n|$)/gm
 
 function described(info: string): Omit<Sample, 'text' | 'line' | 'heading'> {
   const [language = '', ...words] = info.trim().split(/\s+/)

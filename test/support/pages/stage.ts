@@ -39,9 +39,11 @@ export class Stage {
     return stage
   }
 
-  /** The text of a sample with the ports of this stage in place of those that it names. */
+  /** The text of a sample with the ports and the folders of this stage in place of those that it names. */
   placed(text: string): string {
-    return text.replaceAll(/\b(?:3000|3001|8000)\b/g, (named) => String(this.port(named)))
+    return text
+      .replaceAll(/\b(?:3000|3001|8000)\b/g, (named) => String(this.port(named)))
+      .replaceAll(/(?<![\w.])\/(?=(?:etc|var\/lib)\/cinnabar\b)/g, `${this.path}/`)
   }
 
   /** The port that stands for the one that pages name. */
@@ -125,6 +127,7 @@ export class Stage {
         PATH: `${this.path}/bin:/usr/bin:/usr/local/go/bin:${process.env['PATH'] ?? ''}`,
         // Where compilers and interpreters put what they make.
         HOME: this.path,
+        CHECKOUT: new URL('../../../', import.meta.url).pathname,
         GOCACHE: '/tmp/cinnabar-pages-go',
         GOTOOLCHAIN: 'local',
         LANG: 'C.UTF-8',
@@ -138,6 +141,8 @@ export class Stage {
   #launcher(): string {
     const hub = `http://localhost:${this.port('3000')}/.well-known/mercure`
     return `#!/bin/sh
+# The place where every command looks.
+[ -e '${this.path}/etc/cinnabar/cinnabar.toml' ] && export CINNABAR_CONFIG='${this.path}/etc/cinnabar/cinnabar.toml'
 case $1 in
   publish | subscribe | bench)
     case "$*" in *--hub*) ;; *) exec '${binaryPath()}' "$@" --hub '${hub}' ;; esac ;;
@@ -149,11 +154,11 @@ exec '${binaryPath()}' "$@"
   }
 }
 
-/** Whether the text is the expected one, in which `…` stands for anything. */
+/** Whether the text is the expected one, whatever its line breaks, in which `…` stands for anything. */
 export function isPrinted(text: string, expected: string): boolean {
   const parts = expected
     .trim()
     .split('…')
     .map((part) => part.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&'))
-  return new RegExp(`^${parts.join('[^]*?')}$`).test(text.trim())
+  return new RegExp(`^${parts.join('[\\s\\S]*?')}$`).test(text.replaceAll('\r', '').trim())
 }
