@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds everything that is released into dist/release: executables, archives, packages for Debian, container images,
+# Builds everything that is released into dist/release, and the website into dist/site: executables, archives, packages for Debian, container images,
 # a bill of materials and checksums. The same commit makes the same bytes. No daemon is needed, and nothing but what
 # npm and Debian's packages have.
 set -eu
@@ -14,4 +14,5 @@ fi
 sh scripts/build.sh >&2
 sh scripts/build.sh linux-x64 linux-arm64 linux-x64-musl linux-arm64-musl darwin-x64 darwin-arm64 windows-x64 >&2
 "$bun" scripts/release/release.ts
+sh scripts/site.sh >&2
 echo "$PWD/dist/release"

@@ -9,6 +9,7 @@ need chromium openssl ip:iproute2 curl zsh fish mandoc /usr/sbin/nginx:nginx-lig
   /usr/share/php/Symfony/Component/HttpFoundation/autoload.php:php-symfony-http-foundation \
   /usr/share/php/Twig/autoload.php:php-twig /usr/lib/python3/dist-packages/requests:python3-requests
   php:php-cli ruby go:golang-go java:default-jdk-headless /usr/bin/python3:python3 \
+  /usr/lib/python3/dist-packages/django/__init__.py:python3-django \
   /usr/share/php/Symfony/Component/Mercure/autoload.php:php-symfony-mercure
 
 failed=0
@@ -24,6 +25,7 @@ step "$bun" scripts/structure.ts --check
 step "$bun" scripts/conformance.ts --check
 step sh scripts/without-legacy.sh
 step sh scripts/build.sh
+step sh scripts/site.sh
 
 report=$(mktemp)
 trap 'rm -f "$report"' EXIT

@@ -284,8 +284,9 @@ describe('the house', () => {
 
   test('every dependency is pinned, used, and explained in ARCHITECTURE.md', async () => {
     const manifest = await Bun.file(join(root, 'package.json')).json()
+    const site = await Bun.file(join(root, 'site/package.json')).json()
     const architecture = await Bun.file(join(root, 'ARCHITECTURE.md')).text()
-    const versions = { ...manifest.dependencies, ...manifest.devDependencies }
+    const versions = { ...manifest.dependencies, ...manifest.devDependencies, ...site.devDependencies }
     for (const [name, version] of Object.entries(versions)) {
       expect(`${name} ${version}`).toMatch(/[ @]\d+\.\d+\.\d+$/)
       expect(architecture).toContain(`\`${name}\``)
