@@ -44,6 +44,7 @@ export default defineConfig({
           link('Tokens', 'tokens'),
           link('Browsers', 'browser'),
           link('Recipes', 'recipes'),
+          link('Moving in', 'moving-in'),
         ],
       },
       {
@@ -54,6 +55,7 @@ export default defineConfig({
           link('Troubleshooting', 'troubleshooting'),
           link('Memory and history', 'memory-and-history'),
           link('Monitoring', 'monitoring'),
+          link('Traces', 'traces'),
           link('Files for proxies and clusters', 'deploy'),
         ],
       },

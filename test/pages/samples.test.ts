@@ -18,7 +18,12 @@ const copied = /^(sh|js|ts|html|php|python|go|ruby|java|toml|ini|nginx|yaml|sql|
 const modes = ['run', 'fails', 'start', 'follow', 'file', 'page', 'prints', 'checks', 'parses', 'by', 'steps']
 
 /** The programs that read a file without running it. */
-const readers: Readonly<Record<string, string>> = { sh: 'sh -n', php: 'php -l', ruby: 'ruby -c' }
+const readers: Readonly<Record<string, string>> = {
+  sh: 'sh -n',
+  ini: 'sh -n',
+  php: 'php -l',
+  ruby: 'ruby -c',
+}
 
 /** The steps that a page hides, as a function of what they may use. */
 type Steps = (
@@ -93,7 +98,7 @@ for (const name of pages) {
       if (language === 'yaml') expect(Bun.YAML.parse(text)).toBeObject()
       else if (language === 'js') expect(() => new Bun.Transpiler().transformSync(text)).not.toThrow()
       else {
-        await stage.write('lines', text)
+        await stage.write('lines', language === 'php' && !text.startsWith('<?') ? `<?php\n${text}` : text)
         expect(await stage.run(`${readers[language]} lines`)).toMatchObject({ code: 0 })
       }
     }
