@@ -10,7 +10,8 @@
  *   text prints       what the run, or the reader, before it has printed; `…` stands for anything
  *   toml checks       a part of a configuration, in which `"…"` stands for a secret; `cinnabar check` finds it valid
  *   sh by=FILE        is run by this test, at places that the samples of a page cannot have
- *   sh parses         changes a whole machine, or belongs into a framework that is not here: its language reads it
+ *   sh parses         changes a whole machine, measures for minutes, or belongs into a framework that is not here: its
+ *                     language reads it
  *
  * `needs=PROGRAM` after it, or `needs=FILE`, names what is not everywhere: without it the sample is skipped. An HTML comment that begins in the same
  * way is a sample that readers of the page do not see: `<!-- sh run` and its lines, or `<!-- js steps` for steps of the
