@@ -19,8 +19,8 @@ export async function generatedPages(): Promise<Readonly<Record<string, string>>
 // those that need a file or a server.
 const example = `## A full example
 
-A hub behind a proxy on its machine. Settings that are comments have the value that they have without a line, or one that
-shows how it is written.
+\`/etc/cinnabar/cinnabar.toml\` of a hub behind a proxy on its machine. Settings that are comments have the value that they have
+without a line, or one that shows how it is written.
 
 <!-- sh run
 mkdir -p /etc/cinnabar /var/lib/cinnabar
