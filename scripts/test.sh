@@ -7,10 +7,9 @@ set -eu
 need chromium openssl ip:iproute2 curl zsh fish mandoc /usr/sbin/nginx:nginx-light caddy /usr/sbin/haproxy:haproxy \
   php:php-cli /usr/share/php/Symfony/Component/Mercure/autoload.php:php-symfony-mercure \
   /usr/share/php/Symfony/Component/HttpFoundation/autoload.php:php-symfony-http-foundation \
-  /usr/share/php/Twig/autoload.php:php-twig /usr/lib/python3/dist-packages/requests:python3-requests
-  php:php-cli ruby go:golang-go java:default-jdk-headless /usr/bin/python3:python3 \
-  /usr/lib/python3/dist-packages/django/__init__.py:python3-django \
-  /usr/share/php/Symfony/Component/Mercure/autoload.php:php-symfony-mercure
+  /usr/share/php/Twig/autoload.php:php-twig /usr/lib/python3/dist-packages/requests:python3-requests \
+  ruby go:golang-go java:default-jdk-headless /usr/bin/python3:python3 \
+  /usr/lib/python3/dist-packages/django/__init__.py:python3-django
 
 failed=0
 step() {
