@@ -123,6 +123,21 @@ const rows: readonly (readonly [title: string, panels: readonly Panel[]])[] = [
     'Tokens and routing',
     [
       {
+        title: 'Refusals per second',
+        unit: 'ops',
+        series: [
+          ['sum by (reason) (rate(cinnabar_refusals_total{job="$job"}[$__rate_interval]))', '{{reason}}'],
+        ],
+      },
+      {
+        title: 'Open descriptors',
+        unit: 'short',
+        series: [
+          [level('process_open_fds'), 'open'],
+          [level('process_max_fds'), 'may be open'],
+        ],
+      },
+      {
         title: 'Refused tokens per second',
         unit: 'ops',
         series: [

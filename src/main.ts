@@ -74,14 +74,13 @@ async function serveUntilSignal(
   let tracing: Tracing | null = null
   try {
     const { Server } = await import('./serve/server.ts')
-    // A developer may see the version; in production it would tell an attacker what to try.
-    const shown = isDev ? (await import('./cli/version.ts')).version.version : null
+    const build = { ...(await import('./cli/version.ts')).version }
     tracing = await openTracing(settings, log, io)
-    server = await Server.open(settings, log, startWriter, shown, earlier, tracing)
+    server = await Server.open(settings, log, startWriter, { build, isDev, earlier, tracing })
   } catch (error) {
     const reason = codeOf(error) === null ? messageOf(error) : `the hub cannot start: ${reasonOf(error)}`
     refuse(reason.split('\n'), settings.log.format, io)
-    return 1
+    return error instanceof Error && error.name === 'WrongConfiguration' ? 78 : 1
   }
   compileAsUsual()
   isServing = true

@@ -48,6 +48,7 @@ cinnabar check --config all.toml
 function metricsPage(): string {
   const metrics = new Metrics({
     counters: new Counters(),
+    build: {},
     snapshot: () => Promise.reject(new Error('there is no hub')),
   })
   const rows = metrics.meanings.map(([name, help]) => `| \`${name}\` | ${cell(help)} |`)

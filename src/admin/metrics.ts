@@ -8,6 +8,8 @@ import type { SpanCounts } from '../telemetry/traces/outbox.ts'
 export interface MetricSources {
   /** Totals since the start. */
   readonly counters: Counters
+  /** The version, the commit and the like, as labels. */
+  readonly build: Readonly<Record<string, string>>
   /** All levels, asked once for each page, so that its gauges agree. Never rejects. */
   readonly snapshot: () => Promise<Snapshot>
 }
@@ -31,6 +33,21 @@ export interface Snapshot {
   readonly workWaiting: number
   /** Null where there are no traces. */
   readonly traces: TraceLevels | null
+  /** Whether the hub takes a publication now. */
+  readonly isReady: boolean
+  /** Free bytes on the disk of the history for the user of the hub; null where there is none, or it cannot be told. */
+  readonly diskFreeBytes: number | null
+  readonly process: ProcessLevels
+}
+
+/** Figures of the process, under the names that client libraries of Prometheus have for them. */
+export interface ProcessLevels {
+  readonly cpuSeconds: number
+  /** Open descriptors, and how many it may open; null where the system does not tell or does not limit. */
+  readonly openDescriptors: number
+  readonly descriptorLimit: number | null
+  /** Seconds since the epoch. */
+  readonly startedAt: number
 }
 
 /** Counts of traces and their spans. */
@@ -47,6 +64,8 @@ export class Metrics {
   readonly #levels: readonly (readonly [gauge: Gauge, read: Level])[]
   readonly #tokenFailures: Counter
   readonly #answers: Counter
+  readonly #refusals: Counter
+  readonly #cpu: Counter
 
   constructor(sources: MetricSources) {
     const registers = [this.#registry]
@@ -65,6 +84,24 @@ export class Metrics {
       labelNames: ['route', 'status'],
       registers,
     })
+    this.#refusals = new Counter({
+      name: 'cinnabar_refusals_total',
+      help: 'Requests that were refused, by reason',
+      labelNames: ['reason'],
+      registers,
+    })
+    this.#cpu = new Counter({
+      name: 'process_cpu_seconds_total',
+      help: 'Processor time of the process, in seconds',
+      registers,
+    })
+    const { build } = sources
+    new Gauge({
+      name: 'cinnabar_build_info',
+      help: 'The build that runs; always 1',
+      labelNames: Object.keys(build),
+      registers,
+    }).set({ ...build }, 1)
     for (const histogram of latencies(sources.counters)) this.#registry.registerMetric(histogram)
   }
 
@@ -91,6 +128,10 @@ export class Metrics {
     }
     this.#tokenFailures.reset()
     for (const [reason, count] of counters.tokenFailures) this.#tokenFailures.inc({ reason }, count)
+    this.#cpu.reset()
+    this.#cpu.inc(snapshot.process.cpuSeconds)
+    this.#refusals.reset()
+    for (const [reason, count] of counters.refusals) this.#refusals.inc({ reason }, count)
     this.#answers.reset()
     for (const [route, byStatus] of counters.answers) {
       for (const [status, count] of byStatus) this.#answers.inc({ route, status }, count)
@@ -196,6 +237,21 @@ const levels: readonly Row<Level>[] = [
     'cinnabar_spans_dropped',
     'Spans left out because too many waited',
     ({ traces }) => traces?.dropped ?? null,
+  ],
+  ['cinnabar_ready', 'Whether the hub takes publications: 1, or 0', ({ isReady }) => (isReady ? 1 : 0)],
+  ['cinnabar_disk_free_bytes', 'Free bytes on the disk of the history', ({ diskFreeBytes }) => diskFreeBytes],
+  [
+    'cinnabar_retention_runs',
+    'Times that the log looked for updates that are too old, since the start',
+    ({ history }) => history?.retentionRuns ?? null,
+  ],
+  ['process_resident_memory_bytes', 'Resident memory of the process', ({ residentBytes }) => residentBytes],
+  ['process_open_fds', 'Open descriptors', ({ process }) => process.openDescriptors],
+  ['process_max_fds', 'Descriptors that the process may open', ({ process }) => process.descriptorLimit],
+  [
+    'process_start_time_seconds',
+    'The start of the process, in seconds since the epoch',
+    ({ process }) => process.startedAt,
   ],
   ['cinnabar_resident_bytes', 'Resident memory of the process', ({ residentBytes }) => residentBytes],
 ]

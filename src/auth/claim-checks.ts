@@ -24,6 +24,8 @@ export interface ClaimCheck {
   readonly problem: (token: Token, expected: Expectation) => string | null
   /** The words of the token about it, for an operator. */
   readonly fact: (token: Token, expected: Expectation) => string
+  /** The value that the hub would take, for an operator. */
+  readonly wanted: (expected: Expectation, token: Token) => string
 }
 
 const critical: ClaimCheck = {
@@ -32,6 +34,7 @@ const critical: ClaimCheck = {
   // The hub implements no extension, so it knows none that an issuer may call critical (AUT-32).
   problem: ({ header }) => (header.crit === undefined ? null : 'the header demands an extension'),
   fact: ({ header }) => shown(header.crit),
+  wanted: () => 'none',
 }
 
 const issuer: ClaimCheck = {
@@ -39,6 +42,7 @@ const issuer: ClaimCheck = {
   failure: 'issuer',
   problem: (token, expected) => (issuerOf(token, expected) ? null : 'not exactly a trusted issuer'),
   fact: ({ claims }) => shown(claims.iss),
+  wanted: ({ issuers }) => shown([...issuers.keys()]),
 }
 
 const role: ClaimCheck = {
@@ -46,6 +50,7 @@ const role: ClaimCheck = {
   failure: 'role',
   problem: (token, expected) => (keysOf(token, expected) ? null : 'the issuer has no key for this role'),
   fact: (_token, expected) => expected.role,
+  wanted: ({ role }) => `an issuer with a key of the ${role}`,
 }
 
 const algorithm: ClaimCheck = {
@@ -57,6 +62,7 @@ const algorithm: ClaimCheck = {
     return isAllowed ? null : 'not configured for the keys of this issuer'
   },
   fact: ({ header }) => shown(header.alg),
+  wanted: (expected, token) => shown(keysOf(token, expected)?.algorithms ?? []),
 }
 
 const notBefore: ClaimCheck = {
@@ -69,6 +75,7 @@ const notBefore: ClaimCheck = {
     return now < date ? 'in the future' : null
   },
   fact: ({ claims }) => shownDate(claims.nbf),
+  wanted: ({ now }) => `before ${new Date(now).toISOString()}`,
 }
 
 const expiry: ClaimCheck = {
@@ -80,6 +87,7 @@ const expiry: ClaimCheck = {
     return now >= date ? 'in the past' : null
   },
   fact: ({ claims }) => shownDate(claims.exp),
+  wanted: ({ now }) => `after ${new Date(now).toISOString()}`,
 }
 
 /** All checks that need no key, cheapest first (section 4.3). */
@@ -89,6 +97,7 @@ export const claimChecks: readonly ClaimCheck[] = [
     failure: 'typ',
     problem: ({ header }) => (isAccessToken(header) ? null : 'not at+jwt'),
     fact: ({ header }) => shown(header.typ),
+    wanted: () => shown('at+jwt'),
   },
   critical,
   issuer,
@@ -102,6 +111,7 @@ export const claimChecks: readonly ClaimCheck[] = [
     problem: ({ claims }, { audience }) =>
       [claims.aud].flat().includes(audience) ? null : `does not hold the identifier of this hub, ${audience}`,
     fact: ({ claims }) => shown(claims.aud),
+    wanted: ({ audience }) => shown(audience),
   },
 ]
 
@@ -121,7 +131,7 @@ export const legacyClaimChecks: readonly ClaimCheck[] = [
 const FACT_LENGTH_MAX = 200
 
 /** A value as an operator may see it on a terminal or in a log: quoted, escaped and cut. */
-function shown(value: unknown): string {
+export function shown(value: unknown): string {
   if (value === undefined) return 'missing'
   const text = JSON.stringify(value).replace(/[^\x20-\x7e]/g, escapeCharacter)
   return text.length > FACT_LENGTH_MAX ? `${text.slice(0, FACT_LENGTH_MAX)}…` : text

@@ -1,6 +1,6 @@
-import { ProtocolError } from '../protocol/error.ts'
+import { ProtocolError, type RefusalFacts } from '../protocol/error.ts'
 import { type Grant, grantsWeight, type Identity } from '../protocol/grant.ts'
-import type { TokenFailure } from './claim-checks.ts'
+import { shown, type TokenFailure } from './claim-checks.ts'
 import type { KeySource } from './key-source.ts'
 import { dateOf, type Expectation, issuerOf, keysOf, type Token } from './token.ts'
 import type { Rights, TokenProfile } from './token-profile.ts'
@@ -33,10 +33,21 @@ export interface Explanation {
 /** An `invalid-token` with its reason, which is for logs and metrics only (ERR-05). */
 export class TokenRefused extends ProtocolError {
   readonly failure: TokenFailure
+  readonly #facts: Omit<RefusalFacts, 'reason'>
 
-  constructor(failure: TokenFailure, detail: string, options?: ErrorOptions) {
+  constructor(
+    failure: TokenFailure,
+    detail: string,
+    facts: Omit<RefusalFacts, 'reason'> = {},
+    options?: ErrorOptions,
+  ) {
     super('invalid-token', `the token was refused (${failure}): ${detail}`, options)
     this.failure = failure
+    this.#facts = facts
+  }
+
+  override get facts(): RefusalFacts {
+    return { reason: this.failure, ...this.#facts }
   }
 }
 
@@ -46,13 +57,17 @@ const NOT_A_TOKEN = 'not a signed token of three parts with a JSON object in eac
 export async function verify(opened: Case | null): Promise<Identity> {
   if (opened === null) throw new TokenRefused('malformed', NOT_A_TOKEN)
   const { token, expected, profile } = opened
-  for (const { name, failure, problem, fact } of profile.checks) {
+  const issuer = shown(token.claims.iss)
+  for (const { name, failure, problem, fact, wanted } of profile.checks) {
     const wrong = problem(token, expected)
-    if (wrong !== null) throw new TokenRefused(failure, `${name} is ${fact(token, expected)}: ${wrong}`)
+    if (wrong === null) continue
+    const seen = fact(token, expected)
+    const facts = { issuer, expected: wanted(expected, token), seen }
+    throw new TokenRefused(failure, `${name} is ${seen}: ${wrong}`, facts)
   }
   // The key comes after the cheap checks, and the hub compiles patterns only for issuers that could sign them.
   const wrong = await signatureProblem(opened)
-  if (wrong !== null) throw new TokenRefused('signature', wrong)
+  if (wrong !== null) throw new TokenRefused('signature', wrong, { issuer })
   return identityOf(opened, await readRights(opened))
 }
 
@@ -109,7 +124,7 @@ async function readRights({ token, profile }: Case): Promise<Rights> {
     return await profile.rights(token.claims)
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error
-    throw new TokenRefused('details', error.message, { cause: error })
+    throw new TokenRefused('details', error.message, { issuer: shown(token.claims.iss) }, { cause: error })
   }
 }
 

@@ -99,7 +99,7 @@ export const network: Kind<string> = kind('address, network or `unix`', (raw) =>
 })
 
 /** The endpoint of a collector of OpenTelemetry, below which it takes traces. */
-export const otlpEndpoint: Kind<string> = kind('URL', (raw) => {
+export const otlpEndpoint: Kind<string> = kind('HTTP endpoint', (raw) => {
   const url = webUrl(string(raw))
   if (url?.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') {
     throw new WrongValue('is not an http or https URL such as http://localhost:4318')

@@ -318,6 +318,11 @@ export const schema = v.object({
       'how lines are written; `pretty` on a terminal',
       restart,
     ),
+    access: setting(
+      bool,
+      'false',
+      'a line for each request, and for the end of each stream, at level `info`',
+    ),
   }),
   telemetry: v.object({
     otlpEndpoint: setting(

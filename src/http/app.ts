@@ -22,7 +22,12 @@ export function hubApp(current: () => EdgeOptions) {
   // network of containers, ends before that unless the scheme is the longer one.
   const handler = { standardHostname: isSecure }
   // The last resort, should a refusal fail: Bun would show the source to the client and to the log.
-  const serve = { error: (error: Error) => errorResponse(error, null, current().onUnexpected) }
+  const serve = {
+    error: (error: Error) => {
+      current().onUnexpected(error, '')
+      return errorResponse(error, { metadataUrl: null, requestId: null, isExplained: false })
+    },
+  }
   const gate = new HostGate(isSecure, () => app.server)
   const app = new Elysia({ strictPath: true, handler, serve })
   return app

@@ -4,10 +4,11 @@ import type { HubLocation } from '../protocol/topic.ts'
 import type { EventStream } from '../stream/event-stream.ts'
 import type { Cors } from './cors.ts'
 import { type MetadataOptions, metadataDocument, metadataPath } from './discovery.ts'
-import { errorResponse, hardening, type UnexpectedError } from './error.ts'
+import { errorResponse, hardening } from './error.ts'
 import { type Connection, Exchange, type ExchangeOptions } from './exchange.ts'
 import { OriginRefusal } from './origin-refusal.ts'
 import { type PublishOptions, publish } from './publish.ts'
+import { requestIdField } from './request/request-id.ts'
 import { type SubscribeOptions, subscribe, subscribeHead } from './subscribe.ts'
 import { type SubscriptionsOptions, subscriptions } from './subscriptions.ts'
 import type { RequestTracer } from './trace.ts'
@@ -29,7 +30,8 @@ export interface EdgeOptions extends ExchangeOptions {
   /** The subscription API, or null where the feature is off. */
   readonly subscriptions: SubscriptionsOptions | null
   readonly subscribing: SubscribeOptions
-  readonly onUnexpected: UnexpectedError
+  /** Told of a problem that is not the client's, with the id of the request, so that it is logged once. */
+  readonly onUnexpected: (error: unknown, requestId: string) => void
   /** Told of every request for an origin that the hub does not answer on, with the address that sent it. */
   readonly onMisdirected: (refusal: OriginRefusal, peer: string) => void
   /**
@@ -37,9 +39,20 @@ export interface EdgeOptions extends ExchangeOptions {
    * is answered when it begins.
    */
   readonly onAnswer: (route: Route, status: number, ms: number) => void
+  /** Told of every refusal, once, before `onAnswer`. */
+  readonly onRefused: (error: ProtocolError, exchange: Exchange) => void
+  /** Told of every answer with its request, and of the end of every stream; null where nobody wants a line for each. */
+  readonly access: Access | null
+  /** Whether the body of a refusal says why, as only a developer's hub may (ERR-05). */
+  readonly explainsRefusals: boolean
   /** Begins the traces of requests; null where there are none. */
   readonly tracer: RequestTracer | null
   readonly loop: Loop
+}
+
+/** Hears of each request. */
+export interface Access {
+  answered(exchange: Exchange, route: Route, status: number, ms: number): void
 }
 
 /** By which way a request was answered: a closed set, fit for labels. Unknown paths and methods are `other`. */
@@ -62,7 +75,7 @@ export class Edge {
   subscribe(request: Request, connection: Connection | null) {
     return this.#answer('subscribe', request, connection, async (exchange, options) => {
       if (!options.canSubscribe) return refuseMethod(exchange, options, hubMethods(options))
-      return await subscribe(exchange, options.subscribing, corsFields(exchange, options))
+      return await subscribe(exchange, options.subscribing, streamFields(exchange, options))
     })
   }
 
@@ -70,7 +83,7 @@ export class Edge {
   subscribeHead(request: Request, connection: Connection | null) {
     return this.#answer('subscribe', request, connection, async (exchange, options) => {
       if (!options.canSubscribe) return refuseMethod(exchange, options, hubMethods(options))
-      return await subscribeHead(exchange, options.subscribing, corsFields(exchange, options))
+      return await subscribeHead(exchange, options.subscribing, streamFields(exchange, options))
     })
   }
 
@@ -140,18 +153,19 @@ export class Edge {
   failed(request: Request, connection: Connection | null, error: unknown): Response {
     const options = this.#current()
     const since = options.loop.now()
-    return report(options, 'other', since, refuse(new Exchange(request, connection, options), options, error))
+    const exchange = new Exchange(request, connection, options)
+    return report(options, 'other', since, refuse(exchange, options, error), exchange)
   }
 
   alive(): Response {
     const options = this.#current()
-    return report(options, 'health', options.loop.now(), options.health.alive())
+    return report(options, 'health', options.loop.now(), options.health.alive(), null)
   }
 
   async ready(): Promise<Response> {
     const options = this.#current()
     const since = options.loop.now()
-    return report(options, 'health', since, await options.health.ready())
+    return report(options, 'health', since, await options.health.ready(), null)
   }
 
   async #answer<Outcome extends Answer>(
@@ -173,18 +187,24 @@ export class Edge {
       answer = refuse(exchange, options, error)
     }
     trace?.answered(statusOf(answer))
-    return report(options, route, since, answer)
+    return report(options, route, since, answer, exchange)
   }
 }
 
-/** The one place that every answer passes. */
+/** The one place that every answer passes. Checks of health have no exchange, and no line for each. */
 function report<Outcome extends Answer>(
-  { onAnswer, loop }: EdgeOptions,
+  { onAnswer, access, loop }: EdgeOptions,
   route: Route,
   since: number,
   answer: Outcome,
+  exchange: Exchange | null,
 ): Outcome {
-  onAnswer(route, statusOf(answer), loop.now() - since)
+  const ms = loop.now() - since
+  onAnswer(route, statusOf(answer), ms)
+  if (access !== null && exchange !== null) {
+    if (answer instanceof Response) answer.headers.set(requestIdField, exchange.id)
+    access.answered(exchange, route, statusOf(answer), ms)
+  }
   return answer
 }
 
@@ -206,10 +226,15 @@ function other(exchange: Exchange, options: EdgeOptions, methods: string): Respo
 }
 
 function refuse(exchange: Exchange, options: EdgeOptions, error: unknown): Response {
-  const { metadata, location, onUnexpected, onMisdirected, cors } = options
+  const { metadata, location, onMisdirected, onRefused, cors } = options
   if (error instanceof OriginRefusal) onMisdirected(error, exchange.peer ?? 'a Unix socket')
-  const url = metadata.hasKeys ? metadataUrl(exchange.resource(), location) : null
-  const response = errorResponse(error, url, onUnexpected)
+  if (error instanceof ProtocolError) onRefused(error, exchange)
+  else options.onUnexpected(error, exchange.id)
+  const response = errorResponse(error, {
+    metadataUrl: metadata.hasKeys ? metadataUrl(exchange.resource(), location) : null,
+    requestId: exchange.id,
+    isExplained: options.explainsRefusals,
+  })
   cors.apply(exchange.request, response.headers)
   return response
 }
@@ -234,10 +259,10 @@ function checkPublicOrigin(exchange: Exchange, { publicOrigins }: EdgeOptions): 
   }
 }
 
-/** The fields that CORS adds to a stream, which cannot be changed once it is open. */
-function corsFields({ request }: Exchange, { cors }: EdgeOptions): Headers {
-  const headers = new Headers()
-  cors.apply(request, headers)
+/** The fields that the edge adds to a stream, which cannot be changed once it is open. */
+function streamFields(exchange: Exchange, { cors }: EdgeOptions): Headers {
+  const headers = new Headers({ [requestIdField]: exchange.id })
+  cors.apply(exchange.request, headers)
   return headers
 }
 

@@ -1,5 +1,6 @@
 import { type ErrorCode, ProtocolError } from '../protocol/error.ts'
 import { OriginRefusal } from './origin-refusal.ts'
+import { requestIdField } from './request/request-id.ts'
 
 /** The answer to one refusal. */
 interface Answer {
@@ -74,24 +75,24 @@ export const hardening = {
   'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
 } as const
 
-/** A problem that is not the client's: shown as 500 and handed on, so that it is logged once. */
-export type UnexpectedError = (error: unknown) => void
+/** The circumstances of a refused request. */
+export interface Refused {
+  /** The protected resource metadata that every challenge points to (ERR-04); null when the hub validates no tokens. */
+  readonly metadataUrl: string | null
+  /** The name of the request, which the log has too; null where no request could be made out. */
+  readonly requestId: string | null
+  /** Whether the body says more than the fixed text. */
+  readonly isExplained: boolean
+}
 
-/**
- * Turns anything that was thrown into a response. `metadataUrl` is the protected resource metadata that every
- * challenge points to (ERR-04), null when the hub validates no tokens.
- */
-export function errorResponse(
-  error: unknown,
-  metadataUrl: string | null,
-  onUnexpected: UnexpectedError,
-): Response {
-  if (!(error instanceof ProtocolError)) {
-    onUnexpected(error)
-    return new Response('internal error\n', { status: 500, headers: plainHeaders() })
-  }
-  const answer: Answer = answers[error.code]
+/** Turns anything that was thrown into a response. A problem that is not the client's is a 500 without a word about it. */
+export function errorResponse(error: unknown, { metadataUrl, requestId, isExplained }: Refused): Response {
   const headers = plainHeaders()
+  if (requestId !== null) headers.set(requestIdField, requestId)
+  const named = requestId === null ? '\n' : `\nrequest ${requestId}\n`
+  if (!(error instanceof ProtocolError))
+    return new Response(`internal error${named}`, { status: 500, headers })
+  const answer: Answer = answers[error.code]
   if (answer.challenge !== undefined)
     headers.set('WWW-Authenticate', challenge(answer.challenge, metadataUrl))
   // HTTP/2 has no such field; the runtime leaves it out there (RFC 9113 section 8.2.2).
@@ -99,7 +100,13 @@ export function errorResponse(
   if (answer.retryAfter !== undefined) headers.set('Retry-After', String(answer.retryAfter))
   // The one text that is not fixed: without the origin nobody finds the setting.
   const text = error instanceof OriginRefusal ? error.text : answer.text
-  return new Response(`${text}\n`, { status: answer.status, headers })
+  const why = isExplained ? `: ${error.message}` : ''
+  return new Response(`${text}${why}${named}`, { status: answer.status, headers })
+}
+
+/** The status of the answer to a refusal. */
+export function statusOfRefusal(code: ErrorCode): number {
+  return answers[code].status
 }
 
 function plainHeaders(): Headers {

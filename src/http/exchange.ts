@@ -5,6 +5,7 @@ import type { HubLocation } from '../protocol/topic.ts'
 import { type Dialect, dialectOf } from './dialect.ts'
 import { hostField, type Listening, ownHost } from './request/host.ts'
 import type { Proxies } from './request/proxy.ts'
+import { givenId, type RequestIds } from './request/request-id.ts'
 import type { RequestTrace } from './trace.ts'
 
 /** The connection that a request came on and its listener, as far as Bun knows them. */
@@ -28,6 +29,8 @@ export interface ExchangeOptions {
   readonly idleSeconds: number
   /** Whether this listener speaks TLS. */
   readonly isSecure: boolean
+  /** Names requests; a proxy that is trusted may have named one already. */
+  readonly requestIds: RequestIds
 }
 
 /**
@@ -41,6 +44,7 @@ export class Exchange {
   trace: RequestTrace | null = null
   readonly #connection: Connection | null
   readonly #options: ExchangeOptions
+  #id: string | null = null
 
   constructor(request: Request, connection: Connection | null, options: ExchangeOptions) {
     this.request = request
@@ -59,6 +63,14 @@ export class Exchange {
   /** The address of the client, or null where there is none (unix sockets). */
   address(): string | null {
     return this.#options.proxies.clientAddress(this.request, this.peer)
+  }
+
+  /** The name of the request in answers and in the log: made when somebody asks, since most requests need none. */
+  get id(): string {
+    const { requestIds, proxies } = this.#options
+    this.#id ??=
+      (proxies.isUsed && proxies.isTrusted(this.peer) ? givenId(this.request) : null) ?? requestIds.next()
+    return this.#id
   }
 
   /** The resource identifier that tokens of this request must name (AUT-40). */

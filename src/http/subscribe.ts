@@ -34,6 +34,21 @@ export interface SubscribeOptions extends EventStreamOptions {
   readonly uploads: Uploads
   /** The lifetime of a connection, which ends between 80 % and 100 % of it, in milliseconds; 0 is unlimited. */
   readonly lifetimeMs: number
+  /** Hears of the end of each stream; null where nobody wants to. */
+  readonly ends: StreamEnds | null
+}
+
+/** Hears of the ends of streams. */
+export interface StreamEnds {
+  ended(exchange: Exchange, end: StreamEnd): void
+}
+
+/** The end of a stream. */
+export interface StreamEnd {
+  /** Why it ended: the kind of a `CloseReason`. */
+  readonly reason: string
+  /** For how long it was open. */
+  readonly ms: number
 }
 
 /** GET and QUERY on the hub URL (section 1), in the order of SUB-40. */
@@ -132,6 +147,7 @@ class Registration implements StreamOwner, Due {
   #subscriber: Subscriber | null = null
   #counted: Counted | null
   #ending: 'expired' | 'lifetime' = 'lifetime'
+  #openedAt = 0
   /** The queue in which it waits for its end. */
   #queue: Deadlines | null = null
   dueAt = Number.POSITIVE_INFINITY
@@ -147,6 +163,7 @@ class Registration implements StreamOwner, Due {
   onOpen(stream: EventStream): void {
     const asked = this.#asked
     if (asked === null) return
+    if (this.#options.ends !== null) this.#openedAt = this.#options.streams.lifetimes.now
     // The heartbeat replaces the idle timeout, until the connection waits for another request.
     this.#exchange.stayOpen(true)
     const { matchers, identity, cursor, payloads } = asked
@@ -161,7 +178,9 @@ class Registration implements StreamOwner, Due {
     if (this.#subscriber !== null) this.#options.hub.end(this.#subscriber, reason)
   }
 
-  onClosed(): void {
+  onClosed(reason: CloseReason): void {
+    const { ends, streams } = this.#options
+    ends?.ended(this.#exchange, { reason: reason.kind, ms: streams.lifetimes.now - this.#openedAt })
     this.#queue?.remove(this)
     const held = this.#subscriber ?? this.#asked
     if (held !== null && this.#counted !== null) {

@@ -93,6 +93,8 @@ export interface TransportStats {
   readonly fileBytes: number
   /** Bytes of these that are the journal; absent for a log in memory. */
   readonly journalBytes?: number
+  /** The times that the log looked for entries that are too old, since it was opened. */
+  readonly retentionRuns?: number
 }
 
 /** The entries of a log that belong to one rule, in figures. */

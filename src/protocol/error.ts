@@ -56,4 +56,21 @@ export class ProtocolError extends Error {
     super(message, options)
     this.code = code
   }
+
+  /** The circumstances beyond the code; none where the code says it all. */
+  get facts(): RefusalFacts {
+    return {}
+  }
+}
+
+/**
+ * The circumstances of a refusal, for an operator. But for `reason` and `expected` they are words of the client, quoted,
+ * escaped and cut. None holds a token, a key or a payload.
+ */
+export interface RefusalFacts {
+  /** A narrower reason than the code, of a closed set. */
+  readonly reason?: string
+  readonly issuer?: string
+  readonly expected?: string
+  readonly seen?: string
 }

@@ -7,6 +7,7 @@ import { PublishRate } from '../http/rate.ts'
 import type { EarlierTokens } from '../http/request/credentials.ts'
 import { parseOrigins } from '../http/request/origin.ts'
 import { Proxies } from '../http/request/proxy.ts'
+import type { RequestIds } from '../http/request/request-id.ts'
 import type { UploadLimits, Uploads } from '../http/request/uploads.ts'
 import type { SubscriberCount, SubscriberLimits } from '../http/subscriber-count.ts'
 import { Turn } from '../http/turn.ts'
@@ -16,6 +17,7 @@ import type { HubLocation } from '../protocol/topic.ts'
 import { updateForm } from '../protocol/update.ts'
 import type { Drive } from '../protocol/work.ts'
 import type { OpenStreams } from '../stream/open-streams.ts'
+import type { AccessLog } from './access-log.ts'
 import { firstOf, type Generation } from './generations/generation.ts'
 import { processLoop } from './loop.ts'
 
@@ -39,12 +41,17 @@ export interface EdgeParts {
   readonly onMisdirected: EdgeOptions['onMisdirected']
   readonly onAnswer: EdgeOptions['onAnswer']
   readonly tracer: EdgeOptions['tracer']
+  readonly onRefused: EdgeOptions['onRefused']
+  readonly requestIds: RequestIds
+  /** Hears of each request, where the settings ask for it. */
+  readonly access: AccessLog
+  readonly explainsRefusals: EdgeOptions['explainsRefusals']
 }
 
 /** The options of the edge under these settings. Each reload makes new ones; open streams keep those of their start. */
 export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
   const { location, hub, streams, counts, matchers, drive, rate, authenticator, uploads, generations } = parts
-  const { health, version, onUnexpected, onMisdirected, onAnswer, tracer } = parts
+  const { health, version, onUnexpected, onMisdirected, onAnswer, tracer, onRefused, requestIds } = parts
   const { limits, hub: own } = settings
   const exposed = generations.flatMap(({ exposedFields }) => exposedFields)
   const cors = new Cors(parseOrigins(own.corsOrigins), own.corsOrigins.length > 0, own.corsHeaders, exposed)
@@ -58,6 +65,10 @@ export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
     onMisdirected,
     onAnswer,
     tracer,
+    onRefused,
+    requestIds,
+    access: settings.log.access ? parts.access : null,
+    explainsRefusals: parts.explainsRefusals,
     loop: processLoop,
     location,
     dialects: dialects(settings, parts),
@@ -105,6 +116,7 @@ export function edgeOptions(settings: Settings, parts: EdgeParts): EdgeOptions {
       retryMs: own.retry,
       lifetimeMs: own.connectionLifetime,
       random: Math.random,
+      ends: settings.log.access ? parts.access : null,
     },
     idleSeconds: idleSeconds(settings),
     isSecure: settings.tls.certFile !== null,

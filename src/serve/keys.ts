@@ -6,7 +6,12 @@ import type { Counters } from '../telemetry/counters.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Generation } from './generations/generation.ts'
 
-/** The authenticator of the settings. Rejects with a plain Error for the operator, one problem a line. */
+/** A configuration that is understood and cannot be served, such as keys that are none. One problem a line. */
+export class WrongConfiguration extends Error {
+  override readonly name = 'WrongConfiguration'
+}
+
+/** The authenticator of the settings. Rejects with WrongConfiguration for the operator. */
 export function openKeys(
   { issuers, limits }: Settings,
   location: HubLocation,
@@ -15,7 +20,7 @@ export function openKeys(
   drive: Drive,
   generations: readonly Generation[],
 ): Promise<Authenticator> {
-  return openAuthenticator({
+  const opened = openAuthenticator({
     issuers,
     hub: location,
     limits,
@@ -24,11 +29,11 @@ export function openKeys(
     cacheBytes: IDENTITY_BYTES_MAX,
     drive,
     legacy: generations.map((generation) => generation.profile(limits, drive)),
-    onFailure: (reason) => {
-      counters.tokenRefused(reason)
-      log.debug('token refused', { reason })
-    },
+    onFailure: (reason) => counters.tokenRefused(reason),
     onKeySetFailure: (issuer, problem) => log.warn('key set not loaded', { issuer, problem }),
+  })
+  return opened.catch((error) => {
+    throw new WrongConfiguration(error instanceof Error ? error.message : String(error), { cause: error })
   })
 }
 

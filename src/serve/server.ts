@@ -5,17 +5,23 @@ import type { Settings } from '../config/load.ts'
 import { hubUrl } from '../config/location.ts'
 import { hubApp } from '../http/app.ts'
 import type { EdgeOptions } from '../http/edge.ts'
+import { statusOfRefusal } from '../http/error.ts'
+import type { Exchange } from '../http/exchange.ts'
 import { RefusedOrigins } from '../http/origin-refusal.ts'
+import { RequestIds } from '../http/request/request-id.ts'
 import { Uploads } from '../http/request/uploads.ts'
 import { SubscriberCount } from '../http/subscriber-count.ts'
 import type { HubEvent } from '../hub/event.ts'
 import { MatcherPool } from '../hub/matcher-pool.ts'
 import { Pace } from '../hub/pace.ts'
 import type { Transport } from '../hub/transport.ts'
+import type { ProtocolError } from '../protocol/error.ts'
 import { hubLocation } from '../protocol/topic.ts'
 import { OpenStreams } from '../stream/open-streams.ts'
 import { Counters } from '../telemetry/counters.ts'
 import { EventLog, type Log } from '../telemetry/log.ts'
+import { type Refusal, Refusals } from '../telemetry/refusals.ts'
+import { AccessLog } from './access-log.ts'
 import { drain, within } from './drain.ts'
 import { type EdgeParts, edgeOptions, publishRate, subscriberLimits, uploadLimits } from './edge-options.ts'
 import { earlierTokens } from './generations/earlier-tokens.ts'
@@ -76,17 +82,13 @@ export class Server {
   }
 
   /**
-   * `startWriter` starts the writer's thread of a history in a file. Visitors see `version`; null hides it.
-   * `earlier` are the generations before 1.0 that the settings may ask for; `tracing` follows requests.
-   * Rejects with a plain Error for the operator, and then closes again what it has opened.
+   * `startWriter` starts the writer's thread of a history in a file. Rejects with a plain Error for the operator, and then closes again what it has opened.
    */
   static async open(
     settings: Settings,
     log: Log,
     startWriter: () => Worker,
-    version: string | null = null,
-    earlier: readonly LoadGeneration[] = [],
-    tracing: Tracing | null = null,
+    { build, isDev = false, earlier = [], tracing = null }: ServerOptions,
   ): Promise<Server> {
     const certificate = readCertificate(settings.tls)
     const events = new EventLog(log)
@@ -110,6 +112,7 @@ export class Server {
         log.warn('origins refused: see hub.public_urls, and proxy.trusted behind a proxy', { ...summary }),
       processLoop,
     )
+    const refusals = new Refusals(log, processLoop)
     const proof = new Proof(hub, counters, processLoop, log)
     const probes = health(() => proof.ready())
     const parts: EdgeParts = {
@@ -127,11 +130,21 @@ export class Server {
       rate: publishRate(settings),
       uploads: new Uploads(uploadLimits(settings), processLoop),
       health: probes,
-      version,
-      onUnexpected: (error) => log.error('unexpected error', { error: String(error), stack: stackOf(error) }),
+      // A developer may see the version; in production it would tell an attacker what to try.
+      version: isDev ? (build['version'] ?? null) : null,
+      onUnexpected: (error, request) =>
+        log.error('unexpected error', { error: String(error), stack: stackOf(error), request }),
       onMisdirected: (refusal, peer) => refusedOrigins.add(refusal, peer),
       onAnswer: (route, status) => counters.answered(route, status),
       tracer: tracing?.traces ?? null,
+      onRefused: (error, exchange) => {
+        counters.refused(error.code)
+        // Refused origins have a line of their own, with the setting.
+        if (error.code !== 'misdirected') refusals.add(refusalOf(error, exchange))
+      },
+      requestIds: new RequestIds(crypto.randomUUID().slice(0, 8)),
+      access: new AccessLog(log),
+      explainsRefusals: isDev,
     }
     const resident = new ResidentMemory()
     const server = new Server(
@@ -149,7 +162,15 @@ export class Server {
       const opened = hub.open()
       // The listeners await this promise and hear of its failure.
       opened.catch(() => {})
-      const sources = metricSources(settings, store, parts, pace, counters, resident, tracing)
+      const isReady = () => proof.ready().then(...truth)
+      const sources = metricSources(settings, store, parts, {
+        pace,
+        counters,
+        resident,
+        tracing,
+        isReady,
+        build,
+      })
       await server.#listeners.open(
         { hub: () => hubApp(() => server.#edge), admin: () => adminApp(probes, sources) },
         opened,
@@ -275,11 +296,30 @@ export class Server {
   }
 }
 
+/** The rest of what a server is made of, beside its settings. */
+export interface ServerOptions {
+  /** The version, the commit and the like: labels of a metric, and what a developer's visitors see. */
+  readonly build: Readonly<Record<string, string>>
+  /** Whether it is a developer's hub, which says more than others may. */
+  readonly isDev?: boolean
+  /** The generations before 1.0 that the settings may ask for. */
+  readonly earlier?: readonly LoadGeneration[]
+  /** Follows requests; by default nobody does. */
+  readonly tracing?: Tracing | null
+}
+
+const truth = [() => true, () => false] as const
+
 /** The longest time for a log to close, in milliseconds: the next start reads the rest from its journal. */
 const CLOSE_MS = 3000
 
 /** Milliseconds between two looks at the process. */
 const WATCH_MS = 200
+
+function refusalOf(error: ProtocolError, exchange: Exchange): Refusal {
+  const { code, facts } = error
+  return { ...facts, code, status: statusOfRefusal(code), address: exchange.address(), request: exchange.id }
+}
 
 function stackOf(error: unknown): string | null {
   return error instanceof Error ? (error.stack ?? null) : null

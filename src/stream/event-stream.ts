@@ -114,7 +114,7 @@ export class EventStream extends RecognizedStream implements Sink, Beating {
     this.#controller = null
     this.#options.streams.remove(this)
     // Before the response ends: Bun 1.4.5 takes an idle timeout only for a request that it still answers.
-    this.#owner.onClosed()
+    this.#owner.onClosed(reason)
     if (controller !== null && reason.kind !== 'client') this.#closeController(controller, reason)
     this.#account(-this.#waitingBytes)
     // Emptied as well: the loop that takes from the backlog may have made the write that ends the stream.
@@ -212,7 +212,7 @@ export interface StreamOwner {
   /** The one way to end the stream from its own side. Does nothing before `onOpen` or after the end. */
   end(reason: CloseReason): void
   /** The stream has ended, for any reason. */
-  onClosed(): void
+  onClosed(reason: CloseReason): void
 }
 
 /** The controller of a direct stream, as Bun documents it. */

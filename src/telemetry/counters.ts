@@ -14,6 +14,8 @@ export class Counters {
   readonly publishTimes = new Durations()
   readonly deliveryTimes = new Durations()
   readonly tokenFailures = new Map<string, number>()
+  /** The number of refusals by their code. */
+  readonly refusals = new Map<string, number>()
   /** The number of answers by route, then by status. */
   readonly answers = new Map<string, Map<number, number>>()
 
@@ -56,6 +58,11 @@ export class Counters {
   /** The reasons are a closed set, so the map stays small. */
   tokenRefused(reason: string): void {
     this.tokenFailures.set(reason, (this.tokenFailures.get(reason) ?? 0) + 1)
+  }
+
+  /** The codes are a closed set. */
+  refused(code: string): void {
+    this.refusals.set(code, (this.refusals.get(code) ?? 0) + 1)
   }
 
   /** Routes and statuses are closed sets too. A second answer of a kind allocates nothing. */

@@ -8,6 +8,7 @@ test('probes of the reference hub’s chart and compose files get the answers of
   const probes = health(() => (isBroken ? Promise.reject(new Error('disk')) : Promise.resolve()))
   const app = adminApp(probes, {
     counters: new Counters(),
+    build: {},
     snapshot: () => Promise.reject(new Error('no metrics in this test')),
   })
   const ask = async (path: string) => {

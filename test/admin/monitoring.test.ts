@@ -24,10 +24,17 @@ const snapshot: Snapshot = {
   loopLagSeconds: 0,
   patternWeight: 0,
   workWaiting: 0,
+  isReady: true,
+  diskFreeBytes: 1_000_000,
+  process: { cpuSeconds: 1.5, openDescriptors: 20, descriptorLimit: 1024, startedAt: 1_700_000_000 },
   traces: { waiting: 4, exported: 3, failed: 2, dropped: 1, following: 5 },
 }
 
-const sources: MetricSources = { counters: new Counters(), snapshot: async () => snapshot }
+const sources: MetricSources = {
+  counters: new Counters(),
+  build: { version: '1.2.3', commit: 'abc' },
+  snapshot: async () => snapshot,
+}
 const text = async (parts: Partial<MetricSources> = {}) => await new Metrics({ ...sources, ...parts }).page()
 const names = (page: string) =>
   new Set([...page.matchAll(/\b(?:mercure|cinnabar)_[a-z_]+/g)].map(([name]) => name))

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { metric, type RunningHub, startHub, until } from '../support/binary.ts'
 import { post, publish } from '../support/publisher.ts'
 import { type RawAnswer, type RawRequest, rawRequest } from '../support/raw-request.ts'
+import { unnamed } from '../support/refusal-text.ts'
 import { StreamClient } from '../support/stream-client.ts'
 import { tokenFor } from '../support/tokens.ts'
 
@@ -200,7 +201,8 @@ describe('error responses', () => {
       const { fields = [], ...rest } = await request()
       const origin = fields.some(([name]) => name === 'Origin') ? [] : [['Origin', app] as const]
       const answer = await rawRequest(hub.origin, { ...rest, fields: [...fields, ...origin] })
-      expect([answer.status, answer.text]).toEqual([status, text])
+      expect([answer.status, unnamed(answer.text)]).toEqual([status, text])
+      expect(answer.text).toContain(`request ${answer.headers.get('x-request-id')}\n`)
       expect(answer.headers.get('www-authenticate')).toBe(challenge)
       expectCommonFields(answer, origin.length > 0)
       expect(await totals(hub)).toEqual(before)
@@ -270,10 +272,10 @@ describe('limits and failures', () => {
     for (const { name } of tables.all()) if (!name.startsWith('sqlite_')) database.run(`DROP TABLE "${name}"`)
     database.close()
     const failed = await post(own.url, { topic: 'a' })
-    expect([failed.status, await failed.text()]).toEqual([500, 'the update could not be stored\n'])
+    expect([failed.status, unnamed(await failed.text())]).toEqual([500, 'the update could not be stored\n'])
     const before = await metric(own, 'mercure_subscribers_total')
     const answer = await rawRequest(own.origin, { target: `${path}?match=a&last_event_id=${id}` })
-    expect([answer.status, answer.text]).toEqual([503, 'the store is not available\n'])
+    expect([answer.status, unnamed(answer.text)]).toEqual([503, 'the store is not available\n'])
     expect(answer.headers.get('retry-after')).toBe('5')
     expect(await metric(own, 'mercure_subscribers_total')).toBe(before)
     await own.dispose()

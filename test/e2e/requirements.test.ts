@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { type RunningHub, startHub, until } from '../support/binary.ts'
 import { post, publish } from '../support/publisher.ts'
 import { rawRequest } from '../support/raw-request.ts'
+import { unnamed } from '../support/refusal-text.ts'
 import { StreamClient } from '../support/stream-client.ts'
 import { secretIssuers, tokenFor } from '../support/tokens.ts'
 
@@ -127,7 +128,7 @@ describe('topics, matchers and fields on the wire', () => {
         target: `/.well-known/mercure?${target}`,
       })
       expect(answer.status).toBe(400)
-      expect(answer.text).toMatch(/^[a-z][a-z _,:A-Z0-9-]{0,80}\n$/)
+      expect(unnamed(answer.text)).toMatch(/^[a-z][a-z _,:A-Z0-9-]{0,80}\n$/)
       expect(answer.text).not.toMatch(/Error|RegExp|\/src|\bat /)
     }
   })
@@ -269,7 +270,7 @@ describe('tokens on the wire', () => {
       expect(response.status).toBe(401)
       expect(response.headers.get('www-authenticate')).toBe(`Bearer error="invalid_token", ${metadata}`)
     }
-    expect(await one.text()).toBe(await two.text())
+    expect(unnamed(await one.text())).toBe(unnamed(await two.text()))
     const scope = await post(hub.url, { topic: 'b' }, await tokenFor({ publish: ['a'] }))
     expect(scope.headers.get('www-authenticate')).toBe(`Bearer error="insufficient_scope", ${metadata}`)
     const malformed = await fetch(hub.url, { method: 'POST', headers: { Authorization: 'Basic eA==' } })

@@ -5,6 +5,7 @@ import { mint } from '../../src/auth/mint.ts'
 import { type RunningHub, startHub, until } from '../support/binary.ts'
 import { launchBrowser } from '../support/browser.ts'
 import { rawRequest } from '../support/raw-request.ts'
+import { unnamed } from '../support/refusal-text.ts'
 
 /** The page at the root of the hub listener, and what its own scripts may do. */
 
@@ -151,7 +152,8 @@ describe.skipIf(!existsSync('/usr/bin/chromium'))('in a browser', () => {
   })
 
   test('H5 it reads refusals, the metadata document and the subscription API', async () => {
-    expect(await publish({ topic: 'a' }, null)).toEqual([401, 'a token is required\n'])
+    const [refused, body = ''] = await publish({ topic: 'a' }, null)
+    expect([refused, unnamed(body)]).toEqual([401, 'a token is required: a publication needs a token\n'])
     const token = await tokenOf(hub, 'subscriber')
     const statuses = await page.evaluate<readonly number[]>(`Promise.all([
       fetch('/.well-known/oauth-protected-resource${path}'),

@@ -18,7 +18,7 @@ async function open(roles: readonly ('publisher' | 'subscriber')[], more: readon
   const listeners = ['--listen', '127.0.0.1:0', '--admin-listen', '127.0.0.1:0']
   const settings = settingsOf([...listeners, '--transport', 'memory', ...issuers, ...more])
   const log = new Log({ level: 'error', format: 'json', write: () => {}, clock: () => new Date(0) })
-  const server = await Server.open(settings, log, startWriter)
+  const server = await Server.open(settings, log, startWriter, { build: {} })
   const [origin = ''] = server.addresses
   const ask = async (method: string, target = `${path}?match=a`) => {
     const { status, headers } = await rawRequest(origin, { method, target, fields: [form], body: 'topic=a' })

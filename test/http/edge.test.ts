@@ -2,10 +2,12 @@ import { describe, expect, test } from 'bun:test'
 import { openAuthenticator } from '../../src/auth/authenticate.ts'
 import type { Dialect } from '../../src/http/dialect.ts'
 import { Edge, type EdgeOptions } from '../../src/http/edge.ts'
+import { RequestIds } from '../../src/http/request/request-id.ts'
 import { Uploads } from '../../src/http/request/uploads.ts'
 import { SubscriberCount } from '../../src/http/subscriber-count.ts'
 import { MatcherPool } from '../../src/hub/matcher-pool.ts'
 import { finish } from '../../src/protocol/work.ts'
+import { AccessLog } from '../../src/serve/access-log.ts'
 import {
   type EdgeParts,
   edgeOptions,
@@ -16,10 +18,11 @@ import {
 import { processLoop } from '../../src/serve/loop.ts'
 import { EventStream } from '../../src/stream/event-stream.ts'
 import { OpenStreams } from '../../src/stream/open-streams.ts'
+import { Log } from '../../src/telemetry/log.ts'
 import { MemoryTransport } from '../../src/transport/memory/transport.ts'
 import { HubFixture, location } from '../support/hub.ts'
 import { settingsOf } from '../support/settings.ts'
-import { secretIssuers, tokenFor } from '../support/tokens.ts'
+import { forge, secretIssuers, tokenFor } from '../support/tokens.ts'
 import { unlimited } from '../transport/contract.ts'
 
 /** An edge on a hub without listeners. Each look at its clock takes a millisecond. */
@@ -28,6 +31,14 @@ async function arrange(flags: readonly string[] = []) {
   const settings = settingsOf(common)
   const { hub } = new HubFixture(new MemoryTransport({ retention: unlimited, clock: () => 0 }))
   await hub.open()
+  const lines: string[] = []
+  const log = new Log({
+    write: (line) => lines.push(line),
+    format: 'json',
+    level: 'info',
+    clock: () => new Date(0),
+  })
+  const refusals: (readonly [code: string, request: string])[] = []
   const answers: Parameters<EdgeOptions['onAnswer']>[] = []
   const problems: unknown[] = []
   const still = { ...processLoop, now: () => 0 }
@@ -56,6 +67,10 @@ async function arrange(flags: readonly string[] = []) {
     onMisdirected: () => {},
     onAnswer: (...answer) => answers.push(answer),
     tracer: null,
+    onRefused: ({ code }, { id }) => refusals.push([code, id]),
+    requestIds: new RequestIds('test'),
+    access: new AccessLog(log),
+    explainsRefusals: false,
   }
   let now = 0
   /** With further flags, as after a reload. */
@@ -65,10 +80,124 @@ async function arrange(flags: readonly string[] = []) {
   })
   const current = { options: made() }
   const { counts, matchers } = parts
-  return { edge: new Edge(() => current.options), answers, problems, current, made, counts, matchers, hub }
+  return {
+    edge: new Edge(() => current.options),
+    lines,
+    refusals,
+    answers,
+    problems,
+    current,
+    made,
+    counts,
+    matchers,
+    hub,
+  }
 }
 
 const get = () => new Request(`${location.url}?match=a`)
+
+/** The lines of the log, without their times. */
+const linesOf = (lines: readonly string[]) =>
+  lines.map((line) => {
+    const { time, level, ...fields } = JSON.parse(line)
+    return fields
+  })
+
+describe('the name of a request', () => {
+  test('is in the field and the body of its refusal, and the log has it', async () => {
+    const { edge, refusals } = await arrange()
+    const response = edge.unknown(get(), null)
+    expect([response.headers.get('x-request-id'), await response.text()]).toEqual([
+      'test-1',
+      'not found\nrequest test-1\n',
+    ])
+    edge.unknown(get(), null)
+    expect(refusals).toEqual([
+      ['not-found', 'test-1'],
+      ['not-found', 'test-2'],
+    ])
+  })
+
+  test('is in the fields of a stream', async () => {
+    const { edge } = await arrange()
+    const stream = await edge.subscribe(get(), null)
+    const response = stream instanceof EventStream ? stream.toResponse() : stream
+    expect(response.headers.get('x-request-id')).toBe('test-1')
+  })
+
+  test('is that of the proxy, where it is trusted and the name is fit for a log', async () => {
+    const { edge, made, current } = await arrange()
+    const idOf = (given: string) => {
+      const request = new Request(location.url, { headers: { 'X-Request-Id': given } })
+      return edge.unknown(request, null).headers.get('x-request-id')
+    }
+    expect(idOf('from-a-client')).toBe('test-1')
+    current.options = made('--proxy-trusted', 'unix')
+    expect(idOf('from-a-proxy')).toBe('from-a-proxy')
+    for (const odd of ['two words', 'x'.repeat(129), '"quoted"', '']) expect(idOf(odd)).toStartWith('test-')
+  })
+
+  test('the answer to a developer says why; to others it does not (ERR-05)', async () => {
+    const { edge, made, current } = await arrange()
+    const claims = { iss: 'https://stranger.example' }
+    const stranger = forge({ alg: 'HS256', typ: 'at+jwt' }, claims, 'x'.repeat(32))
+    const invalid = () =>
+      edge.subscribe(
+        new Request(`${location.url}?match=a`, { headers: { Authorization: `Bearer ${stranger}` } }),
+        null,
+      )
+    const bodyOf = async () => {
+      const response = await invalid()
+      return response instanceof Response ? await response.text() : ''
+    }
+    expect(await bodyOf()).toBe('the token was not accepted\nrequest test-1\n')
+    current.options = { ...made(), explainsRefusals: true }
+    expect(await bodyOf()).toBe(
+      'the token was not accepted: the token was refused (issuer): iss is "https://stranger.example": not exactly a trusted issuer\nrequest test-2\n',
+    )
+  })
+})
+
+describe('log.access', () => {
+  test('writes a line for each answer, and for the end of a stream, without queries', async () => {
+    const { edge, lines } = await arrange(['--log-access'])
+    const stream = await edge.subscribe(get(), null)
+    if (!(stream instanceof EventStream)) throw new Error('no stream')
+    stream.close({ kind: 'lifetime' })
+    const token = await tokenFor({ publish: ['*'] })
+    const headers = { Authorization: `Bearer ${token}` }
+    const body = new URLSearchParams({ topic: 'a', data: 'secret' })
+    const published = await edge.publish(new Request(location.url, { method: 'POST', headers, body }), null)
+    expect(published.headers.get('x-request-id')).toBe('test-2')
+    edge.unknown(new Request(`http://hub.example.com/${'x'.repeat(300)}?authorization=secret`), null)
+    const path = '/.well-known/mercure'
+    const common = { message: 'request', address: 'a Unix socket', ms: 1 }
+    expect(linesOf(lines)).toEqual([
+      { ...common, method: 'GET', path, route: 'subscribe', status: 200, request: 'test-1' },
+      { message: 'stream ended', reason: 'lifetime', ms: expect.any(Number), request: 'test-1' },
+      { ...common, method: 'POST', path, route: 'publish', status: 200, request: 'test-2' },
+      {
+        ...common,
+        method: 'GET',
+        path: `/${'x'.repeat(199)}…`,
+        route: 'other',
+        status: 404,
+        request: 'test-3',
+      },
+    ])
+    expect(lines.join('')).not.toContain('secret')
+  })
+
+  test('is off by default, and has no line of health checks', async () => {
+    const { edge, lines, made, current } = await arrange()
+    edge.unknown(get(), null)
+    expect(lines).toEqual([])
+    current.options = made('--log-access')
+    edge.alive()
+    await edge.ready()
+    expect(lines).toEqual([])
+  })
+})
 
 describe('every answer is reported once, with its route, its status and its time', () => {
   test('streams and publications', async () => {

@@ -4,7 +4,11 @@ import { OriginRefusal, RefusedOrigins, type RefusedOriginsSummary } from '../..
 
 describe('the answer to a request for another origin', () => {
   test('H2 names the origin and the settings that decide', async () => {
-    const response = errorResponse(new OriginRefusal('http://hub.example.com:8080'), null, () => {})
+    const response = errorResponse(new OriginRefusal('http://hub.example.com:8080'), {
+      metadataUrl: null,
+      requestId: null,
+      isExplained: false,
+    })
     expect([response.status, await response.text()]).toEqual([
       421,
       'the hub does not answer on http://hub.example.com:8080: see hub.public_urls, and proxy.trusted behind a proxy\n',

@@ -274,6 +274,16 @@ const probes: Readonly<Record<string, Probe>> = {
     was: false,
     is: true,
   },
+  'log.access': {
+    before: ['--log-level', 'info'],
+    after: ['--log-access'],
+    ask: async (hub) => {
+      await hub.status('GET', await bearer({ subscribe: ['a'] }))
+      return hub.log().includes('"message":"request"')
+    },
+    was: false,
+    is: true,
+  },
   'shutdown.drain': {
     after: ['--shutdown-drain', '1h'],
     ask: async (hub) => {
@@ -339,7 +349,7 @@ class LiveHub {
       lines += line
     }
     const log = new Log({ level: 'error', format: 'json', write, clock: () => new Date(0) })
-    return new LiveHub(await Server.open(settings(flags), log, startWriter), () => lines)
+    return new LiveHub(await Server.open(settings(flags), log, startWriter, { build: {} }), () => lines)
   }
 
   get origin(): string {

@@ -130,5 +130,6 @@ const examples = [
   ['path', '/other'],
   ['size', '7MiB'],
   ['text', 'other'],
+  ['HTTP endpoint', 'http://other.example.com'],
   ['URL', 'redis://other.example.com'],
 ] as const

@@ -51,6 +51,7 @@ export class MemoryTransport implements Transport {
   readonly #retention: Retention
   readonly #time: LogClock
   readonly #past: Past
+  #runs = 0
   readonly #waiting: Waiting[] = []
   #isDelivering = false
   #isClosed = false
@@ -67,7 +68,10 @@ export class MemoryTransport implements Transport {
     if (this.#tail !== null || this.#isClosed) throw new Error('a log is opened once')
     this.#tail = onEntry
     if (hasAge(this.#retention)) {
-      this.#timer = setInterval(() => this.prune(), PRUNE_EVERY_MS)
+      this.#timer = setInterval(() => {
+        this.#runs++
+        this.prune()
+      }, PRUNE_EVERY_MS)
       this.#timer.unref()
     }
     return { position: this.#past.head, id: null }
@@ -102,7 +106,15 @@ export class MemoryTransport implements Transport {
     this.#openTail()
     this.prune()
     const { all, bytes, oldestAt, rules, places, dropped } = this.#past
-    const whole = { rows: all.count, dropped, bytes, oldestAt, now: this.#time.now(), fileBytes: 0 }
+    const whole = {
+      rows: all.count,
+      dropped,
+      bytes,
+      oldestAt,
+      now: this.#time.now(),
+      fileBytes: 0,
+      retentionRuns: this.#runs,
+    }
     if (rules.length === 0) return whole
     const ruled = rules.map(({ count, bytes }) => ({ rows: count, bytes }))
     return { ...whole, rules: ruled, places: places.count }

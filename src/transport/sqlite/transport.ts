@@ -71,6 +71,7 @@ export class SqliteTransport implements Transport {
   }
   #commits = 0
   #commitsAtTick = 0
+  #tidies = 0
   #tidying: Promise<void> | null = null
   #isJournalHeld = false
   /** The length of the turn of the event loop in which a batch was delivered last, in milliseconds. */
@@ -164,6 +165,7 @@ export class SqliteTransport implements Transport {
       fileBytes,
       journalBytes,
       places,
+      retentionRuns: this.#tidies,
     }
     return rules.length === 0
       ? whole
@@ -217,7 +219,9 @@ export class SqliteTransport implements Transport {
       const isIdle = wasIdle && this.#draining === null
       const request = { kind: 'tidy', now: this.#time.now(), isIdle } as const
       this.#latest = await this.#ask(this.#running, request)
-      if (this.#latest.isTidy) return
+      if (!this.#latest.isTidy) continue
+      this.#tidies++
+      return
     }
   }
 

@@ -55,6 +55,7 @@ describe('local', () => {
     expect(await transport.read(head, head, wholeLog)).toEqual({ entries: [], next: head })
     expect(await transport.read(first ?? START, head, wholeLog)).toBe('lost')
     expect(await transport.stats()).toEqual({
+      retentionRuns: 0,
       rows: 0,
       dropped: 2,
       bytes: 0,
