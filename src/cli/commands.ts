@@ -50,7 +50,7 @@ export const commands: Readonly<Record<string, Command>> = {
     isInterruptible: true,
   },
   history: {
-    help: 'looks after the history: stats, prune, compact, export, import',
+    help: 'looks after the history: stats, prune, compact, backup, export, import',
     load: async () => (await import('./history/command.ts')).runHistory,
     lines: async () => (await import('./history/command.ts')).lines,
   },
