@@ -38,12 +38,12 @@ const AUDIENCE_NEEDED = '--aud is needed: neither hub.resource_identifier nor hu
 /** `cinnabar token explain TOKEN`. */
 export function runTokenExplain(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
   return runCommand(line, argv, io, async (args) => {
+    const token = await read(args, io)
     const loaded = configure(args.settings, io, io.devKeys)
     if (typeof loaded === 'number') return loaded
     const { settings } = loaded
     const audience = args.value('aud') ?? settings.hub.resourceIdentifier
     if (audience === null) throw new UsageError(AUDIENCE_NEEDED)
-    const token = await read(args, io)
     const authenticator = await open(settings, io)
     try {
       return await explain(authenticator, token, audience, io)
@@ -56,8 +56,10 @@ export function runTokenExplain(argv: readonly string[], io: CommandIo): Promise
 /** The token, from the one place that is given. */
 async function read(args: Arguments, io: CommandIo): Promise<string> {
   const [written] = args.positionals
-  if ((written === undefined) !== args.has('token-file'))
-    throw new UsageError('give one TOKEN, - for the standard input, or --token-file FILE')
+  const isInFile = args.has('token-file')
+  if (written === undefined && !isInFile)
+    throw new UsageError('an argument is missing: TOKEN|-, or --token-file FILE')
+  if (written !== undefined && isInFile) throw new UsageError('TOKEN and --token-file are both given')
   if (written === undefined) return tokenOf(args, io)
   return (written === '-' ? await readInput(io) : written).trim()
 }
