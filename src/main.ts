@@ -301,6 +301,7 @@ function processIo(command: Command | null): CommandIo {
     env: process.env,
     stdin: async () => decoder.decode(await Bun.stdin.bytes()),
     isInputTerminal: () => process.stdin.isTTY === true,
+    ask: (question) => prompt(question),
     stdout: (text) => void process.stdout.write(text),
     stderr: (text) => void process.stderr.write(text),
     fetch: (url, init) => fetch(url, init),

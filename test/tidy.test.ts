@@ -61,7 +61,7 @@ const rooms: Readonly<Record<string, Room>> = {
       // What would keep a hub from starting is known there, and checked without one.
       'serve/problems.ts',
     ],
-    outside: ['../package.json', 'node:fs'],
+    outside: ['../package.json', 'node:fs', 'node:path'],
   },
   'serve/': {
     own: [

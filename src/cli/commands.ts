@@ -23,6 +23,11 @@ export const commands: Readonly<Record<string, Command>> = {
     load: async (serve) => serve,
     lines: async () => [(await import('./help.ts')).serveLine],
   },
+  init: {
+    help: 'writes a configuration and its keys, and says what to do next',
+    load: async () => (await import('./init/command.ts')).runInit,
+    lines: async () => [(await import('./init/command.ts')).line],
+  },
   check: {
     help: 'validates the configuration without starting',
     load: async () => (await import('./check.ts')).runCheck,
@@ -50,7 +55,7 @@ export const commands: Readonly<Record<string, Command>> = {
     isInterruptible: true,
   },
   history: {
-    help: 'looks after the history: stats, prune, compact, export, import',
+    help: 'looks after the history: stats, prune, compact, backup, export, import',
     load: async () => (await import('./history/command.ts')).runHistory,
     lines: async () => (await import('./history/command.ts')).lines,
   },

@@ -8,6 +8,7 @@ import {
   UsageError,
 } from '../command/command.ts'
 import { reasonOf } from '../command/failure.ts'
+import { tlsOf, tlsOptions } from '../command/hub-request.ts'
 import { quoted } from '../command/printable.ts'
 import type { ListenAddress } from '../config/addresses.ts'
 import { formatAddress, withoutPasswords } from '../config/addresses.ts'
@@ -16,10 +17,11 @@ import type { Settings } from '../config/load.ts'
 /** The command line of the command. */
 export const line: CommandLine = {
   name: 'health',
-  usage: '[--url URL] [--config FILE] [--SETTING VALUE]…',
+  usage: '[--url URL] [--ca-file FILE] [--config FILE] [--SETTING VALUE]…',
   summary: 'Asks a running hub for /readyz. Exits with 0 when it can accept a publication, else with 1.',
   options: [
     { name: 'url', takes: 'URL', help: 'what to ask; default: /readyz where this configuration listens' },
+    ...tlsOptions,
   ],
   hasSettings: true,
   positionals: { min: 0, max: 0 },
@@ -31,11 +33,11 @@ const TIMEOUT_MS = 5000
 export function runHealth(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
   return runCommand(line, argv, io, async (args) => {
     const url = args.value('url')
-    if (url !== null) return ask(readyUrl(url), {}, io)
+    if (url !== null) return ask(readyUrl(url), tlsOf(args, io), io)
     const loaded = configure(args.settings, io)
     if (typeof loaded === 'number') return loaded
     const { url: own, init } = ownEndpoint(loaded.settings)
-    return ask(own, init, io)
+    return ask(own, { ...init, ...tlsOf(args, io) }, io)
   })
 }
 

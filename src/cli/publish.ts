@@ -1,7 +1,14 @@
 import type { Arguments, CommandLine } from '../command/arguments.ts'
 import { CommandFailure, type CommandIo, type ExitCode, readInput, runCommand } from '../command/command.ts'
 import { reasonOf } from '../command/failure.ts'
-import { authorization, explainAnswer, hasToken, hubOptions, targetUrl } from '../command/hub-request.ts'
+import {
+  authorization,
+  explainAnswer,
+  hasToken,
+  hubOptions,
+  targetUrl,
+  tlsOf,
+} from '../command/hub-request.ts'
 import { readValue } from '../command/numbers.ts'
 import { printable } from '../command/printable.ts'
 import { parseDuration } from '../config/values.ts'
@@ -34,8 +41,8 @@ somebody else, as in a loop that reads a file.`,
 export function runPublish(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
   return runCommand(line, argv, io, async (args) => {
     const url = targetUrl(args)
-    const body = await form(args, io)
-    const init = { method: 'POST', body, headers: authorization(args, io), redirect: 'manual' as const }
+    const access = { headers: authorization(args, io), ...tlsOf(args, io) }
+    const init = { method: 'POST', body: await form(args, io), redirect: 'manual' as const, ...access }
     const response = await io.fetch(url.href, { ...init, signal: io.interrupted }).catch((error) => {
       throw new CommandFailure(`${url.origin} does not answer: ${reasonOf(error)}`)
     })

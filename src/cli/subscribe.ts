@@ -1,7 +1,14 @@
 import type { Arguments, CommandLine } from '../command/arguments.ts'
 import { CommandFailure, type CommandIo, type ExitCode, runCommand, UsageError } from '../command/command.ts'
 import { reasonOf } from '../command/failure.ts'
-import { authorization, explainAnswer, hasToken, hubOptions, targetUrl } from '../command/hub-request.ts'
+import {
+  authorization,
+  explainAnswer,
+  hasToken,
+  hubOptions,
+  targetUrl,
+  tlsOf,
+} from '../command/hub-request.ts'
 import { firstLine, printable, printableJson, quoted } from '../command/printable.ts'
 import { EventStreamParser, type ReceivedEvent } from '../protocol/event-reader.ts'
 
@@ -40,6 +47,7 @@ class Printer {
   readonly #io: CommandIo
   readonly #url: URL
   readonly #headers: Record<string, string>
+  readonly #tls: Pick<BunFetchRequestInit, 'tls'>
   readonly #hasToken: boolean
   readonly #isJson: boolean
   readonly #isTalkative: boolean
@@ -58,6 +66,7 @@ class Printer {
     this.#io = io
     this.#url = subscriptionUrl(args)
     this.#headers = { Accept: 'text/event-stream', ...authorization(args, io) }
+    this.#tls = tlsOf(args, io)
     this.#hasToken = hasToken(args, io)
     this.#isJson = args.has('json')
     this.#isTalkative = args.has('verbose') || io.isErrorTerminal
@@ -92,7 +101,7 @@ class Printer {
     if (this.#lastId !== null) url.searchParams.set('last_event_id', this.#lastId)
     this.#failures += 1
     try {
-      const init = { headers: this.#headers, redirect: 'manual' as const, signal: this.#signal }
+      const init = { headers: this.#headers, redirect: 'manual' as const, signal: this.#signal, ...this.#tls }
       const response = await this.#io.fetch(url.href, init)
       return await this.#read(response)
     } catch (error) {

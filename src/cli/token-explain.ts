@@ -1,7 +1,7 @@
 import { type Authenticator, openAuthenticator } from '../auth/authenticate.ts'
 import type { Role } from '../auth/keys.ts'
 import type { Explanation } from '../auth/verification.ts'
-import type { CommandLine } from '../command/arguments.ts'
+import type { Arguments, CommandLine } from '../command/arguments.ts'
 import {
   CommandFailure,
   type CommandIo,
@@ -12,6 +12,7 @@ import {
   UsageError,
 } from '../command/command.ts'
 import { messageOf } from '../command/failure.ts'
+import { tokenOf } from '../command/hub-request.ts'
 import { printable } from '../command/printable.ts'
 import type { Settings } from '../config/load.ts'
 import { hubUrl } from '../config/location.ts'
@@ -21,14 +22,15 @@ import { hubLocation } from '../protocol/topic.ts'
 /** The command line of the command. */
 export const line: CommandLine = {
   name: 'token explain',
-  usage: 'TOKEN|- [--aud URI] [--config FILE] [--SETTING VALUE]…',
+  usage: 'TOKEN|-|--token-file FILE [--aud URI] [--config FILE] [--SETTING VALUE]…',
   summary: `Says, claim by claim, whether this hub would accept the token, and what it grants.
 Exits with 0 when it is accepted for publishing or subscribing. - reads the token from standard input.`,
   options: [
+    { name: 'token-file', takes: 'FILE', help: 'the token is in this file' },
     { name: 'aud', takes: 'URI', help: 'the audience of the hub, when the configuration does not say' },
   ],
   hasSettings: true,
-  positionals: { min: 1, max: 1 },
+  positionals: { min: 0, max: 1 },
 }
 
 const AUDIENCE_NEEDED = '--aud is needed: neither hub.resource_identifier nor hub.public_urls is configured'
@@ -36,13 +38,12 @@ const AUDIENCE_NEEDED = '--aud is needed: neither hub.resource_identifier nor hu
 /** `cinnabar token explain TOKEN`. */
 export function runTokenExplain(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
   return runCommand(line, argv, io, async (args) => {
+    const token = await read(args, io)
     const loaded = configure(args.settings, io, io.devKeys)
     if (typeof loaded === 'number') return loaded
     const { settings } = loaded
     const audience = args.value('aud') ?? settings.hub.resourceIdentifier
     if (audience === null) throw new UsageError(AUDIENCE_NEEDED)
-    const [written = ''] = args.positionals
-    const token = (written === '-' ? await readInput(io) : written).trim()
     const authenticator = await open(settings, io)
     try {
       return await explain(authenticator, token, audience, io)
@@ -50,6 +51,17 @@ export function runTokenExplain(argv: readonly string[], io: CommandIo): Promise
       authenticator.close()
     }
   })
+}
+
+/** The token, from the one place that is given. */
+async function read(args: Arguments, io: CommandIo): Promise<string> {
+  const [written] = args.positionals
+  const isInFile = args.has('token-file')
+  if (written === undefined && !isInFile)
+    throw new UsageError('an argument is missing: TOKEN|-, or --token-file FILE')
+  if (written !== undefined && isInFile) throw new UsageError('TOKEN and --token-file are both given')
+  if (written === undefined) return tokenOf(args, io)
+  return (written === '-' ? await readInput(io) : written).trim()
 }
 
 async function open(settings: Settings, io: CommandIo): Promise<Authenticator> {

@@ -11,6 +11,8 @@ export interface CommandIo {
   readonly stdin: () => Promise<string>
   /** Whether the standard input is a terminal. */
   readonly isInputTerminal: () => boolean
+  /** Asks the user at the terminal. Answers with what was typed; null: the input has ended. */
+  readonly ask: (question: string) => string | null
   readonly stdout: (text: string) => void
   readonly stderr: (text: string) => void
   readonly fetch: (url: string, init?: BunFetchRequestInit) => Promise<Response>

@@ -1,16 +1,34 @@
 import { withoutPasswords } from '../config/addresses.ts'
 import type { Arguments, Option } from './arguments.ts'
-import { type CommandIo, UsageError } from './command.ts'
+import { CommandFailure, type CommandIo, UsageError } from './command.ts'
+import { reasonOf } from './failure.ts'
 import { firstLine, quoted } from './printable.ts'
 
 /** The common parts of commands that talk to a hub. */
 
 const DEFAULT_HUB = 'http://127.0.0.1:3000/.well-known/mercure'
 
+/** The options that say whose certificates a command trusts. */
+export const tlsOptions: readonly Option[] = [
+  { name: 'ca-file', takes: 'FILE', help: 'trusts the authorities in this PEM file, and no others' },
+  { name: 'insecure', takes: null, help: 'believes any certificate, also that of somebody in between' },
+]
+
+/** The options that name the token of a command. */
+export const tokenOptions: readonly Option[] = [
+  { name: 'token', takes: 'TOKEN', help: 'default: CINNABAR_TOKEN' },
+  {
+    name: 'token-file',
+    takes: 'FILE',
+    help: 'the token is in this file, where no list of processes shows it',
+  },
+]
+
 /** The options of a command that talks to a hub. */
 export const hubOptions: readonly Option[] = [
   { name: 'hub', takes: 'URL', help: `the hub; default: ${DEFAULT_HUB}` },
-  { name: 'token', takes: 'TOKEN', help: 'default: CINNABAR_TOKEN' },
+  ...tokenOptions,
+  ...tlsOptions,
 ]
 
 /** The URL of the hub. An origin alone stands for the well-known path on it. */
@@ -26,14 +44,64 @@ export function targetUrl(args: Arguments): URL {
 
 /** The header field with the token, when there is one. */
 export function authorization(args: Arguments, io: CommandIo): Record<string, string> {
-  const token = args.value('token') ?? io.env['CINNABAR_TOKEN'] ?? ''
-  if (!/^[\x21-\x7e]*$/.test(token)) throw new UsageError('the token holds characters that no token has')
+  const token = tokenOf(args, io)
   return token === '' ? {} : { Authorization: `Bearer ${token}` }
 }
 
 /** Whether a token goes with the requests. */
 export function hasToken(args: Arguments, io: CommandIo): boolean {
-  return (args.value('token') ?? io.env['CINNABAR_TOKEN'] ?? '') !== ''
+  return tokenOf(args, io) !== ''
+}
+
+/** The token of the command line, its file or the environment; empty: none. Throws without repeating it. */
+export function tokenOf(args: Arguments, io: CommandIo): string {
+  if (args.has('token') && args.has('token-file'))
+    throw new UsageError('--token and --token-file are both given')
+  const token = args.value('token') ?? tokenFrom(args, io) ?? io.env['CINNABAR_TOKEN'] ?? ''
+  if (!/^[\x21-\x7e]*$/.test(token)) throw new UsageError('the token holds characters that no token has')
+  return token
+}
+
+function tokenFrom(args: Arguments, io: CommandIo): string | null {
+  const text = fileOf(args, 'token-file', io)?.trim() ?? null
+  if (text === '') throw new CommandFailure('--token-file holds no token')
+  return text
+}
+
+/** Whose certificates are trusted: no member for the authorities of the runtime. */
+export interface Trust {
+  readonly ca?: string
+  readonly rejectUnauthorized?: boolean
+}
+
+/** The trust that the command line gives to certificates, or null for the usual one. */
+export function trustOf(args: Arguments, io: CommandIo): Trust | null {
+  if (args.has('insecure')) {
+    if (args.has('ca-file')) throw new UsageError('--insecure and --ca-file are both given')
+    return { rejectUnauthorized: false }
+  }
+  const ca = fileOf(args, 'ca-file', io)
+  if (ca === null) return null
+  if (!ca.includes('-----BEGIN CERTIFICATE-----'))
+    throw new CommandFailure('--ca-file holds no certificate in PEM')
+  return { ca }
+}
+
+/** The same as an option of a request. */
+export function tlsOf(args: Arguments, io: CommandIo): Pick<BunFetchRequestInit, 'tls'> {
+  const trust = trustOf(args, io)
+  return trust === null ? {} : { tls: trust }
+}
+
+/** The text of the file that an option names, or null without the option. */
+function fileOf(args: Arguments, option: string, io: CommandIo): string | null {
+  const file = args.value(option)
+  if (file === null) return null
+  try {
+    return io.readFile(file)
+  } catch (error) {
+    throw new CommandFailure(`--${option} cannot be read: ${reasonOf(error)}`)
+  }
 }
 
 /** Explains a refusal to the sender of the request, in the words of the hub where it has any. Never rejects. */
@@ -67,7 +135,7 @@ function meaningOf(status: number, headers: Headers): Meaning {
 }
 
 const TOKEN_MISSING =
-  'give one with --token or CINNABAR_TOKEN; cinnabar token explain TOKEN says what one is worth'
+  'give one with --token, --token-file or CINNABAR_TOKEN; cinnabar token explain TOKEN says what one is worth'
 
 const meanings: Readonly<Record<number, Meaning>> = {
   400: { meaning: 'the request is not valid' },

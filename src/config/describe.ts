@@ -1,11 +1,6 @@
-import { formatAddress, type ListenAddress, withoutPasswords } from './addresses.ts'
-import type { Settings } from './checks.ts'
-import type { Origin } from './given.ts'
-import { item, members, type Name, type Node, names, snakeCase } from './names.ts'
-import { schema } from './schema.ts'
-import { formatDuration, formatSize } from './values.ts'
+import { type Name, names } from './names.ts'
 
-/** The settings for people: in the help, in the reference page, and as they are in effect. */
+/** The settings for people: in the help and in the reference page. */
 
 /** Every setting as a flag, for `--help`; columns are aligned. */
 export function settingsHelp(): string {
@@ -23,16 +18,6 @@ export function settingsReference(): string {
     return `## ${section === '' ? 'At the top' : `\`${section}\``}\n\n${table(entries)}`
   })
   return `${introduction}\n${tables.join('\n')}`
-}
-
-/** The settings in effect, a line for each: `name = value  # origin`. Secrets and passwords are masked. */
-export function settingsInEffect(
-  settings: Settings,
-  origins: ReadonlyMap<string, Origin>,
-): readonly string[] {
-  return [...lines(schema, '', settings)].map(
-    ([key, value]) => `${key} = ${value}  # ${originOf(origins.get(key))}`,
-  )
 }
 
 const introduction = `# Configuration
@@ -110,47 +95,4 @@ function plain(markdown: string): string {
 function defaultOf({ takes, meaning }: Name): string {
   const isShown = takes === 'value' && meaning.fallback !== null && meaning.fallback !== ''
   return isShown ? ` [${meaning.fallback}]` : ''
-}
-
-function originOf(origin: Origin | undefined): string {
-  if (origin === undefined) return 'default'
-  return origin.kind === 'dev' ? '--dev' : `${origin.kind} (${origin.name})`
-}
-
-/** Each setting with its value as text. Walks the schema beside the settings. */
-function* lines(node: Node, key: string, value: unknown): Generator<readonly [key: string, text: string]> {
-  const inside = members(node)
-  const repeated = item(node)
-  if (inside !== null) {
-    for (const [member, child] of inside) {
-      const inner = memberOf(value, member)
-      if (inner !== undefined) yield* lines(child, `${key}${key && '.'}${snakeCase(member)}`, inner)
-    }
-  } else if (repeated !== null && Array.isArray(value)) {
-    if (value.length === 0) yield [key, '[]']
-    for (const [at, table] of value.entries()) yield* lines(repeated, `${key}[${at}]`, table)
-  } else {
-    const meaning = names.find((name) => name.key === key.replace(/\[\d+\]/, '[]'))?.meaning
-    yield [key, meaning?.secret && value !== null ? '***' : format(value, meaning?.form ?? '')]
-  }
-}
-
-function memberOf(value: unknown, member: string): unknown {
-  return typeof value === 'object' && value !== null
-    ? Object.entries(value).find(([key]) => key === member)?.[1]
-    : undefined
-}
-
-function format(value: unknown, form: string): string {
-  if (value === null) return form.includes('unlimited') ? 'unlimited' : '""'
-  if (Array.isArray(value)) return `[${value.map((each) => JSON.stringify(format(each, ''))).join(', ')}]`
-  if (isAddress(value)) return formatAddress(value)
-  if (typeof value === 'number' && form.startsWith('duration')) return formatDuration(value)
-  if (typeof value === 'number' && form.startsWith('size')) return formatSize(value)
-  if (typeof value === 'number' && form === 'percentage') return `${Math.round(100 * value)}%`
-  return withoutPasswords(String(value))
-}
-
-function isAddress(value: unknown): value is ListenAddress {
-  return typeof value === 'object' && value !== null && 'kind' in value
 }

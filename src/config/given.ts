@@ -7,6 +7,8 @@ export interface Origin {
   readonly kind: 'flag' | 'environment' | 'file' | 'dev' | 'container' | 'default'
   /** The name as the operator wrote it: `--history-max-age`, `CINNABAR_LISTEN`, `history.max_age (hub.toml:3)`. */
   readonly name: string
+  /** The path of the file that holds the value, which is a secret. */
+  readonly secretFile?: string
 }
 
 /** One value as it was given, before it is read. */

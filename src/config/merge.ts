@@ -39,9 +39,12 @@ export function readSecrets({ givens, problems }: Merged, readFile: ReadFile): M
     if (given.name.takes !== 'file') return [key, given]
     const path = given.raw
     const secret = typeof path === 'string' ? attempt(() => readFile(path)) : new Error('it is not a path')
-    if (typeof secret === 'string') return [key, { ...given, raw: secret.replace(/\r?\n$/, '') }]
-    failed.push(problem(given.origin.name, `cannot be read: ${reason(secret)}`))
-    return [key, { ...given, raw: 'unread' }]
+    if (secret instanceof Error) {
+      failed.push(problem(given.origin.name, `cannot be read: ${reason(secret)}`))
+      return [key, { ...given, raw: 'unread' }]
+    }
+    const origin = { ...given.origin, secretFile: String(path) }
+    return [key, { ...given, raw: secret.replace(/\r?\n$/, ''), origin }]
   })
   return { givens: new Map(read), problems: [...problems, ...failed] }
 }

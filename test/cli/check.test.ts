@@ -73,10 +73,8 @@ describe('cinnabar config', () => {
   test('prints every setting with its origin, secrets masked', async () => {
     const { io, out } = commandIo({ env })
     expect(await runConfig(['--history-max-age=2h'], io)).toBe(0)
-    expect(out()).toContain('\nhistory.max_age = 2h  # flag (--history-max-age)\n')
-    expect(out()).toContain(
-      '\nissuers[0].publisher.key = ***  # environment (CINNABAR_ISSUERS[0].publisher.key)\n',
-    )
+    expect(out()).toContain('\nhistory.max_age = "2h"  # flag (--history-max-age)\n')
+    expect(out()).toContain('\n# publisher.key = "***"  # environment (CINNABAR_ISSUERS[0].publisher.key)\n')
     expect(out()).not.toContain(secret)
   })
 

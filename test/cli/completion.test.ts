@@ -51,7 +51,7 @@ const lines: Readonly<Record<string, readonly string[]>> = {
   'cinnabar token ex': ['explain'],
   'cinnabar token --publish-': ['--publish-urlpattern'],
   'cinnabar token explain --au': ['--aud'],
-  'cinnabar history ': ['compact', 'export', 'import', 'prune', 'stats'],
+  'cinnabar history ': ['backup', 'compact', 'export', 'import', 'prune', 'stats'],
   'cinnabar history export --sal': ['--salvage'],
   'cinnabar history import scr': ['script'],
   'cinnabar bench c': ['connections'],

@@ -119,7 +119,7 @@ describe('fails', () => {
     [
       'asks for a token',
       plain(401, 'a token is required\n'),
-      'the hub answers 401: a token is required; give one with --token or CINNABAR_TOKEN;',
+      'the hub answers 401: a token is required; give one with --token, --token-file or CINNABAR_TOKEN;',
     ],
     ['answers elsewhere', plain(404, 'not found'), '404: not found; give the URL of the hub with --hub\n'],
     ['is of another name', plain(421, 'wrong origin'), '421: wrong origin; give --hub with an origin'],

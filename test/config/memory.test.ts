@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { settingsInEffect } from '../../src/config/describe.ts'
+import { settingsInEffect } from '../../src/config/effective.ts'
 import { type Configuration, describeProblem, load, type Refusal } from '../../src/config/load.ts'
 
 const MiB = 2 ** 20
@@ -66,7 +66,7 @@ describe('the memory budget', () => {
   test('M17 says where it comes from', () => {
     const result = loaded(1024)
     const lines = result.ok ? settingsInEffect(result.settings, result.origins) : []
-    expect(lines).toContain('limits.memory = 858993459  # container (819MiB of its 1GiB)')
+    expect(lines).toContain('limits.memory = "858993459"  # container (819MiB of its 1GiB)')
   })
 
   test('M17 a budget below what a busy hub needs is warned about, whoever set it', () => {

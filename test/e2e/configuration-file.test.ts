@@ -85,8 +85,27 @@ describe('S15 an unquoted secret in the file', () => {
     await writeFile(file, `[redis]\nurl = "redis://me:hunter2@cache.example"\n${issuer}`)
     const { code, out, err } = await runCommand(['config', '--config', file], folder.path)
     expect([code, err]).toEqual([0, ''])
-    expect(out).toContain('redis.url = ***')
-    expect(out).toContain('jwks_uri = https://***@id.example/keys')
+    expect(out).toContain('# redis.url = "***"')
+    expect(out).toContain('# subscriber.jwks_uri = "https://***@id.example/keys"')
     expect(out).not.toContain('hunter2')
+  })
+
+  test('what config prints is a file that check accepts, and that says the same', async () => {
+    const key = join(folder.path, 'publisher.key')
+    await writeFile(key, secretOf('publisher'))
+    const issuer = `[[issuers]]\nid = "https://a.example"\npublisher = { key_file = "${key}", algorithm = "HS256" }\n`
+    await writeFile(
+      file,
+      `[hub]\npublic_urls = ["https://hub.example"]\n[history]\nmax_age = "2h"\n${issuer}`,
+    )
+    const other = join(folder.path, 'other.toml')
+    const first = await runCommand(['config', '--config', file], folder.path)
+    await writeFile(other, first.out)
+    expect(await runCommand(['check', '--config', other], folder.path)).toMatchObject({ code: 0 })
+    const second = await runCommand(['config', '--config', other], folder.path)
+    const values = (text: string) => text.replaceAll(/ {2}# .*$/gm, '')
+    expect(values(second.out)).toBe(values(first.out))
+    const json = await runCommand(['config', '--json', '--config', file], folder.path)
+    expect(JSON.parse(json.out)).toMatchObject({ 'history.max_age': { value: '2h', origin: 'file' } })
   })
 })

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { readdirSync } from 'node:fs'
+import { mkdtemp, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Load } from '../../src/bench/client/load.ts'
@@ -216,5 +217,57 @@ describe('from one hub to another', () => {
     expect((await replayedIds(hub)).at(-1)).toBe(id)
     await until('the end of their age', async () => (await metric(hub, 'cinnabar_history_rows')) === 0)
     expect(await replayedIds(hub)).toEqual([])
+  })
+})
+
+describe('backup and restore', () => {
+  test('a backup beside a hub that is published to is whole, and a hub on it replays it and goes on', async () => {
+    const hub = await start(await folder())
+    await fill(hub, 2000)
+    const load = await Load.open(hub.url, await publisherToken(), 10)
+    const made = join(hub.directory, 'backup.db')
+    const [{ code, err }] = await Promise.all([history(hub, 'backup', made), load.publish(1000, form)])
+    load.close()
+    expect([code, err]).toEqual([0, ''])
+    const all = await replayedIds(hub)
+    expect(all).toHaveLength(3000)
+    const lost = await publish(hub.url, { topic: 'a', data: 'not in the backup' })
+    await hub.stop('SIGTERM')
+
+    // The recipe of docs/operating.md: a folder of its own, the file by its new name, no journal beside it.
+    const directory = await folder()
+    await rename(made, join(directory, 'cinnabar.db'))
+    const restored = await start(directory)
+    const kept = await replayedIds(restored)
+    expect(kept.length).toBeGreaterThanOrEqual(2000)
+    expect(kept).toEqual(all.slice(0, kept.length))
+    const ahead = await fetch(`${restored.url}?match=*&last_event_id=${lost}`)
+    expect(ahead.headers.get('Mercure-Last-Event-ID')).toBe('earliest')
+    await ahead.body?.cancel()
+    const live = await StreamClient.open(`${restored.url}?match=*&last_event_id=${kept.at(-2)}`)
+    const id = await publish(restored.url, { topic: 'a', data: 'after' })
+    await until('the update after the restore', () => live.ids.includes(id))
+    expect(live.ids).toEqual([kept.at(-1) ?? '', id])
+    await live.close()
+  })
+
+  test('a backup that is killed leaves no half file under its name, and the hub goes on', async () => {
+    const hub = await start(await folder())
+    await fill(hub, 3000)
+    const made = join(hub.directory, 'backup.db')
+    const child = Bun.spawn([binaryPath(), 'history', 'backup', made], { cwd: hub.directory, env: bareEnv })
+    const names = () => readdirSync(hub.directory).filter((name) => name.startsWith('backup.db'))
+    while (child.exitCode === null && names().length === 0) await new Promise(setImmediate)
+    child.kill('SIGKILL')
+    await child.exited
+    // Should it have been faster than the signal, then what has the name is whole.
+    if (names().includes('backup.db'))
+      expect((await history(hub, 'stats', '--sqlite-path', made)).code).toBe(0)
+    await rm(made, { force: true })
+    await publish(hub.url, { topic: 'a', data: 'after' })
+    expect(await history(hub, 'backup', made)).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('3,001 entries'),
+    })
   })
 })

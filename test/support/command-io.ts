@@ -18,6 +18,9 @@ export function commandIo(parts: Partial<CommandIo> = {}): Recorded {
     env: {},
     stdin: async () => '',
     isInputTerminal: () => true,
+    ask: () => {
+      throw new Error('nobody to ask in this test')
+    },
     stdout: (text) => {
       out += text
     },

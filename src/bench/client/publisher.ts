@@ -23,10 +23,10 @@ export class Publisher {
     this.#head = head
   }
 
-  static async open({ url, publicationHead }: Target): Promise<Publisher> {
-    const publisher = new Publisher(publicationHead)
+  static async open(target: Target): Promise<Publisher> {
+    const publisher = new Publisher(target.publicationHead)
     const opened = Promise.withResolvers<void>()
-    publisher.#socket = await connect(url, {
+    publisher.#socket = await connect(target, {
       open: () => opened.resolve(),
       data: (_, chunk) => publisher.#receive(chunk.toString('latin1')),
       drain: () => publisher.#send(),

@@ -38,7 +38,7 @@ export class Reader {
   /** Resolves with the reader and the status of the answer. Rejects when the connection ends before it. */
   static async open(options: ReaderOptions): Promise<{ reader: Reader; status: number }> {
     const reader = new Reader(options)
-    reader.#socket = await connect(options.target.url, {
+    reader.#socket = await connect(options.target, {
       open: (socket) => void socket.write(options.request),
       data: (_, chunk) => reader.#receive(chunk),
       close: () => reader.#end(),

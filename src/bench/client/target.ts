@@ -1,6 +1,10 @@
+import type { Trust } from '../../command/hub-request.ts'
+
 /** A hub that is measured: how to subscribe to it and publish on it, as bytes of HTTP/1.1. */
 export interface Target {
   readonly url: URL
+  /** Whose certificate is believed, where it is not that of the usual authorities. */
+  readonly trust?: Trust | null
   /** The whole request of a subscriber. */
   subscription(topic: string, lastEventId: string | null): string
   /** The request of a publisher up to the value of `Content-Length`, which comes last. */
@@ -16,15 +20,18 @@ export interface MercureOptions {
   readonly subscribeFields: Readonly<Record<string, string>>
   /** Whether topics are asked for as hubs of the 0.x generation understand it. */
   readonly isLegacy: boolean
+  /** Whose certificate is believed; null: that of the usual authorities. */
+  readonly trust?: Trust | null
 }
 
 /** Any Mercure hub. */
 export function mercureTarget(options: MercureOptions): Target {
-  const { url, publishFields, subscribeFields, isLegacy } = options
+  const { url, publishFields, subscribeFields, isLegacy, trust = null } = options
   const parameter = isLegacy ? 'topic' : 'match'
   const form = { 'Content-Type': 'application/x-www-form-urlencoded', ...publishFields }
   return {
     url,
+    trust,
     subscription: (topic, lastEventId) => {
       const separator = url.search === '' ? '?' : '&'
       const path = `${url.pathname}${url.search}${separator}${parameter}=${encodeURIComponent(topic)}`

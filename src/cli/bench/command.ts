@@ -17,7 +17,7 @@ import {
   UsageError,
   writeResult,
 } from '../../command/command.ts'
-import { authorization, hubOptions, targetUrl } from '../../command/hub-request.ts'
+import { authorization, hubOptions, targetUrl, trustOf } from '../../command/hub-request.ts'
 import { countOf, durationOf } from '../../command/numbers.ts'
 import { quotedName } from '../../command/printable.ts'
 import { suggestion } from '../../config/names.ts'
@@ -127,6 +127,7 @@ function benchOf(args: Arguments, { defaults }: Kind, io: CommandIo): Bench {
       publishFields,
       subscribeFields: subscribeFields(args) ?? publishFields,
       isLegacy: args.has('legacy'),
+      trust: trustOf(args, io),
     }),
     options: optionsOf(args, { ...usual, ...defaults }),
     local: pids.length === 0 ? null : new LocalProcess(pids, io.readFile),

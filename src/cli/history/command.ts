@@ -2,6 +2,7 @@ import type { CommandLine } from '../../command/arguments.ts'
 import type { CommandIo, ExitCode } from '../../command/command.ts'
 import { quotedName } from '../../command/printable.ts'
 import { nearest } from '../../config/names.ts'
+import { line as backup, runHistoryBackup } from './backup.ts'
 import { line as compact, runHistoryCompact } from './compact.ts'
 import { line as exporting, runHistoryExport } from './export.ts'
 import { line as importing, runHistoryImport } from './import.ts'
@@ -13,12 +14,13 @@ const subcommands: ReadonlyMap<string, (argv: readonly string[], io: CommandIo) 
     ['stats', runHistoryStats],
     ['prune', runHistoryPrune],
     ['compact', runHistoryCompact],
+    ['backup', runHistoryBackup],
     ['export', runHistoryExport],
     ['import', runHistoryImport],
   ])
 
 /** The command lines of its subcommands, in the order of the help. */
-export const lines: readonly CommandLine[] = [stats, prune, compact, exporting, importing]
+export const lines: readonly CommandLine[] = [stats, prune, compact, backup, exporting, importing]
 
 const help = `Usage: cinnabar history SUBCOMMAND [options]
 
@@ -28,6 +30,7 @@ Subcommands:
   stats    says what it holds and what takes most of it
   prune    drops entries by age, number, size or topic
   compact  gives room back to the file system
+  backup   copies it into a file, as it is at one moment
   export   writes entries as lines of JSON, also from a damaged file
   import   stores such lines, or another hub's history, while no hub is running
 

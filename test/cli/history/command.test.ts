@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { statSync } from 'node:fs'
+import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { runHistory } from '../../../src/cli/history/command.ts'
@@ -59,7 +59,7 @@ async function exportedLines(words: readonly string[] = []): Promise<string[]> {
   return (await Bun.file(file).text()).split('\n').slice(0, -1)
 }
 
-const subcommands = ['stats', 'prune', 'compact', 'export', 'import']
+const subcommands = ['stats', 'prune', 'compact', 'backup', 'export', 'import']
 
 describe('cinnabar history', () => {
   test('--help names every subcommand, and each has its own', async () => {
@@ -80,6 +80,7 @@ describe('cinnabar history', () => {
       err: expect.stringContaining('did you mean prune?'),
     })
     for (const name of subcommands) expect((await on(name, ['--colour'])).code).toBe(2)
+    expect(await on('backup')).toMatchObject({ code: 2, err: expect.stringContaining('missing: FILE') })
     expect(await on('prune', ['--kep-count', '3'])).toMatchObject({
       code: 2,
       err: expect.stringContaining('--keep-count'),
@@ -325,6 +326,55 @@ describe('cinnabar history export and import', () => {
       }),
     )
   })
+})
+
+describe('cinnabar history backup', () => {
+  const backup = () => join(folder, 'backup.db')
+
+  test('the file holds every entry with its id, and is for its owner alone', async () => {
+    await imported(['a', 'b', 'c'].map((id) => entryLine(id)))
+    const before = await exportedLines()
+    const { code, out } = await on('backup', [backup()])
+    expect([code, out]).toEqual([0, expect.stringContaining(`backed up to ${backup()}: 3 entries in `)])
+    expect((statSync(backup()).mode & 0o777).toString(8)).toBe('600')
+    history = backup()
+    expect(await exportedLines()).toEqual(before)
+  })
+
+  test('a file, a link or the journal of another file at its place is never replaced', async () => {
+    await imported([entryLine('a')])
+    await Bun.write(backup(), 'mine')
+    expect(await on('backup', [backup()])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('is there already'),
+    })
+    expect(await Bun.file(backup()).text()).toBe('mine')
+    const other = join(folder, 'other.db')
+    await Bun.write(`${other}-wal`, 'of another file')
+    expect((await on('backup', [other])).code).toBe(1)
+    expect(await Bun.file(other).exists()).toBe(false)
+  })
+
+  test('nothing is left where it fails: no folder, no history, a damaged history', async () => {
+    const nowhere = await on('backup', [join(folder, 'missing', 'backup.db')])
+    expect([nowhere.code, nowhere.err]).toEqual([1, expect.stringContaining('no history file')])
+    await imported(Array.from({ length: 50 }, (_, at) => entryLine(String(at), { event: event(at) })))
+    const placeless = await on('backup', [join(folder, 'missing', 'backup.db')])
+    expect([placeless.code, placeless.err]).toEqual([
+      1,
+      expect.stringContaining('missing/backup.db cannot be made'),
+    ])
+    const bytes = Buffer.from(await Bun.file(history).bytes())
+    bytes[bytes.indexOf('mark of 20')] = 'M'.charCodeAt(0)
+    await Bun.write(history, bytes)
+    const damaged = await on('backup', [backup()])
+    expect([damaged.code, damaged.err]).toEqual([1, expect.stringContaining(`${history} is damaged`)])
+    expect(readdirSync(folder).filter((name) => name.includes('backup'))).toEqual([])
+  })
+
+  function event(at: number): string {
+    return `id: ${at}\ndata: mark of ${at} ${'.'.repeat(500)}\n\n`
+  }
 })
 
 test('bytes are shown in the largest unit that fits', () => {
