@@ -55,8 +55,7 @@ expect inside cinnabar version
 expect refuses_without_keys
 
 # As the comments of the configuration say.
-inside sh -c 'cd /etc/cinnabar && umask 027 && for role in publisher subscriber; do
-  head -c 32 /dev/urandom | base64 >$role.key; done'
+expect inside cinnabar init /etc/cinnabar/cinnabar.toml --keys
 expect stat_is /etc/cinnabar/publisher.key 'root:cinnabar 640'
 expect as_hub cinnabar check --config /etc/cinnabar/cinnabar.toml
 inside sh -c 'echo "# a local change" >>/etc/cinnabar/cinnabar.toml'

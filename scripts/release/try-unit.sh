@@ -27,8 +27,9 @@ journalctl --unit cinnabar --output cat | grep 'publisher.key_file.*cannot be re
 
 echo 'with keys it serves'
 cd /etc/cinnabar
-umask 027
-for role in publisher subscriber; do head -c 32 /dev/urandom | base64 >$role.key; done
+cinnabar init $config --keys
+test "$(stat -c '%U:%G %a' publisher.key)" = 'root:cinnabar 640'
+cinnabar check
 # There is no proxy here.
 sed -i 's|^public_urls = .*|public_urls = ["http://127.0.0.1:3000"]|' $config
 systemctl enable --now cinnabar

@@ -13,12 +13,13 @@ import { usualFiles } from '../../config/file.ts'
 import { load } from '../../config/load.ts'
 import { type Answers, answersOf } from './answers.ts'
 import { groupId, type NewFile, writeFiles } from './files.ts'
+import { missingKeys } from './missing-keys.ts'
 import { configurationText } from './text.ts'
 
 /** The command line of the command. */
 export const line: CommandLine = {
   name: 'init',
-  usage: '[FILE] [--public-url URL] [--cors-origin ORIGIN]… [--proxy ADDRESS]… [--group NAME]',
+  usage: '[FILE] [--public-url URL] [--cors-origin ORIGIN]… [--proxy ADDRESS]… [--group NAME] | FILE --keys',
   summary: `Writes a configuration with comments and the two keys that sign tokens, and says what to do next. FILE is
 cinnabar.toml unless it is given; the keys are beside it. On a terminal it asks for what no option says. It replaces no
 file, and writes nothing that check would refuse.`,
@@ -45,6 +46,11 @@ file, and writes nothing that check would refuse.`,
     },
     { name: 'history', takes: 'FILE', help: 'the history; default: beside FILE, /var/lib/cinnabar for /etc' },
     { name: 'group', takes: 'NAME', help: 'may read the keys; default: their owner alone' },
+    {
+      name: 'keys',
+      takes: null,
+      help: 'FILE is there already: makes the keys that it names and that are missing',
+    },
     { name: 'yes', takes: null, help: 'asks nothing' },
   ],
   hasSettings: false,
@@ -59,6 +65,7 @@ export function runInit(argv: readonly string[], io: CommandIo): Promise<ExitCod
     const file = resolve(written)
     const group = args.value('group')
     const gid = group === null ? null : groupId(group, io.readFile)
+    if (args.has('keys')) return makeMissing(written, missingKeys(file, gid, io), io)
     const answers = answersOf(args, io)
     const [publisher, subscriber] = ['publisher', 'subscriber'].map((role) => keyFile(role, file, gid, io))
     if (publisher === undefined || subscriber === undefined) throw new Error('two roles have two keys')
@@ -73,6 +80,18 @@ export function runInit(argv: readonly string[], io: CommandIo): Promise<ExitCod
     io.stdout(nextSteps(written, files, answers))
     return 0
   })
+}
+
+/** `--keys`: with a configuration of a package, which asks only for keys. */
+function makeMissing(written: string, files: readonly NewFile[], io: CommandIo): ExitCode {
+  writeFiles(files)
+  const said = files.map(({ path, mode }) => `wrote ${path} (${rights(mode)})`)
+  io.stdout(`${said.length === 0 ? `every key that ${written} names is there` : said.join('\n')}\n`)
+  return 0
+}
+
+function rights(mode: number): string {
+  return mode.toString(8).padStart(4, '0')
 }
 
 function keyFile(role: string, file: string, gid: number | null, io: CommandIo): NewFile {
@@ -106,7 +125,7 @@ function refuseWrong(files: readonly NewFile[], { readFile, containerBytes }: Co
 function nextSteps(written: string, files: readonly NewFile[], { isBehindProxy }: Answers): string {
   const option = usualFiles.includes(written) ? '' : ` --config ${shellWord(written)}`
   const proxy = isBehindProxy ? 'The proxy needs a configuration too: docs/installing.md has them.\n' : ''
-  return `${files.map(({ path, mode }) => `wrote ${path} (${mode.toString(8).padStart(4, '0')})`).join('\n')}
+  return `${files.map(({ path, mode }) => `wrote ${path} (${rights(mode)})`).join('\n')}
 
 ${proxy}Next:
 

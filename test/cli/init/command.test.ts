@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { runCheck } from '../../../src/cli/check.ts'
 import { runInit } from '../../../src/cli/init/command.ts'
@@ -38,6 +38,53 @@ function settings(): Settings {
 function rights(name: string): string {
   return (statSync(join(folder, name)).mode & 0o777).toString(8)
 }
+
+describe('cinnabar init --keys', () => {
+  const configuration = (publisher: string, subscriber = publisher) => `
+    [[issuers]]
+    id = "https://app.example"
+    publisher = { key_file = "${join(folder, 'a.key')}", algorithm = "${publisher}" }
+    subscriber = { key_file = "b.key", algorithm = "${subscriber}" }
+  `
+  const exists = (path: string) => readdirSync(folder).some((name) => join(folder, name) === path)
+
+  test('makes the keys that a configuration names, and leaves those that are there and the file itself', async () => {
+    const text = configuration('HS256')
+    writeFileSync(file, text)
+    writeFileSync(join(folder, 'b.key'), 'kept')
+    const { code, out, err } = await init(['--keys'], { exists })
+    expect([code, err]).toEqual([0, ''])
+    expect(out).toBe(`wrote ${join(folder, 'a.key')} (0600)\n`)
+    expect(rights('a.key')).toBe('600')
+    expect([readFile(file), readFile(join(folder, 'b.key'))]).toEqual([text, 'kept'])
+    expect(readFile(join(folder, 'a.key')).trim().length).toBeGreaterThanOrEqual(64)
+    expect(await init(['--keys'], { exists })).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('is there'),
+    })
+  })
+
+  test('in a folder that hands its group on, the group may read them', async () => {
+    writeFileSync(file, configuration('HS512'))
+    chmodSync(folder, 0o2750)
+    expect((await init(['--keys'], { exists })).code).toBe(0)
+    expect([rights('a.key'), rights('b.key')]).toEqual(['640', '640'])
+  })
+
+  test('makes none where one of them is a public key, or the file is none', async () => {
+    writeFileSync(file, configuration('HS256', 'RS256'))
+    expect(await init(['--keys'], { exists })).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('public key'),
+    })
+    writeFileSync(file, 'not TOML')
+    expect(await init(['--keys'], { exists })).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('is not TOML'),
+    })
+    expect(readdirSync(folder)).toEqual(['hub.toml'])
+  })
+})
 
 describe('cinnabar init', () => {
   test('writes a valid configuration and two different keys for their owner alone', async () => {
