@@ -10,6 +10,8 @@ copy="$folder/checkout"
 mkdir "$copy"
 cp -R package.json tsconfig.json ARCHITECTURE.md src test scripts "$copy"
 ln -s "$PWD/node_modules" "$copy/node_modules"
+mkdir "$copy/site"
+cp site/package.json "$copy/site"
 cd "$copy"
 rm -r src/legacy test/legacy
 lines=$(grep -rc 'legacy/' src | awk -F: '{ sum += $2 } END { print sum }')

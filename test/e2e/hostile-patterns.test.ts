@@ -5,6 +5,7 @@ import { HubPool } from '../support/hub-pool.ts'
 import { longestWait } from '../support/longest-wait.ts'
 import { post, publish } from '../support/publisher.ts'
 import { rawRequest } from '../support/raw-request.ts'
+import { unnamed } from '../support/refusal-text.ts'
 import { StreamClient } from '../support/stream-client.ts'
 import { tokenFor } from '../support/tokens.ts'
 
@@ -56,7 +57,7 @@ describe('S1 SEC-03 SEC-14 MAT-32 a hundred patterns of one request, each within
       const answers = Promise.all(times(10, () => query(hub, body)))
       expect(await longestWait(hub, answers)).toBeLessThan(WAIT_MS_MAX)
       for (const { status, text } of await answers) {
-        expect([status, text]).toEqual([400, 'the URL patterns are too complex in sum\n'])
+        expect([status, unnamed(text)]).toEqual([400, 'the URL patterns are too complex in sum\n'])
       }
     })
   }

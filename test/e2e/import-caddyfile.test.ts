@@ -132,7 +132,7 @@ describe('docs/moving-in.md', async () => {
   })
 
   test('its lines of PHP publish a private update with a token of 1.0', async () => {
-    const php = /^```php\n(.*?)^```$/ms.exec(page)?.[1] ?? ''
+    const php = /^```php[^\n]*\n(.*?)^```$/ms.exec(page)?.[1] ?? ''
     const audience = 'https://hub.example.com/.well-known/mercure'
     const issuer = { id: 'https://app.example.com', publisher: { key: secret, algorithm: 'HS256' } }
     const flags = ['--issuers', JSON.stringify([{ ...issuer, subscriber: issuer.publisher }])]
