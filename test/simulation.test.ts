@@ -6,9 +6,9 @@ import { SharedLog, SharedLogNode } from './support/shared-log.ts'
 
 /**
  * Random publishers and readers on two nodes of one log, each with its own lag; readers stall, are cut, come
- * back to another node with their cursor, nodes restart, tails lose their place, and the log is replaced. Whatever happens, what one reader has received
- * over all its connections is what was published from its first cursor on, in order, once. One seed
- * reproduces a run: fast-check prints it.
+ * back to another node with their cursor, nodes restart or die, tails lose their place, the log forgets its newest
+ * entries, and it is replaced. Whatever happens, what one reader has received over all its connections is what was
+ * published from its first cursor on, in order, once, or it is told. One seed reproduces a run: fast-check prints it.
  */
 interface Reader {
   readonly topics: readonly string[]
@@ -77,7 +77,14 @@ const action = fc.oneof(
 
 /** Rare: after it, whoever has received something is told of the loss, and there is little left to compare. */
 const replacement = { weight: 1, arbitrary: fc.record({ kind: fc.constant('replace' as const) }) }
-type Action = (typeof action extends fc.Arbitrary<infer Kind> ? Kind : never) | { readonly kind: 'replace' }
+
+/** The server that holds the log goes on without its newest entries, and a node dies. */
+const failure = fc.oneof(
+  fc.record({ kind: fc.constant('forget' as const), count: fc.nat({ max: 4 }) }),
+  fc.record({ kind: fc.constant('die' as const), node: fc.nat({ max: 1 }) }),
+)
+type KindOf<From> = From extends fc.Arbitrary<infer Kind> ? Kind : never
+type Action = KindOf<typeof action> | KindOf<typeof failure> | { readonly kind: 'replace' }
 
 class Simulation {
   readonly log: SharedLog
@@ -136,6 +143,12 @@ class Simulation {
       case 'restart':
         await this.#restart(step.node)
         break
+      case 'forget':
+        this.log.forget(step.count)
+        break
+      case 'die':
+        await this.#die(step.node)
+        break
       default:
         step satisfies never
     }
@@ -159,7 +172,7 @@ class Simulation {
 
   /** What the reader had to receive, by the rules and not by the code. */
   expected(reader: Reader): string[] {
-    return this.log.entries
+    return this.log.all
       .filter(({ position }) => position > reader.from)
       .filter((entry) =>
         entry.topics.some((topic) => reader.topics.includes('*') || reader.topics.includes(topic)),
@@ -203,6 +216,13 @@ class Simulation {
     await this.#fixture(node).hub.close()
     await this.start(node)
     for (const reader of this.readers) if (reader.node === node) await this.#reconnect(reader, node)
+  }
+
+  /** The node is gone in the middle of everything, and another one comes up in its place. */
+  async #die(node: number): Promise<void> {
+    const readers = this.readers.filter((reader) => reader.node === node)
+    await this.start(node)
+    for (const reader of readers) await this.#reconnect(reader, node)
   }
 
   #collect(reader: Reader): void {
@@ -253,5 +273,11 @@ describe('the simulation', () => {
   test('REC-07 whoever reads on in a log that was replaced either has no gap or is told so', async () => {
     const actions = fc.oneof({ weight: 30, arbitrary: action }, replacement)
     await fc.assert(property(Number.POSITIVE_INFINITY, actions), { numRuns: 300 })
+  }, 60_000)
+
+  test('REC-07 a log that forgets what was accepted, and nodes that die, leave no gap that a reader is not told of', async () => {
+    const actions = fc.oneof({ weight: 12, arbitrary: action }, { weight: 2, arbitrary: failure })
+    await fc.assert(property(Number.POSITIVE_INFINITY, actions), { numRuns: 10_000 })
+    await fc.assert(property(8, actions), { numRuns: 5000 })
   }, 60_000)
 })

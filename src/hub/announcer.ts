@@ -8,12 +8,12 @@ import {
 import type { HubLocation } from '../protocol/topic.ts'
 import type { Update } from '../protocol/update.ts'
 import type { Loop } from './loop.ts'
-import type { Presence } from './presence.ts'
+import type { Presence, Tell } from './presence.ts'
 import type { CloseReason, Subscriber } from './subscriber.ts'
 
 /**
- * Tells who subscribes (section 7): presence first, then an event for each subscription; at the end the other
- * way round. The events of one subscriber keep their order even when the log is slow.
+ * Has it told who subscribes (section 7): the presence keeps that and has an event stored for each subscription. The
+ * events of one subscriber keep their order even when the log is slow.
  *
  * When a known holder's connection ends, the announcer holds back its end for a moment: it announces a client that
  * reconnects under its new id first and then ends the old one, so that a reader that counts never sees it gone.
@@ -50,8 +50,7 @@ export class Announcer {
     const subscriptions = allOf(subscriber)
     const bytes = subscriptions.reduce((sum, one) => sum + subscriptionBytes(one), 0)
     const told = this.#track(bytes, async () => {
-      await this.#options.presence.join(subscriber.id, subscriptions)
-      await this.#publish(subscriptions, true)
+      await this.#options.presence.join(subscriber.id, subscriptions, this.#tell)
       if (!subscriber.isEnded) this.#release(subscriber)
     })
     this.#begun.set(subscriber, { told, bytes })
@@ -94,8 +93,7 @@ export class Announcer {
     this.#begun.delete(subscriber)
     void this.#track(bytes, async () => {
       await told
-      await this.#options.presence.leave(subscriber.id)
-      await this.#publish(allOf(subscriber), false)
+      await this.#options.presence.leave(subscriber.id, this.#tell)
     })
   }
 
@@ -116,7 +114,7 @@ export class Announcer {
   }
 
   /** Makes each event when there is room for it, and not before. */
-  async #publish(subscriptions: readonly Subscription[], active: boolean): Promise<void> {
+  readonly #tell: Tell = async (subscriptions, active) => {
     const { location, append, announce = subscriptionUpdate } = this.#options
     const appending: Promise<void>[] = []
     for (const one of subscriptions) {

@@ -40,10 +40,10 @@ export interface PageLimit {
 /** An append-only log that every node of the hub shares, with a bounded past. */
 export interface Transport {
   /**
-   * Starts tailing. `onEntry` sees every later entry of any node once, in log order; an append made
-   * from inside `onEntry` is delivered after the current entry. `onLost`: the tail lost its place (a trimmed
-   * or replaced log), missed entries, and goes on after `head`. Positions of a replaced log may begin
-   * anew. Rejects with a plain Error that an operator can act on.
+   * Starts tailing. `onEntry` sees every later entry of any node once, in log order, and none before `open` has
+   * resolved; an append made from inside `onEntry` is delivered after the current entry. `onLost`: the tail lost its
+   * place (a trimmed or replaced log), missed entries, and goes on after `head`, whose id is null where nobody knows
+   * it. Positions of a replaced log may begin anew. Rejects with a plain Error that an operator can act on.
    */
   open(onEntry: (entry: Entry) => void, onLost: (head: Head) => void): Promise<Head>
   /**

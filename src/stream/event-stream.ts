@@ -187,7 +187,8 @@ export class EventStream extends RecognizedStream implements Sink, Beating {
       controller.close(new Error('the reader is too slow'))
       return
     }
-    if (reason.kind === 'shutdown' && !this.#isBlocked) {
+    // All readers of a hub that stops, or of a log that lost its place, would come back in the same moment.
+    if ((reason.kind === 'shutdown' || reason.kind === 'lost') && !this.#isBlocked) {
       controller.write(encodeRetry(500 + Math.floor(this.#options.random() * 2500)))
     }
     controller.end()

@@ -185,13 +185,16 @@ describe('the end of a stream', () => {
     expect(stream.isReady).toBe(true)
   })
 
-  test('SUB-91 at a shutdown the reader is told when to come back', async () => {
-    await using fixture = new Fixture()
-    const { client, stream } = await fixture.open()
-    stream.close({ kind: 'shutdown' })
-    await until('the field', () => client.lines.includes('retry: 1250'))
-    client.close()
-  })
+  test.each(['shutdown', 'lost'] as const)(
+    'SUB-91 when everybody is ended (%s) the reader is told when to come back',
+    async (kind) => {
+      await using fixture = new Fixture()
+      const { client, stream } = await fixture.open()
+      stream.close({ kind })
+      await until('the field', () => client.lines.includes('retry: 1250'))
+      client.close()
+    },
+  )
 
   test('a reader that is gone before anybody was registered ends nothing', async () => {
     await using fixture = new Fixture()

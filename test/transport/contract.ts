@@ -130,6 +130,21 @@ export function transportContract(name: string, contract: Contract): void {
       expect(seen).toEqual([{ ...sent, position: seen[0]?.position ?? START }])
     })
 
+    test('no entry is delivered before the log is open', async () => {
+      const { transport } = create()
+      const order: string[] = []
+      let isOpen = false
+      const opened = transport.open(
+        () => order.push(isOpen ? 'after' : 'before'),
+        () => {},
+      )
+      cleanup.push(() => transport.close())
+      await opened
+      isOpen = true
+      await transport.append(envelope('a'))
+      expect(order).toEqual(['after'])
+    })
+
     test('a thousand appends at once are each delivered once, in the order of the log', async () => {
       const { transport, seen } = await open()
       const sent = Array.from({ length: 1000 }, (_, index) => envelope(`id-${index}`, index % 50))
