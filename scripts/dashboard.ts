@@ -163,6 +163,41 @@ const rows: readonly (readonly [title: string, panels: readonly Panel[]])[] = [
       },
     ],
   ],
+  [
+    'Several nodes on one log',
+    [
+      {
+        title: 'Nodes, and those that have the log',
+        unit: 'short',
+        series: [
+          ['max(cinnabar_nodes{job="$job"})', 'nodes'],
+          ['sum(cinnabar_redis_up{job="$job"})', 'that have the log'],
+          [rate('cinnabar_redis_reconnects_total'), 'reconnections per second'],
+          [rate('cinnabar_reaped_subscribers_total'), 'subscribers of dead nodes per second'],
+        ],
+      },
+      {
+        title: 'Storing a batch on the server',
+        unit: 's',
+        series: [
+          [quantile('cinnabar_redis_batch_seconds', 0.5), 'p50'],
+          [quantile('cinnabar_redis_batch_seconds', 0.99), 'p99'],
+        ],
+      },
+      {
+        title: 'Behind the log',
+        unit: 'short',
+        description: 'Losses: accepted updates are gone from the server, and every reader was told',
+        series: [
+          [level('cinnabar_redis_tail_lag_entries'), 'updates not delivered yet'],
+          [level('cinnabar_redis_waiting_bytes'), 'bytes not stored yet'],
+          [rate('cinnabar_redis_batches_total'), 'batches per second'],
+          ['max(cinnabar_redis_losses_total{job="$job"})', 'losses'],
+          ['sum(cinnabar_redis_forks_total{job="$job"})', 'runs of the server'],
+        ],
+      },
+    ],
+  ],
 ]
 
 // Grafana fills in the choice of the operator.

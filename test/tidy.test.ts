@@ -20,7 +20,7 @@ const rooms: Readonly<Record<string, Room>> = {
   'stream/': { own: ['stream/', 'types:hub/', 'hub/loop.ts', 'protocol/'], outside: ['@elysiajs/stream'] },
   'transport/': {
     own: ['transport/', 'hub/', 'protocol/'],
-    outside: ['bun:ffi', 'bun:sqlite', 'node:fs', 'node:path'],
+    outside: ['@redis/client', 'bun:ffi', 'bun:sqlite', 'node:fs', 'node:path'],
   },
   'history/': {
     own: ['history/', 'transport/', 'protocol/'],
@@ -89,6 +89,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   elysia: ['http/app.ts', 'admin/app.ts'],
   '@elysiajs/stream': ['stream/event-stream.ts'],
   'node:crypto': ['auth/keys.ts', 'serve/listen/certificate.ts'],
+  '@redis/client': ['transport/redis/connection.ts'],
   'bun:ffi': ['serve/libc.ts', 'transport/sqlite/file/file-lock.ts'],
 }
 

@@ -50,6 +50,9 @@ function metricsPage(): string {
     counters: new Counters(),
     build: {},
     snapshot: () => Promise.reject(new Error('there is no hub')),
+    cluster: () => {
+      throw new Error('there is no hub')
+    },
   })
   const rows = metrics.meanings.map(([name, help]) => `| \`${name}\` | ${cell(help)} |`)
   return `# Metrics
@@ -65,7 +68,8 @@ This page is generated from the code by \`scripts/docs.ts\`.
 |---|---|
 ${rows.join('\n')}
 
-The figures of the history are left out while the log cannot say them. The reasons of \`cinnabar_token_failures_total\` are on
+The figures of the history are left out while the log cannot say them; those of \`cinnabar_redis_*\`, \`cinnabar_nodes\` and
+\`cinnabar_reaped_subscribers_total\` are there with \`transport = "redis"\` alone. The reasons of \`cinnabar_token_failures_total\` are on
 the page about [troubleshooting](troubleshooting.md#401).
 `
 }

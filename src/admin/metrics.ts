@@ -12,6 +12,24 @@ export interface MetricSources {
   readonly build: Readonly<Record<string, string>>
   /** All levels, asked once for each page, so that its gauges agree. Never rejects. */
   readonly snapshot: () => Promise<Snapshot>
+  /** Figures of a node that shares its log with others; null for a hub that is alone: its page has none of them. */
+  readonly cluster: (() => ClusterFigures) | null
+}
+
+/** A node and its log on a server: levels, and totals since the start. */
+export interface ClusterFigures {
+  readonly isUp: boolean
+  readonly reconnects: number
+  readonly batches: number
+  /** Bytes that wait to be stored. */
+  readonly waitingBytes: number
+  /** Entries that are in the log and were not delivered here, at the last look. */
+  readonly lag: number
+  readonly forks: number
+  readonly losses: number
+  readonly nodes: number
+  /** Subscribers of dead nodes whose ends this node has told. */
+  readonly reaped: number
 }
 
 /** The levels of one moment. */
@@ -62,6 +80,8 @@ export class Metrics {
   readonly #registry = new Registry()
   readonly #totals: readonly (readonly [counter: Counter, read: Total])[]
   readonly #levels: readonly (readonly [gauge: Gauge, read: Level])[]
+  readonly #clusterTotals: readonly (readonly [counter: Counter, read: ClusterLevel])[]
+  readonly #clusterLevels: readonly (readonly [gauge: Gauge, read: ClusterLevel])[]
   readonly #tokenFailures: Counter
   readonly #answers: Counter
   readonly #refusals: Counter
@@ -72,6 +92,15 @@ export class Metrics {
     this.#sources = sources
     this.#totals = totals.map(([name, help, read]) => [new Counter({ name, help, registers }), read])
     this.#levels = levels.map(([name, help, read]) => [new Gauge({ name, help, registers }), read])
+    const ofCluster = sources.cluster === null ? [] : registers
+    this.#clusterTotals = clusterTotals.map(([name, help, read]) => [
+      new Counter({ name, help, registers: ofCluster }),
+      read,
+    ])
+    this.#clusterLevels = clusterLevels.map(([name, help, read]) => [
+      new Gauge({ name, help, registers: ofCluster }),
+      read,
+    ])
     this.#tokenFailures = new Counter({
       name: 'cinnabar_token_failures_total',
       help: 'Tokens that were refused, by reason',
@@ -102,7 +131,7 @@ export class Metrics {
       labelNames: Object.keys(build),
       registers,
     }).set({ ...build }, 1)
-    for (const histogram of latencies(sources.counters)) this.#registry.registerMetric(histogram)
+    for (const histogram of latencies(sources)) this.#registry.registerMetric(histogram)
   }
 
   get contentType(): string {
@@ -141,6 +170,16 @@ export class Metrics {
       if (level === null) gauge.remove()
       else gauge.set(level)
     }
+    const cluster = this.#sources.cluster?.() ?? null
+    if (cluster !== null) this.#showCluster(cluster)
+  }
+
+  #showCluster(figures: ClusterFigures): void {
+    for (const [counter, read] of this.#clusterTotals) {
+      counter.reset()
+      counter.inc(read(figures))
+    }
+    for (const [gauge, read] of this.#clusterLevels) gauge.set(read(figures))
   }
 }
 
@@ -256,13 +295,48 @@ const levels: readonly Row<Level>[] = [
   ['cinnabar_resident_bytes', 'Resident memory of the process', ({ residentBytes }) => residentBytes],
 ]
 
+type ClusterLevel = (figures: ClusterFigures) => number
+
+const clusterTotals: readonly Row<ClusterLevel>[] = [
+  [
+    'cinnabar_redis_reconnects_total',
+    'Times that the server of the log was found again',
+    ({ reconnects }) => reconnects,
+  ],
+  ['cinnabar_redis_batches_total', 'Batches that this node has stored', ({ batches }) => batches],
+  ['cinnabar_redis_forks_total', 'Runs of the server that this node was first to find', ({ forks }) => forks],
+  ['cinnabar_redis_losses_total', 'Times that the log has lost accepted updates', ({ losses }) => losses],
+  [
+    'cinnabar_reaped_subscribers_total',
+    'Subscribers of dead nodes whose ends this node has told',
+    ({ reaped }) => reaped,
+  ],
+]
+
+const clusterLevels: readonly Row<ClusterLevel>[] = [
+  ['cinnabar_redis_up', 'Whether this node has the log: 1, or 0', ({ isUp }) => (isUp ? 1 : 0)],
+  ['cinnabar_redis_waiting_bytes', 'Bytes that wait to be stored', ({ waitingBytes }) => waitingBytes],
+  [
+    'cinnabar_redis_tail_lag_entries',
+    'Updates in the log that this node has not delivered',
+    ({ lag }) => lag,
+  ],
+  ['cinnabar_nodes', 'Nodes that share the log', ({ nodes }) => nodes],
+]
+
 function oldestAgeSeconds({ history }: Snapshot): number | null {
   if (history === null) return null
   return history.oldestAt === null ? 0 : Math.max(0, history.now - history.oldestAt) / 1000
 }
 
-function latencies({ publishTimes, deliveryTimes }: Counters): readonly DurationHistogram[] {
+function latencies({ counters, cluster }: MetricSources): readonly DurationHistogram[] {
+  const { publishTimes, deliveryTimes, batchTimes } = counters
+  const batches = new DurationHistogram(batchTimes, {
+    name: 'cinnabar_redis_batch_seconds',
+    help: 'From a batch that is sent to its place in the log',
+  })
   return [
+    ...(cluster === null ? [] : [batches]),
     new DurationHistogram(publishTimes, {
       name: 'cinnabar_publish_seconds',
       help: 'From an update that passed every check to its place in the log',

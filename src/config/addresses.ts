@@ -116,6 +116,16 @@ export const redisUrl: Kind<string> = kind('URL', (raw) => {
   return string(raw)
 })
 
+/** The URL of a Sentinel, which has no password. */
+export const sentinelUrl: Kind<string> = kind('URL', (raw) => {
+  const url = URL.parse(string(raw))
+  const isServer = url !== null && ['redis:', 'rediss:'].includes(url.protocol) && url.hostname !== ''
+  if (!isServer || url.username !== '' || url.password !== '') {
+    throw new WrongValue('is not a URL such as redis://sentinel-1:26379, without a password')
+  }
+  return string(raw)
+})
+
 /** The name of an HTTP field (RFC 9110 section 5.1). A star alone would be a name, and means all fields in CORS. */
 export const fieldName: Kind<string> = kind('field name', (raw) => {
   const name = string(raw)

@@ -220,6 +220,13 @@ function checkRules({ history }: Settings, written: Written): readonly Problem[]
 }
 
 function checkRedis({ transport, redis }: Settings, written: Written): readonly Problem[] {
-  if (transport !== 'redis' || redis.url !== null) return []
-  return [problem(written('redis.url'), `is needed with ${written('transport')} redis`)]
+  if (transport !== 'redis') return []
+  const { url, sentinels, sentinelName } = redis
+  const refuse = (key: string, message: string) => [problem(written(key), message)]
+  if (sentinels.length > 0) {
+    if (url !== null) return refuse('redis.sentinels', 'stands beside redis.url: there is one or the other')
+    return sentinelName === null ? refuse('redis.sentinel_name', 'is needed with redis.sentinels') : []
+  }
+  if (sentinelName !== null) return refuse('redis.sentinel_name', 'needs redis.sentinels beside it')
+  return url === null ? refuse('redis.url', `is needed with ${written('transport')} redis`) : []
 }

@@ -13,12 +13,6 @@ interface Later {
 
 const later: readonly Later[] = [
   {
-    setting: 'transport',
-    what: 'redis',
-    isRefused: true,
-    isAsked: ({ transport }) => transport === 'redis',
-  },
-  {
     setting: 'admin.console',
     what: 'the console',
     isRefused: false,

@@ -11,6 +11,7 @@ import {
   publicUrl,
   redisUrl,
   resourceIdentifier,
+  sentinelUrl,
 } from './addresses.ts'
 import {
   bool,
@@ -55,6 +56,13 @@ const algorithm = choice(algorithms)
 
 // A key set is public, so a shared secret cannot be in it (AUT-23).
 const setAlgorithm = choice(algorithms.filter((name) => !name.startsWith('HS')))
+
+// Braces in a name would say what belongs to one slot of a cluster: the hub writes them itself.
+const keyPrefix: Kind<string> = kind('text without braces', (raw) => {
+  const prefix = text.read(raw)
+  if (!/^[^{}\s]+$/.test(prefix)) throw new WrongValue('is empty, or holds a brace or a blank')
+  return prefix
+})
 
 const cookieName: Kind<string> = kind('cookie name', (raw) => {
   if (typeof raw !== 'string' || !/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/.test(raw)) {
@@ -201,11 +209,46 @@ export const schema = v.object({
     ),
   }),
   redis: v.object({
-    url: setting(orNone(redisUrl), '', 'the server; needed with `transport = "redis"`', {
-      ...restart,
-      secret: true,
-    }),
-    prefix: setting(text, 'cinnabar', 'what the names of its keys begin with', restart),
+    url: setting(
+      orNone(redisUrl),
+      '',
+      'the server: `redis:`, `rediss:` (TLS) or `unix:`; `transport = "redis"` needs it, or Sentinels',
+      { ...restart, secret: true },
+    ),
+    sentinels: setting(
+      list(sentinelUrl),
+      '',
+      'Sentinels that know where the server is; `rediss:` says that it and they speak TLS',
+      restart,
+    ),
+    sentinelName: setting(orNone(text), '', 'the name that the Sentinels have for the server', restart),
+    username: setting(orNone(text), '', 'the user of the server; before one in `url`', restart),
+    password: setting(orNone(text), '', 'the password; before one in `url`', { ...restart, secret: true }),
+    caFile: setting(
+      orNone(text),
+      '',
+      'certificates in PEM that TLS trusts; empty: those of the system',
+      restart,
+    ),
+    prefix: setting(
+      keyPrefix,
+      'cinnabar',
+      'what the names of the keys begin with; hubs with the same prefix are one hub',
+      restart,
+    ),
+    timeout: setting(
+      duration({ zero: false, example: '5s' }),
+      '5s',
+      'a publisher waits so long for the server, then 503',
+      restart,
+    ),
+    replicas: setting(
+      count({ zero: true, example: '1' }),
+      '0',
+      'replicas that must have an update before it is accepted; fewer: 503',
+      restart,
+    ),
+    node: setting(orNone(text), '', 'the name of this node in the log; empty: that of the machine', restart),
   }),
   limits: v.object({
     memory: setting(

@@ -74,6 +74,7 @@ export class Hub {
     this.#head = await this.#transport.open(
       (entry) => this.#receive(entry),
       (head) => this.#lose(head),
+      () => this.#drained(),
     )
     this.#state = 'open'
   }
@@ -233,6 +234,11 @@ export class Hub {
     await this.#transport.close()
   }
 
+  /** Resolves when the readers have caught up with what is accepted; null: they have. */
+  #drained(): Promise<void> | null {
+    return this.#dispatch.isFull ? this.#dispatch.drained() : null
+  }
+
   #checkPublishing(): void {
     if (this.#state === 'open') return
     throw new ProtocolError('shutting-down', 'the hub accepts no more publications')
@@ -254,7 +260,7 @@ export class Hub {
       graceMs,
       announce,
       waitingBytesMax: limits.pendingBytes,
-      drained: () => (this.#dispatch.isFull ? this.#dispatch.drained() : null),
+      drained: () => this.#drained(),
       append: (update) => this.#transport.append(seal(update, this.#newId())),
       onFailure: () => this.#observe({ kind: 'announcement-failed' }),
     })

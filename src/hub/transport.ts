@@ -43,9 +43,14 @@ export interface Transport {
    * Starts tailing. `onEntry` sees every later entry of any node once, in log order, and none before `open` has
    * resolved; an append made from inside `onEntry` is delivered after the current entry. `onLost`: the tail lost its
    * place (a trimmed or replaced log), missed entries, and goes on after `head`, whose id is null where nobody knows
-   * it. Positions of a replaced log may begin anew. Rejects with a plain Error that an operator can act on.
+   * it. Positions of a replaced log may begin anew. `drained` resolves when the hub can take more entries, and is null
+   * when it can: a log that others write to waits for that. Rejects with a plain Error that an operator can act on.
    */
-  open(onEntry: (entry: Entry) => void, onLost: (head: Head) => void): Promise<Head>
+  open(
+    onEntry: (entry: Entry) => void,
+    onLost: (head: Head) => void,
+    drained?: () => Promise<void> | null,
+  ): Promise<Head>
   /**
    * Resolves when the envelope is as durable as this log promises, after its `onEntry`.
    * Rejects with a ProtocolError: `store-full`, `store-failed`, or `store-unavailable` when not open.

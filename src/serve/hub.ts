@@ -3,11 +3,12 @@ import type { HubEvent } from '../hub/event.ts'
 import { Hub } from '../hub/hub.ts'
 import { SLICE_MS } from '../hub/loop.ts'
 import type { Witness } from '../hub/witness.ts'
-import { type Announcement, subscriptionUpdate } from '../protocol/subscription.ts'
 import type { HubLocation } from '../protocol/topic.ts'
-import { firstOf, type Generation } from './generations/generation.ts'
+import { announcementOf } from './generations/announcement.ts'
+import type { Generation } from './generations/generation.ts'
+import { newId } from './ids.ts'
 import { processLoop } from './loop.ts'
-import type { Store } from './store.ts'
+import type { Store } from './store/store.ts'
 
 /** The hub of the settings, before its log is opened. `observe` hears what happens. */
 export function makeHub(
@@ -23,10 +24,10 @@ export function makeHub(
     presence,
     location,
     loop: processLoop,
-    newId: () => `urn:uuid:${crypto.randomUUID()}`,
+    newId,
     observe,
     witness,
-    announce: generations.length === 0 ? subscriptionUpdate : announcementOf(generations),
+    announce: announcementOf(generations),
     presenceGraceMs: settings.hub.presenceGrace,
     // The runtime frees at once the memory that the hub has given up, so that the next look sees it: about 20 ms, and
     // only under pressure.
@@ -41,10 +42,4 @@ export function makeHub(
       pageBytes: 256 * 1024,
     },
   })
-}
-
-/** Each subscription is told of by the generation in whose way it was made. */
-function announcementOf(generations: readonly Generation[]): Announcement {
-  return (...about) =>
-    firstOf(generations, (generation) => generation.announce(...about)) ?? subscriptionUpdate(...about)
 }

@@ -4,7 +4,7 @@ import type { Settings } from '../config/load.ts'
 import type { Pace } from '../hub/pace.ts'
 import type { Counters } from '../telemetry/counters.ts'
 import type { EdgeParts } from './edge-options.ts'
-import type { Store } from './store.ts'
+import type { Store } from './store/store.ts'
 import { descriptorLimit, openDescriptors } from './system/descriptors.ts'
 import type { ResidentMemory } from './system/resident.ts'
 import type { Tracing } from './tracing.ts'
@@ -12,13 +12,14 @@ import type { Tracing } from './tracing.ts'
 /** The sources of the metrics of the admin listener. */
 export function metricSources(
   settings: Settings,
-  { transport }: Store,
+  { transport, cluster }: Store,
   { hub, streams, matchers, uploads }: EdgeParts,
   { pace, counters, resident, tracing, isReady, build }: Measured,
 ): MetricSources {
   return {
     counters,
     build,
+    cluster,
     // The page asks the log first: all other figures are of the moment of its answer.
     snapshot: async () => ({
       isReady: await isReady(),

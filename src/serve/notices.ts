@@ -32,6 +32,20 @@ export function noticeWriter(log: Log, events: EventLog): (notice: Notice) => vo
           { names: notice.count },
         )
         break
+      case 'away':
+        log.error('the server of the history is away', { problem: notice.problem })
+        break
+      case 'back':
+        log.info('the server of the history is back', { ms: notice.ms })
+        break
+      case 'behind':
+        log.error('updates were lost, or came too fast: every stream ends and its reader is told')
+        break
+      case 'limits':
+        log.warn('the history had other limits: those of this node hold now, for all nodes', {
+          settings: notice.names.map((name) => `history.${name}`).join(' '),
+        })
+        break
       case 'slept':
         log.info('the machine slept', { seconds: Math.round(notice.ms / 1000) })
         break

@@ -3,15 +3,20 @@ import { refusedFeatures } from '../config/later.ts'
 import { describeProblem, type Settings } from '../config/load.ts'
 import { readCertificate } from './listen/certificate.ts'
 import { retention } from './rules.ts'
+import { serverOptions } from './store/redis-server.ts'
 import { descriptorLimit, descriptorWarning, streamsThatFit } from './system/descriptors.ts'
 
 /**
  * The problems that would keep a hub with these settings from starting and can be told without starting it, a line
- * each: features that this version lacks, tokens that would be for any hub, rules that select by no matcher, and a
- * certificate that cannot be used.
+ * each: features that this version lacks, tokens that would be for any hub, rules that select by no matcher, and
+ * certificates that cannot be used.
  */
 export function startProblems(settings: Settings, isDev: boolean): readonly string[] {
-  const attempts = [() => retention(settings), () => readCertificate(settings.tls)]
+  const attempts = [
+    () => retention(settings),
+    () => readCertificate(settings.tls),
+    () => (settings.transport === 'redis' ? serverOptions(settings) : null),
+  ]
   const problems = [...refusedFeatures(settings), ...audienceProblems(settings, isDev)]
   return [...problems.map(describeProblem), ...attempts.flatMap(problemOf)]
 }

@@ -2,7 +2,7 @@ import type { Settings } from '../config/load.ts'
 import { hubUrl } from '../config/location.ts'
 import { type Matcher, parseMatcher } from '../protocol/matcher.ts'
 import { type HubLocation, hubLocation } from '../protocol/topic.ts'
-import type { Retention, Rule } from '../transport/retention.ts'
+import type { Retention, Rule, RuleLimits } from '../transport/retention.ts'
 
 /** The retention of the settings. Throws a plain Error when the pattern of a rule is no matcher. */
 export function retention(settings: Settings): Retention {
@@ -24,17 +24,39 @@ export function retention(settings: Settings): Retention {
  * The rule for the events that tell of subscriptions. Anybody who may connect makes them, so they have a share of the
  * limits to themselves, and updates that were published have the rest: neither pushes the other out.
  */
-function ownEvents({ history }: Settings, { path }: HubLocation): Rule {
+function ownEvents({ history }: Settings, location: HubLocation): Rule {
   const shareOf = (limit: number | null) => (limit === null ? null : Math.floor(limit * history.ownEvents))
   return {
-    name: 'own events',
+    name: OWN_EVENTS,
     perTopic: false,
     isApart: true,
     maxCount: shareOf(history.maxCount),
     maxAgeMs: null,
     maxBytes: shareOf(history.maxBytes),
-    test: (topic) => topic.startsWith(`${path}/subscriptions/`),
+    test: isOwnEvent(location),
   }
+}
+
+/**
+ * The rule with these limits: its name says what it selects, in the words of `retention`. A log that several nodes share
+ * keeps rules in this form. Throws a plain Error when this version knows no such rule.
+ */
+export function compileRule(limits: RuleLimits, location: HubLocation): Rule {
+  if (limits.name === OWN_EVENTS) return { ...limits, test: isOwnEvent(location) }
+  const [, type = '', written = ''] = /^(\S+) (.*)$/s.exec(limits.name) ?? []
+  const mayBeRelative = parseMatcher(type, '/', location).kind === 'pattern' && !isAbsolute(written)
+  const [, relative, url] = mayBeRelative ? (/^(.*) at (\S+)$/s.exec(written) ?? []) : []
+  const matcher =
+    relative === undefined || url === undefined
+      ? parseMatcher(type, written, location)
+      : parseMatcher(type, relative, hubLocation(url))
+  return { ...limits, test: (topic) => matcher.test(topic) }
+}
+
+const OWN_EVENTS = 'own events'
+
+function isOwnEvent({ path }: HubLocation): (topic: string) => boolean {
+  return (topic) => topic.startsWith(`${path}/subscriptions/`)
 }
 
 function rest(limit: number | null, share: number | null): number | null {
@@ -66,6 +88,10 @@ function toMatcher({ match, matchType }: RuleSettings, setting: string, location
 
 /** The name of a rule. A relative pattern selects by the place of the hub, so the name holds that too. */
 function nameOf({ match, matchType }: RuleSettings, { kind }: Matcher, { url }: HubLocation): string {
-  const isRelative = kind === 'pattern' && !/^[a-z][a-z0-9+.-]*:/i.test(match)
+  const isRelative = kind === 'pattern' && !isAbsolute(match)
   return isRelative ? `${matchType} ${match} at ${url}` : `${matchType} ${match}`
+}
+
+function isAbsolute(pattern: string): boolean {
+  return /^[a-z][a-z0-9+.-]*:/i.test(pattern)
 }

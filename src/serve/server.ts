@@ -35,7 +35,7 @@ import type { Figures } from './manager/status.ts'
 import { metricSources } from './metric-sources.ts'
 import { Proof } from './proof/proof.ts'
 import { planReload } from './reload.ts'
-import { makeStore } from './store.ts'
+import { makeStore } from './store/open.ts'
 import { Sweep } from './sweep.ts'
 import { descriptorLimit, descriptorWarning, openDescriptors, streamsThatFit } from './system/descriptors.ts'
 import { ResidentMemory } from './system/resident.ts'
@@ -92,11 +92,18 @@ export class Server {
   ): Promise<Server> {
     const certificate = readCertificate(settings.tls)
     const events = new EventLog(log)
-    const store = makeStore(settings, startWriter, log, events)
     // One URL for the life of the process: patterns and the reserved namespace depend on it (GEN-12).
     const location = hubLocation(hubUrl(settings))
     const generations = await openGenerations(settings, location, earlier)
     const counters = new Counters()
+    const store = await makeStore(settings, {
+      startWriter,
+      log,
+      events,
+      location,
+      generations,
+      onBatch: (ms) => counters.batchTimes.observe(ms / 1000),
+    })
     const pace = new Pace(processLoop)
     const authenticator = await openKeys(settings, location, counters, log, pace.drive, generations)
     const observe = (event: HubEvent) => {

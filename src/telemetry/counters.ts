@@ -13,6 +13,8 @@ export class Counters {
   shedReaders = 0
   readonly publishTimes = new Durations()
   readonly deliveryTimes = new Durations()
+  /** The times that batches took to be stored on a server. */
+  readonly batchTimes = new Durations()
   readonly tokenFailures = new Map<string, number>()
   /** The number of refusals by their code. */
   readonly refusals = new Map<string, number>()

@@ -13,5 +13,13 @@ export type Notice =
   | { readonly kind: 'journal'; readonly isHeld: boolean; readonly bytes: number }
   /** The file of the log has `count` names, where it should have one. */
   | { readonly kind: 'names'; readonly count: number }
+  /** The server of the log cannot be reached, or is another one now. */
+  | { readonly kind: 'away'; readonly problem: string }
+  /** The log is there again, `ms` milliseconds later. */
+  | { readonly kind: 'back'; readonly ms: number }
+  /** The log has lost what was accepted, or went on without this node for too long: every stream ends. */
+  | { readonly kind: 'behind' }
+  /** The log had other limits, by their names, before this node applied its own. */
+  | { readonly kind: 'limits'; readonly names: readonly string[] }
   /** The machine slept for `ms` milliseconds. */
   | { readonly kind: 'slept'; readonly ms: number }

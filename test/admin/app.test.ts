@@ -9,6 +9,7 @@ test('probes of the reference hub’s chart and compose files get the answers of
   const app = adminApp(probes, {
     counters: new Counters(),
     build: {},
+    cluster: null,
     snapshot: () => Promise.reject(new Error('no metrics in this test')),
   })
   const ask = async (path: string) => {

@@ -34,6 +34,11 @@ const sources: MetricSources = {
   counters: new Counters(),
   build: { version: '1.2.3', commit: 'abc' },
   snapshot: async () => snapshot,
+  cluster: null,
+}
+const cluster = {
+  ...{ isUp: true, reconnects: 1, batches: 2, waitingBytes: 3, lag: 4 },
+  ...{ forks: 5, losses: 6, nodes: 7, reaped: 8 },
 }
 const text = async (parts: Partial<MetricSources> = {}) => await new Metrics({ ...sources, ...parts }).page()
 const names = (page: string) =>
@@ -46,6 +51,24 @@ describe('what operators watch', () => {
     expect(page).toContain('cinnabar_history_rows 10\n')
     expect(page).toContain('cinnabar_history_oldest_age_seconds 3\n')
     expect(page).toContain('cinnabar_history_dropped_entries 15\n')
+  })
+
+  test('a node of several says how it stands with the log, and a hub that is alone says nothing of that', async () => {
+    const page = await text({ cluster: () => cluster })
+    for (const line of [
+      'redis_up 1',
+      'redis_reconnects_total 1',
+      'redis_batches_total 2',
+      'redis_waiting_bytes 3',
+      'redis_tail_lag_entries 4',
+      'redis_forks_total 5',
+      'redis_losses_total 6',
+      'nodes 7',
+      'reaped_subscribers_total 8',
+      'redis_batch_seconds_count 0',
+    ])
+      expect(page).toContain(`cinnabar_${line}\n`)
+    expect(await text()).not.toMatch(/cinnabar_(redis|nodes|reaped)/)
   })
 
   test('every page is of one moment: the log is asked once, and each page counts anew', async () => {
@@ -113,7 +136,7 @@ describe('what operators watch', () => {
   })
 
   test.each(['grafana.json', 'alerts.yml'])('%s asks for metrics that exist', async (file) => {
-    const known = names(await text())
+    const known = names(await text({ cluster: () => cluster }))
     const asked = names(await Bun.file(new URL(`../../docs/monitoring/${file}`, import.meta.url)).text())
     asked.delete('cinnabar_hub')
     expect(asked.size).toBeGreaterThan(5)

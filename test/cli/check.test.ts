@@ -45,7 +45,7 @@ describe('cinnabar check', () => {
   test('what only a start would meet is found without one', async () => {
     const rules = JSON.stringify([{ match: '{unclosed', match_type: 'urlpattern', max_count: 1 }])
     const tls = ['--tls-cert-file=/nowhere/cert.pem', '--tls-key-file=/nowhere/key.pem']
-    const redis = ['--transport=redis', '--redis-url=redis://127.0.0.1']
+    const redis = ['--transport=redis', '--redis-url=rediss://127.0.0.1', '--redis-ca-file=/nowhere/ca.pem']
     const { io, out, err } = commandIo({ env })
     expect(await runCheck([`--history-rules=${rules}`, ...redis, ...tls], io)).toBe(78)
     expect(out()).toBe('')
@@ -53,7 +53,7 @@ describe('cinnabar check', () => {
       .trim()
       .split('\n')
       .map((line) => line.split(/[ :]/, 1)[0])
-    expect(named).toEqual(['transport', 'history.rules[0].match', 'tls.cert_file'])
+    expect(named).toEqual(['history.rules[0].match', 'tls.cert_file', 'redis.ca_file'])
   })
 
   test('a warning is told, and is no error', async () => {

@@ -10,14 +10,6 @@ function settings(...argv: readonly string[]): Settings {
 }
 
 describe('a setting for what this version does not do', () => {
-  test('is refused where a hub would not do what it says', () => {
-    const asked = settings('--transport', 'redis', '--redis-url', 'redis://localhost')
-    expect(refusedFeatures(asked).map(describeProblem)).toEqual([
-      'transport: redis is not part of this version',
-    ])
-    expect(missingFeatures(asked)).toEqual([])
-  })
-
   test('is named where a hub only goes without', () => {
     const asked = settings('--admin-console')
     expect(refusedFeatures(asked)).toEqual([])

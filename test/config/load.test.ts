@@ -295,6 +295,20 @@ describe('settings that go together', () => {
     [['--http3'], '--http3: needs tls.cert_file and tls.key_file'],
     [['--limits-idle=256s'], '--limits-idle: is longer than 255s'],
     [['--transport=redis'], 'redis.url: is needed with --transport redis'],
+    [
+      ['--transport=redis', '--redis-sentinels=redis://a'],
+      'redis.sentinel_name: is needed with redis.sentinels',
+    ],
+    [
+      ['--transport=redis', '--redis-sentinel-name=a', '--redis-url=redis://a'],
+      '--redis-sentinel-name: needs redis.sentinels beside it',
+    ],
+    [
+      ['--transport=redis', '--redis-sentinels=redis://a', '--redis-url=redis://a'],
+      '--redis-sentinels: stands beside redis.url: there is one or the other',
+    ],
+    [['--redis-sentinels=redis://:secret@a'], /^--redis-sentinels: .*without a password$/],
+    [['--redis-prefix={a}'], /^--redis-prefix: /],
     [['--admin-listen=0.0.0.0:3000'], '--admin-listen: 0.0.0.0:3000 is given twice'],
     [['--listen=localhost:3001'], 'admin.listen: 127.0.0.1:3001 is given twice'],
     [['--listen=[::1]:1,localhost:1'], '--listen: localhost:1 is given twice'],

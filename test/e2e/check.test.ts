@@ -35,14 +35,16 @@ describe('cinnabar check', () => {
       '--transport',
       'redis',
       '--redis-url',
-      'redis://127.0.0.1',
+      'rediss://127.0.0.1',
+      '--redis-ca-file',
+      '/nowhere/ca.pem',
       ...tls,
     ])
     expect(code).toBe(78)
     expect(problems.map((line) => line.split(/[ :]/, 1)[0])).toEqual([
-      'transport',
       'history.rules[0].match',
       'tls.cert_file',
+      'redis.ca_file',
     ])
   })
 

@@ -182,7 +182,9 @@ describe('a hub that cannot start says so as a line of its log', () => {
     ])
     for (const line of lines) expect(Object.keys(line)).toEqual(['time', 'level', 'message'])
     expect((await errorsOf(['--nope'])).messages).toEqual(['--nope: is not a flag'])
-    expect((await errorsOf(['--transport=redis', '--redis-url=redis://127.0.0.1'])).messages).toHaveLength(1)
+    expect((await errorsOf(['--transport=redis', '--redis-url=redis://127.0.0.1:1'])).messages).toHaveLength(
+      1,
+    )
   })
 
   test('in words for whoever wants them', async () => {

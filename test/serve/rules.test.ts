@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test'
 import { load } from '../../src/config/load.ts'
-import { retention } from '../../src/serve/rules.ts'
+import { hubLocation } from '../../src/protocol/topic.ts'
+import { compileRule, retention } from '../../src/serve/rules.ts'
 import { ruleOf } from '../../src/transport/retention.ts'
 
 function read(rules: unknown, more: readonly string[] = []) {
@@ -54,4 +55,31 @@ test('H4 subscription events have a share of the limits to themselves, and updat
 test('a pattern that does not compile is refused with the name of the setting', () => {
   const rule = { match: 'https://example.com/(', match_type: 'urlpattern', max_count: 1 }
   expect(() => read([{ match: 'a', max_count: 1 }, rule])).toThrow('history.rules[1].match cannot be used')
+})
+
+test('a rule that another node has brought selects by its name what it selected there', () => {
+  const { rules = [] } = read(
+    [
+      { match: 'a at http://b.example/hub', max_count: 1 },
+      { match: 'https://example.com/books/:id', match_type: 'urlpattern', max_age: '1h' },
+      { match: '/books/:id', match_type: 'urlpattern', max_count: 3, per_topic: true },
+      { match: '*', max_bytes: '1MiB' },
+    ],
+    ['--hub-subscriptions', '--hub-public-urls=https://hub.example'],
+  )
+  // Another node, with a URL of its own.
+  const elsewhere = hubLocation('https://elsewhere.example/.well-known/mercure')
+  const compiled = rules.map(({ test: _, ...limits }) => compileRule(limits, elsewhere))
+  const topics = [
+    '/.well-known/mercure/subscriptions/exact/a/b',
+    'a at http://b.example/hub',
+    'https://example.com/books/1',
+    'https://hub.example/books/1',
+    'https://elsewhere.example/books/1',
+  ]
+  expect(topics.map((topic) => ruleOf([topic], rules))).toEqual([0, 1, 2, 3, 4])
+  expect(topics.map((topic) => ruleOf([topic], compiled))).toEqual([0, 1, 2, 3, 4])
+  expect(compiled.map(({ test: _, ...limits }) => limits)).toEqual(
+    rules.map(({ test: _, ...limits }) => limits),
+  )
 })

@@ -1,0 +1,675 @@
+/**
+ * The log on a Redis or Valkey server, shared by every node of the hub.
+ * Life: `open` makes a session (three connections to one run of the primary), says hello and follows the tail from the
+ * head on; appends gather in the outbox and go in batches; the tail brings every batch, the own ones too, and only then
+ * an append is over. An error ends the session: a new one says hello with the place of the tail, which tells whether the
+ * log still has what this node has seen, and sends again what is not over. `close` waits for the outbox and lets go.
+ */
+
+import type {
+  Entry,
+  Head,
+  Page,
+  PageLimit,
+  Position,
+  Transport,
+  TransportStats,
+} from '../../hub/transport.ts'
+import { ProtocolError } from '../../protocol/error.ts'
+import type { Envelope } from '../../protocol/update.ts'
+import type { Notice } from '../notice.ts'
+import { type Retention, type Rule, ruleOf } from '../retention.ts'
+import { messageOf } from './connection.ts'
+import { parseHeader, storedBytes, unpackEntry } from './entry.ts'
+import { type Batch, batchArguments, Outbox, type Work } from './outbox.ts'
+import { locatePrimary } from './primary.ts'
+import { type CompileRule, groupOf, parseRules, rulesText, selectionText } from './rules.ts'
+import { APPEND } from './scripts/append.ts'
+import { HELLO, LOCATE } from './scripts/hello.ts'
+import { BYE, TICK } from './scripts/nodes.ts'
+import { FIGURES, FIND, READ } from './scripts/reading.ts'
+import type { Script } from './scripts/script.ts'
+import { CUT, OUTLINES, SORT } from './scripts/sorting.ts'
+import { isSamePlace, placeText, type ServerOptions } from './server.ts'
+import { Session } from './session.ts'
+import { parseTail, type TailBatch } from './tail.ts'
+
+/** The options of a log on a server. */
+export interface RedisOptions {
+  readonly server: ServerOptions
+  /** The names of its keys begin with this. */
+  readonly prefix: string
+  readonly retention: Retention
+  /** Makes a rule that the log keeps: another node may have brought it. */
+  readonly compile: CompileRule
+  /** Replicas that must have a batch before its publishers are answered; 0 asks for none. */
+  readonly replicas: number
+  /** The time of the log, in milliseconds; null: that of the server. */
+  readonly clock: (() => number) | null
+  readonly notify: (notice: Notice) => void
+  /** Hears how long a batch took to be stored, in milliseconds. */
+  readonly onBatch: (ms: number) => void
+  /** How much the tail keeps for nodes that are away; by default 30 s and 64 MiB. */
+  readonly window?: { readonly ms: number; readonly bytes: number }
+}
+
+/** Levels and totals since the start, for metrics. */
+export interface RedisFigures {
+  readonly isUp: boolean
+  readonly reconnects: number
+  readonly batches: number
+  /** Bytes that wait to be stored. */
+  readonly waitingBytes: number
+  /** The entries that were in the log and not delivered by the tail, at the last look. */
+  readonly lag: number
+  readonly forks: number
+  readonly losses: number
+}
+
+/** The presence of the same node, as far as it hears of the log. */
+export interface NodeListener {
+  /** A session has begun, or the node's lease had run out: its rows may be gone. */
+  onDoubt(): void
+  /** A node is dead, and this one is to tell the ends of its subscriptions. */
+  onDead(node: string): void
+}
+
+/** A log that every node of a hub shares. */
+export class RedisTransport implements Transport {
+  /** The name of this node in the log: another one in each process. */
+  readonly node = crypto.randomUUID()
+  readonly #options: RedisOptions
+  readonly #outbox = new Outbox(() => performance.now())
+  #state: 'new' | 'open' | 'closed' = 'new'
+  #session: Session | null = null
+  /** Why there is no session, and since when. */
+  #away = { since: 0, problem: 'the log is not open' }
+  #rules: readonly Rule[]
+  #log = ''
+  #run = ''
+  #generation = '0'
+  /** The place of the tail. */
+  #place: { position: number; id: string } = { position: 0, id: '' }
+  #isSending = false
+  #sorting: Promise<void> | null = null
+  #timer: ReturnType<typeof setInterval> | null = null
+  #ticking: Promise<void> | null = null
+  #tail: Tail = { onEntry: () => {}, onLost: () => {}, drained: () => null }
+  #listener: NodeListener = { onDoubt: () => {}, onDead: () => {} }
+  #count = { reconnects: 0, batches: 0, lag: 0, forks: 0, losses: 0 }
+  /** Where the server has said that the log is. */
+  #moved: ServerOptions['place'] | null = null
+
+  constructor(options: RedisOptions) {
+    this.#options = options
+    this.#rules = options.retention.rules ?? []
+  }
+
+  async open(
+    onEntry: (entry: Entry) => void,
+    onLost: (head: Head) => void,
+    drained: () => Promise<void> | null = () => null,
+  ): Promise<Head> {
+    if (this.#state !== 'new') throw new Error('a log is opened once')
+    this.#state = 'closed'
+    this.#tail = { onEntry, onLost, drained }
+    const session = await this.#openSession()
+    try {
+      const { head } = await this.#hello(session, true)
+      this.#place = { position: head.position, id: head.id ?? '' }
+      await this.#sort(session)
+      await this.#cut(session)
+      this.#session = session
+      this.#state = 'open'
+      await this.#tick(session)
+      this.#timer = setInterval(() => this.#look(), LOOK_MS)
+      this.#timer.unref()
+      // In a later turn: nothing comes before the caller knows that the log is open.
+      setImmediate(() => void this.#supervise(session))
+      return head
+    } catch (error) {
+      session.end(new Error('the log could not be opened'))
+      throw new Error(`redis.url: ${messageOf(error)}`, { cause: error })
+    }
+  }
+
+  async append(envelope: Envelope): Promise<void> {
+    this.#checkUse()
+    if (this.#outbox.bytes > WAITING_BYTES) throw unavailable('too much waits for the server')
+    const { id, topics, frame } = envelope
+    const bytes = frame.length + id.length + topics.reduce((sum, { length }) => sum + length, 0)
+    await this.store({ ...plainUpdate, bytes, make: () => [envelope] })
+  }
+
+  /** Stores something once. Resolves when the tail has brought it; rejects as `append` does. */
+  store(work: Work): Promise<void> {
+    const stored = this.#outbox.add(work)
+    this.#kick()
+    return stored
+  }
+
+  async find(id: string): Promise<Position | null> {
+    const [position] = await this.ask(FIND, [this.#now(), this.#log, id])
+    return position === undefined || String(position) === '' ? null : (Number(position) as Position)
+  }
+
+  async read(after: Position, until: Position, { entries, bytes }: PageLimit): Promise<Page | 'lost'> {
+    const limit = [String(Math.min(entries, PAGE_ENTRIES)), String(bytes)]
+    const [first, ...rest] = await this.ask(READ, [
+      this.#now(),
+      this.#log,
+      String(after),
+      String(until),
+      ...limit,
+    ])
+    if (first === LOST) return 'lost'
+    const page: Entry[] = []
+    for (let at = 0; at + 1 < rest.length; at += 2) {
+      const packed = rest[at + 1]
+      if (!Buffer.isBuffer(packed)) throw unavailable('the server has lost a part of the log')
+      page.push(unpackEntry(packed, Number(rest[at]) as Position))
+    }
+    return { entries: page, next: Number(first) as Position }
+  }
+
+  async stats(): Promise<TransportStats> {
+    const figures = (await this.ask(FIGURES, [this.#now(), this.#log])).map(String)
+    const [rows, bytes, oldest, dropped, places, now, , , losses, nodes, ...ruled] = figures
+    this.#count.losses = Number(losses)
+    this.#nodes = Number(nodes)
+    const rules = this.#rules.map((_, at) => ({
+      rows: Number(ruled[2 * at] ?? 0),
+      bytes: Number(ruled[2 * at + 1] ?? 0),
+    }))
+    return {
+      rows: Number(rows),
+      dropped: Number(dropped),
+      bytes: Number(bytes),
+      oldestAt: oldest === '' ? null : Number(oldest),
+      now: Number(now),
+      fileBytes: 0,
+      places: Number(places),
+      ...(rules.length > 0 && { rules }),
+    }
+  }
+
+  async check(): Promise<void> {
+    this.#checkUse()
+    const session = this.#session
+    if (session === null) throw this.#unreachable()
+    await this.#tick(session).catch(() => {
+      throw this.#unreachable()
+    })
+    if (session.isOver) throw unavailable('the server or its log changed')
+  }
+
+  async close(): Promise<void> {
+    if (this.#state !== 'open') return
+    // Nothing more is taken, and everything that was taken comes to its end: stored, or given up in time.
+    this.#state = 'closed'
+    await this.#outbox.settled()
+    if (this.#timer !== null) clearInterval(this.#timer)
+    const session = this.#session
+    this.#session = null
+    await session?.script('write', BYE, [this.node]).catch(() => [])
+    session?.end(new Error('the log was closed'))
+  }
+
+  /** Figures for metrics. */
+  get figures(): RedisFigures & { readonly nodes: number } {
+    const isUp = this.#session !== null && !this.#session.isOver
+    return { ...this.#count, isUp, waitingBytes: this.#outbox.bytes, nodes: this.#nodes }
+  }
+
+  /** Who hears of doubts and of dead nodes. */
+  listen(listener: NodeListener): void {
+    this.#listener = listener
+  }
+
+  /** The log as it is named on the server; empty before it is open. */
+  get log(): string {
+    return this.#log
+  }
+
+  /** The time to give to a script; empty: that of the server. */
+  get time(): string {
+    return this.#now()
+  }
+
+  /** Drops what is too old now. The timer calls it; so may a test. */
+  async prune(): Promise<void> {
+    const session = this.#session
+    if (session !== null) await this.#tick(session)
+  }
+
+  /**
+   * Answers what a script reads, without its status; `LOST` alone where it says that. Rejects with `store-unavailable`.
+   */
+  async ask(script: Script, args: readonly (string | Buffer)[]): Promise<readonly unknown[]> {
+    this.#checkUse()
+    const session = this.#session
+    if (session === null || session.isOver) throw this.#unreachable()
+    for (;;) {
+      const [status, ...rest] = await session.script('read', script, args).catch(() => {
+        throw this.#unreachable()
+      })
+      switch (String(status)) {
+        case 'OK':
+          return rest
+        case 'LOST':
+          return [LOST]
+        case 'AGAIN':
+          break
+        default:
+          session.end(new Error('the log or its server changed'))
+          throw unavailable('the log or its server changed')
+      }
+    }
+  }
+
+  #nodes = 1
+
+  /** Makes sessions as long as the log is open, one after the other. */
+  async #supervise(first: Session): Promise<void> {
+    let session: Session | null = first
+    while (session !== null && !this.#isOver) {
+      this.#session = session
+      this.#kick()
+      void this.#follow(session)
+      const reason: Error = await session.ended
+      if (this.#isOver) return
+      this.#session = null
+      this.#noteMove(reason)
+      this.#away = { since: performance.now(), problem: messageOf(reason) }
+      this.#options.notify({ kind: 'away', problem: this.#away.problem })
+      session = await this.#reconnect()
+    }
+  }
+
+  /** A closed log has a session until its outbox is empty. */
+  get #isOver(): boolean {
+    return this.#state === 'closed' && this.#outbox.isEmpty
+  }
+
+  /** Tries again and again, a little later each time. Null: the log was closed meanwhile. */
+  async #reconnect(): Promise<Session | null> {
+    for (let wait = RETRY_MS_MIN; !this.#isOver; wait = Math.min(2 * wait, RETRY_MS_MAX)) {
+      try {
+        const session = await this.#openSession()
+        try {
+          await this.#resume(session)
+          return session
+        } catch (error) {
+          session.end(error instanceof Error ? error : new Error(String(error)))
+          throw error
+        }
+      } catch (error) {
+        this.#noteMove(error)
+        this.#away = { ...this.#away, problem: messageOf(error) }
+        await new Promise((resolve) => setTimeout(resolve, wait * (0.5 + Math.random())))
+      }
+    }
+    return null
+  }
+
+  async #openSession(): Promise<Session> {
+    const { server, prefix } = this.#options
+    const place = this.#moved ?? (await locatePrimary(server))
+    return await Session.open(place, `{${prefix}}:`, server).catch((error) => {
+      this.#moved = null
+      throw new Error(`${placeText(place)}: ${messageOf(error)}`, { cause: error })
+    })
+  }
+
+  /** A server of a cluster says which one has the log. */
+  #noteMove(error: unknown): void {
+    const [, host, port] = /\bMOVED \d+ (\S*):(\d+)$/.exec(messageOf(error)) ?? []
+    if (host === undefined) return
+    const { place } = this.#options.server
+    if (place.kind === 'tcp')
+      this.#moved = { ...place, host: host === '' ? place.host : host, port: Number(port) }
+  }
+
+  async #resume(session: Session): Promise<void> {
+    const { head, isLost, known } = await this.#hello(session, false)
+    this.#outbox.begin(known)
+    this.#count.reconnects++
+    this.#options.notify({ kind: 'back', ms: Math.round(performance.now() - this.#away.since) })
+    if (isLost) this.#lose(head)
+    this.#listener.onDoubt()
+  }
+
+  async #hello(session: Session, isFirst: boolean): Promise<Greeting> {
+    const { retention, window = WINDOW } = this.#options
+    const limits = isFirst ? retention : { ...retention, rules: this.#rules }
+    const answer = await session.script('write', HELLO, [
+      this.#now(),
+      session.run,
+      this.node,
+      this.#log,
+      this.#run,
+      String(this.#place.position),
+      this.#place.id,
+      crypto.randomUUID(),
+      isFirst ? '1' : '0',
+      ...[limits.maxCount, limits.maxAgeMs, limits.maxBytes].map((limit) => String(limit ?? '')),
+      rulesText(limits),
+      selectionText(limits),
+      String(window.ms),
+      String(window.bytes),
+    ])
+    const [status, log, head, id, isLost, generation, rules, known, , isFork, before] = answer
+    if (String(status) === 'VERSION')
+      throw new Error(`the log is of version ${log}, which this version cannot read`)
+    if (String(status) !== 'OK') throw new Error('the server does not know the log')
+    this.#adopt(String(rules), String(generation))
+    this.#log = String(log)
+    this.#run = session.run
+    if (String(isFork) === '1') this.#count.forks++
+    if (isFirst) this.#tellLimits(before, limits)
+    const position = Number(head) as Position
+    return {
+      head: { position, id: String(id) === '' ? null : String(id) },
+      isLost: String(isLost) === '1',
+      known: Number(known),
+    }
+  }
+
+  /** Takes the rules of the log, which another node may have brought. */
+  #adopt(rules: string, generation: string): void {
+    if (rules !== rulesText({ ...this.#options.retention, rules: this.#rules }))
+      this.#rules = parseRules(rules, this.#options.compile)
+    this.#generation = generation
+  }
+
+  #tellLimits(before: unknown, limits: Retention): void {
+    if (!Array.isArray(before) || before.length === 0) return
+    const [maxCount, maxAge, maxBytes, rules] = before.map(String)
+    const changed = [
+      ['max_count', maxCount, String(limits.maxCount ?? '')],
+      ['max_age', maxAge, String(limits.maxAgeMs ?? '')],
+      ['max_bytes', maxBytes, String(limits.maxBytes ?? '')],
+      ['rules', rules, rulesText(limits)],
+    ].flatMap(([name, old, now]) => (name !== undefined && old !== now ? [name] : []))
+    if (changed.length > 0) this.#options.notify({ kind: 'limits', names: changed })
+  }
+
+  /** Reads the tail until the session is over. */
+  async #follow(session: Session): Promise<void> {
+    try {
+      while (!session.isOver) {
+        const from = `${this.#place.position}-0`
+        const args = ['XREAD', 'COUNT', '16', 'BLOCK', String(BLOCK_MS), 'STREAMS', session.key('tail'), from]
+        const batches = parseTail(await session.call('tail', args, BLOCK_MS))
+        for (const batch of batches) {
+          if (session.isOver) return
+          if (!(await this.#take(session, batch))) break
+        }
+        const drained = this.#tail.drained()
+        if (drained !== null) await drained
+      }
+    } catch (error) {
+      session.end(error instanceof Error ? error : new Error(String(error)))
+    }
+  }
+
+  /** Answers whether the batches that were read with it are still next. */
+  async #take(session: Session, batch: TailBatch): Promise<boolean> {
+    if (batch.last <= this.#place.position) return true
+    if (batch.before === null || batch.before > this.#place.position) {
+      await this.#relocate(session)
+      return false
+    }
+    const own = batch.node === this.node ? this.#outbox.find(batch.number) : null
+    // The tail brings a batch before its answer is read: its publishers need not wait for that.
+    if (own !== null && own.last === null)
+      this.#outbox.place(own, batch.last - batch.entries.length + 1, batch.flags)
+    if (own !== null && this.#options.replicas === 0) own.isConfirmed = true
+    for (const entry of batch.entries) {
+      this.#place = { position: entry.position, id: entry.id }
+      this.#tail.onEntry(entry)
+    }
+    this.#outbox.deliver(this.#place.position)
+    return true
+  }
+
+  /** The tail has lost its place: it goes on at the head. */
+  async #relocate(session: Session): Promise<void> {
+    const [status, head, id] = await session.script('read', LOCATE, [this.#log, this.#run])
+    if (String(status) !== 'OK') throw new Error('the log or its server changed')
+    this.#lose({ position: Number(head) as Position, id: String(id) === '' ? null : String(id) })
+  }
+
+  #lose(head: Head): void {
+    this.#place = { position: head.position, id: head.id ?? '' }
+    this.#options.notify({ kind: 'behind' })
+    this.#tail.onLost(head)
+    this.#outbox.deliver(head.position)
+  }
+
+  #kick(): void {
+    if (this.#isSending || this.#session === null) return
+    this.#isSending = true
+    queueMicrotask(() => void this.#send())
+  }
+
+  /** Sends batch after batch until there is none. */
+  async #send(): Promise<void> {
+    for (;;) {
+      const session = this.#session
+      const batch = session === null || session.isOver ? null : this.#outbox.next()
+      if (session === null || batch === null) {
+        // In the turn in which nothing more was found, so that no append is left between.
+        this.#isSending = false
+        return
+      }
+      try {
+        await this.#sendBatch(session, batch)
+      } catch (error) {
+        if (session.isOver) continue
+        this.#outbox.refuse(batch, refusalOf(error))
+        this.#listener.onDoubt()
+      }
+    }
+  }
+
+  /** Rejects with what the server said when it refused the batch alone. */
+  async #sendBatch(session: Session, batch: Batch): Promise<void> {
+    const origin = `${this.#log} ${this.#run}`
+    const isAgain = batch.origin !== null && batch.origin !== origin
+    batch.origin ??= origin
+    if (batch.sentAt === 0) batch.sentAt = performance.now()
+    const args = [
+      this.#now(),
+      this.#log,
+      this.#run,
+      this.#generation,
+      this.node,
+      String(batch.number),
+      isAgain ? '1' : '0',
+      ...batchArguments(batch, this.#rules),
+    ]
+    const [status, first, flags] = await session.script('write', APPEND, args)
+    switch (String(status)) {
+      case 'AGAIN':
+        return
+      case 'OK':
+        break
+      case 'STALE':
+        throw unavailable('the batch was given up')
+      default:
+        session.end(new Error('the log or its server changed'))
+        return
+    }
+    await this.#confirm(session, batch)
+    this.#count.batches++
+    this.#options.onBatch(performance.now() - batch.sentAt)
+    if (batch.last === null) this.#outbox.place(batch, Number(first), String(flags))
+    this.#outbox.deliver(this.#place.position)
+  }
+
+  /** Waits for the replicas that the settings ask for. Rejects with `store-unavailable` when there are fewer. */
+  async #confirm(session: Session, batch: Batch): Promise<void> {
+    const { replicas, server } = this.#options
+    if (replicas > 0) {
+      const waitMs = server.timeoutMs
+      const reached = Number(await session.call('write', ['WAIT', String(replicas), String(waitMs)], waitMs))
+      if (reached < replicas)
+        throw unavailable(`${reached} of ${replicas} replicas have it: it may be delivered all the same`)
+    }
+    batch.isConfirmed = true
+  }
+
+  #look(): void {
+    const { timeoutMs } = this.#options.server
+    const late = unavailable('the server of the log does not answer in time')
+    if (this.#outbox.refuseOlder(timeoutMs, late, this.#state === 'closed'))
+      this.#session?.end(new Error(`no answer within ${timeoutMs} ms`))
+    const session = this.#session
+    if (session === null || session.isOver || this.#ticking !== null) return
+    this.#ticking = this.#tick(session)
+      .then(() => this.#askSentinels(session))
+      .catch((error) => session.end(error instanceof Error ? error : new Error(String(error))))
+      .finally(() => {
+        this.#ticking = null
+      })
+  }
+
+  async #tick(session: Session): Promise<void> {
+    for (;;) {
+      const args = [
+        this.#now(),
+        this.#log,
+        this.#run,
+        this.node,
+        String(LEASE_MS),
+        String(this.#place.position),
+      ]
+      const [status, hasExpired, dead, isUnsorted, head, generation] = await session.script(
+        'read',
+        TICK,
+        args,
+      )
+      if (String(status) !== 'OK' && String(status) !== 'AGAIN') {
+        session.end(new Error('the log or its server changed'))
+        return
+      }
+      this.#count.lag = Math.max(0, Number(head) - this.#place.position) % FORK_GAP
+      if (String(hasExpired) === '1') this.#listener.onDoubt()
+      if (String(dead) !== '') this.#listener.onDead(String(dead))
+      if (String(isUnsorted) === '1' && String(generation) === this.#generation) this.#startSorting(session)
+      if (String(status) === 'OK') return
+    }
+  }
+
+  /** Another answer than where the session goes to ends it: there was a failover. */
+  async #askSentinels(session: Session): Promise<void> {
+    const { server } = this.#options
+    if (server.sentinels.length === 0) return
+    // Sentinels that do not answer are no reason to give up a server that does.
+    const place = await locatePrimary(server).catch(() => session.place)
+    if (!isSamePlace(place, session.place))
+      session.end(new Error(`the Sentinels name another primary: ${placeText(place)}`))
+  }
+
+  /** A node that died while it sorted has left the rest to the others. */
+  #startSorting(session: Session): void {
+    this.#sorting ??= this.#sort(session)
+      .catch(() => {})
+      .finally(() => {
+        this.#sorting = null
+      })
+  }
+
+  /** Sorts what is stored into the rules, page by page. Resolves when all is, or another node is at it. */
+  async #sort(session: Session): Promise<void> {
+    for (;;) {
+      const asked = [this.#now(), this.#log, this.#generation, this.node, '500']
+      const [status, ...page] = await session.script('read', OUTLINES, asked)
+      if (String(status) === 'CLAIMED' && this.#state === 'closed') {
+        // A hub that starts is not open before its rules hold.
+        await new Promise((resolve) => setTimeout(resolve, CLAIM_RETRY_MS))
+        continue
+      }
+      if (String(status) !== 'OK') return
+      const args: string[] = []
+      for (let at = 0; at + 2 < page.length; at += 3) {
+        const header = String(page[at + 1])
+        const { id, topics } = parseHeader(header)
+        const rule = ruleOf(topics, this.#rules)
+        const bytes = storedBytes(id, header, Number(page[at + 2]), rule !== null)
+        const group = groupOf(topics, this.#rules[rule ?? -1])
+        args.push(String(page[at]), String(rule ?? -1), group, String(bytes))
+      }
+      const count = String(args.length / 4)
+      const last = args.at(-4) ?? '0'
+      await session.script('read', SORT, [this.#log, this.#generation, last, count, ...args])
+    }
+  }
+
+  /** Applies limits that may be lower than before, step by step. */
+  async #cut(session: Session): Promise<void> {
+    for (let place = ['0', '']; ; ) {
+      const [status, rule, group] = await session.script('read', CUT, [this.#now(), this.#log, ...place])
+      if (String(status) !== 'OK') return
+      place = [String(rule), String(group)]
+    }
+  }
+
+  #now(): string {
+    const { clock } = this.#options
+    return clock === null ? '' : String(Math.floor(clock()))
+  }
+
+  /** Throws `store-unavailable` when the log is not open, or has been away for too long to wait for it. */
+  #checkUse(): void {
+    if (this.#state !== 'open') throw unavailable('the log is not open')
+    if (this.#session !== null) return
+    if (performance.now() - this.#away.since > this.#options.server.timeoutMs) throw this.#unreachable()
+  }
+
+  #unreachable(): ProtocolError {
+    return unavailable('the server of the log cannot be reached')
+  }
+}
+
+interface Tail {
+  readonly onEntry: (entry: Entry) => void
+  readonly onLost: (head: Head) => void
+  readonly drained: () => Promise<void> | null
+}
+
+interface Greeting {
+  readonly head: Head
+  readonly isLost: boolean
+  /** The number of this node's newest batch that the log knows. */
+  readonly known: number
+}
+
+const LOST = 'lost'
+const plainUpdate = { kind: 'u', owner: '', subscriber: '', document: '', updates: 1 } as const
+const WAITING_BYTES = 64 * 1024 * 1024
+const WINDOW = { ms: 30_000, bytes: 64 * 1024 * 1024 }
+/** A script can hand over a few thousand values at once. */
+const PAGE_ENTRIES = 3000
+const BLOCK_MS = 2000
+const LOOK_MS = 1000
+const LEASE_MS = 10_000
+const CLAIM_RETRY_MS = 100
+const RETRY_MS_MIN = 20
+const RETRY_MS_MAX = 1000
+/** The distance of positions from one run of the server to the next. */
+const FORK_GAP = 2 ** 32
+
+function unavailable(problem: string): ProtocolError {
+  return new ProtocolError('store-unavailable', problem)
+}
+
+/** The refusal of the server in our words. */
+function refusalOf(error: unknown): ProtocolError {
+  if (error instanceof ProtocolError) return error
+  const message = messageOf(error)
+  if (message.startsWith('OOM')) return new ProtocolError('store-full', 'the server has no memory left')
+  if (message.startsWith('NOREPLICAS')) return unavailable('the server has too few replicas')
+  return new ProtocolError('store-failed', 'the server refuses to write')
+}

@@ -1,0 +1,134 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { until } from '../../src/bench/client/until.ts'
+import { Connection } from '../../src/transport/redis/connection.ts'
+import { parseServerUrl, type ServerOptions } from '../../src/transport/redis/server.ts'
+
+/** How a server runs. */
+export interface RedisServerOptions {
+  /** Whether it keeps a journal, so that it loses nothing at a restart. */
+  readonly isDurable?: boolean
+  /** Further arguments of the command line. */
+  readonly args?: readonly string[]
+  /** The program; by default that of the environment, or Debian's. */
+  readonly program?: string
+}
+
+/** A real server on a port of its own, in a folder of its own, which the test ends. */
+export class RedisServer {
+  readonly folder: string
+  readonly port: number
+  readonly #options: RedisServerOptions
+  #process: ReturnType<typeof Bun.spawn> | null = null
+
+  private constructor(folder: string, port: number, options: RedisServerOptions) {
+    this.folder = folder
+    this.port = port
+    this.#options = options
+  }
+
+  /** Starts a server and resolves when it answers. */
+  static async start(options: RedisServerOptions = {}): Promise<RedisServer> {
+    const folder = mkdtempSync(join(tmpdir(), 'cinnabar-redis-'))
+    const server = new RedisServer(folder, await freePort(), options)
+    await server.run()
+    return server
+  }
+
+  get url(): string {
+    return `redis://127.0.0.1:${this.port}`
+  }
+
+  /** Runs the program, again after `kill`. Resolves when it answers. */
+  async run(): Promise<void> {
+    const { isDurable = false, args = [], program = redisProgram() } = this.#options
+    const journal = isDurable ? 'yes' : 'no'
+    const own = ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.folder]
+    this.#process = Bun.spawn([program, ...own, '--save', '', '--appendonly', journal, ...args], {
+      stdout: 'ignore',
+      stderr: 'ignore',
+    })
+    await until('the server answers', () => this.isUp())
+  }
+
+  /** Whether it answers, be it that it wants a password. */
+  async isUp(): Promise<boolean> {
+    const socket = await Bun.connect({
+      hostname: '127.0.0.1',
+      port: this.port,
+      socket: { data() {} },
+    }).catch(() => null)
+    socket?.end()
+    if (socket === null) return false
+    // A server that loads its journal answers anything else with an error.
+    return await this.command('PING').then(
+      () => true,
+      (error) => !String(error).includes('LOADING'),
+    )
+  }
+
+  /** The answer to one command, on a connection of its own. */
+  async command(...args: readonly string[]): Promise<unknown> {
+    const connection = await Connection.open(this.options().place, this.options())
+    try {
+      return await connection.call(args, 5000)
+    } finally {
+      connection.destroy()
+    }
+  }
+
+  /** How a log reaches it. */
+  options(more: Partial<ServerOptions> = {}): ServerOptions {
+    return serverOptions(this.url, more)
+  }
+
+  /** Ends the process at once, in the middle of everything. */
+  async kill(): Promise<void> {
+    this.#process?.kill('SIGKILL')
+    await this.#process?.exited
+    this.#process = null
+  }
+
+  /** Stops the process, which then answers nobody, until `resume`. */
+  pause(): void {
+    this.#process?.kill('SIGSTOP')
+  }
+
+  resume(): void {
+    this.#process?.kill('SIGCONT')
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill()
+    rmSync(this.folder, { recursive: true, force: true })
+  }
+}
+
+/** How a log reaches the server of this URL, as the settings would say it. */
+export function serverOptions(url: string, more: Partial<ServerOptions> = {}): ServerOptions {
+  return {
+    ...parseServerUrl(url),
+    sentinels: [],
+    sentinelName: 'cinnabar',
+    ca: null,
+    timeoutMs: 5000,
+    ...more,
+  }
+}
+
+/** The program that tests run: Valkey where the environment names it, else Debian's Redis. */
+export function redisProgram(): string {
+  return process.env['VALKEY_SERVER'] ?? 'redis-server'
+}
+
+/** A port that nobody listens on at the moment. */
+export async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  await new Promise((resolve) => server.close(resolve))
+  if (address === null || typeof address === 'string') throw new Error('no port')
+  return address.port
+}
