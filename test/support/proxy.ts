@@ -59,6 +59,11 @@ export class BreakableProxy {
     for (const pair of this.#pairs) pair.pause()
   }
 
+  /** From now on what clients send arrives, and no answer does, until the connections are cut. */
+  mute(): void {
+    for (const pair of this.#pairs) pair.mute()
+  }
+
   /** Cuts, and refuses connections from now on, as a port where nobody listens. */
   async refuse(): Promise<void> {
     const closed = new Promise((resolve) => this.#server.close(resolve))
@@ -141,6 +146,13 @@ class Pair {
 
   resume(): void {
     for (const socket of this.#sockets) socket.resume()
+  }
+
+  /** Nothing comes back any more. */
+  mute(): void {
+    const [client, upstream] = this.#sockets
+    upstream.unpipe(client)
+    upstream.resume()
   }
 
   reset(): void {

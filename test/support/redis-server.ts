@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,6 +12,8 @@ export interface RedisServerOptions {
   readonly isDurable?: boolean
   /** Further arguments of the command line. */
   readonly args?: readonly string[]
+  /** Arguments that stand before all others, in place of those of a server with data. */
+  readonly arrange?: readonly string[]
   /** The program; by default that of the environment, or Debian's. */
   readonly program?: string
 }
@@ -45,8 +47,9 @@ export class RedisServer {
   async run(): Promise<void> {
     const { isDurable = false, args = [], program = redisProgram() } = this.#options
     const journal = isDurable ? 'yes' : 'no'
+    const first = this.#options.arrange ?? ['--save', '', '--appendonly', journal]
     const own = ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.folder]
-    this.#process = Bun.spawn([program, ...own, '--save', '', '--appendonly', journal, ...args], {
+    this.#process = Bun.spawn([program, ...first, ...own, ...args], {
       stdout: 'ignore',
       stderr: 'ignore',
     })
@@ -104,6 +107,19 @@ export class RedisServer {
     await this.kill()
     rmSync(this.folder, { recursive: true, force: true })
   }
+}
+
+/** A Sentinel that watches the server at this port as `cinnabar`, and decides alone. */
+export async function startSentinel(port: number): Promise<RedisServer> {
+  const folder = mkdtempSync(join(tmpdir(), 'cinnabar-sentinel-'))
+  const file = join(folder, 'sentinel.conf')
+  const watched = [
+    `sentinel monitor cinnabar 127.0.0.1 ${port} 1`,
+    'sentinel down-after-milliseconds cinnabar 500',
+    'sentinel failover-timeout cinnabar 3000',
+  ]
+  writeFileSync(file, `${watched.join('\n')}\n`)
+  return await RedisServer.start({ arrange: [file], args: ['--sentinel'] })
 }
 
 /** How a log reaches the server of this URL, as the settings would say it. */

@@ -97,6 +97,8 @@ export class RedisTransport implements Transport {
   #tail: Tail = { onEntry: () => {}, onLost: () => {}, drained: () => null }
   #listener: NodeListener = { onDoubt: () => {}, onDead: () => {} }
   #count = { reconnects: 0, batches: 0, lag: 0, forks: 0, losses: 0 }
+  /** Whether a batch was refused that may have held rows of the presence: it looks after them at the next tick. */
+  #isInDoubt = false
   /** Where the server has said that the log is. */
   #moved: ServerOptions['place'] | null = null
 
@@ -468,7 +470,7 @@ export class RedisTransport implements Transport {
       } catch (error) {
         if (session.isOver) continue
         this.#outbox.refuse(batch, refusalOf(error))
-        this.#listener.onDoubt()
+        this.#isInDoubt = true
       }
     }
   }
@@ -555,7 +557,10 @@ export class RedisTransport implements Transport {
         return
       }
       this.#count.lag = Math.max(0, Number(head) - this.#place.position) % FORK_GAP
-      if (String(hasExpired) === '1') this.#listener.onDoubt()
+      if (String(hasExpired) === '1' || this.#isInDoubt) {
+        this.#isInDoubt = false
+        this.#listener.onDoubt()
+      }
       if (String(dead) !== '') this.#listener.onDead(String(dead))
       if (String(isUnsorted) === '1' && String(generation) === this.#generation) this.#startSorting(session)
       if (String(status) === 'OK') return
