@@ -60,6 +60,11 @@ const rooms: Readonly<Record<string, Room>> = {
       'protocol/',
       // What would keep a hub from starting is known there, and checked without one.
       'serve/problems.ts',
+      // The log on a server, for the commands that look after it.
+      'serve/store/redis-server.ts',
+      'serve/store/redis-log.ts',
+      'transport/redis/tool.ts',
+      'types:transport/',
     ],
     outside: ['../package.json', 'node:fs', 'node:path'],
   },

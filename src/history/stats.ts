@@ -4,6 +4,7 @@ import { readAnchor, readState } from '../transport/sqlite/schema.ts'
 import { PAGE_BYTES } from '../transport/sqlite/size.ts'
 import { freePages, reading, refuseMissing, sizeOf } from './file.ts'
 import { outlines } from './pages.ts'
+import { type TopicShare, TopicShares } from './topic-shares.ts'
 
 /** The figures of a history file. */
 export interface HistoryStats {
@@ -45,13 +46,6 @@ export interface RuleShare {
   readonly bytes: number
 }
 
-/** The entries of a canonical topic. */
-export interface TopicShare {
-  readonly topic: string
-  readonly rows: number
-  readonly bytes: number
-}
-
 /** Looks at the history, with the `top` topics that take most bytes. Throws HistoryProblem. */
 export async function historyStats(path: string, top: number): Promise<HistoryStats> {
   refuseMissing(path)
@@ -70,9 +64,7 @@ export async function historyStats(path: string, top: number): Promise<HistorySt
       pageBytes: PAGE_BYTES,
       freePages: freePages(database),
       rules: ruleShares(database),
-      topicCount: shares.length,
-      topicsByRows: shares.toSorted((a, b) => b.rows - a.rows || b.bytes - a.bytes).slice(0, top),
-      topicsByBytes: shares.toSorted((a, b) => b.bytes - a.bytes || b.rows - a.rows).slice(0, top),
+      ...shares.result(top),
     }
   })
 }
@@ -97,18 +89,10 @@ function ruleShares(database: Database): readonly RuleShare[] {
   })
 }
 
-function topicShares(database: Database, until: number): readonly TopicShare[] {
-  const shares = new Map<string, { rows: number; bytes: number }>()
+function topicShares(database: Database, until: number): TopicShares {
+  const shares = new TopicShares()
   for (const page of outlines(database, until)) {
-    for (const { topics, bytes } of page) {
-      const topic = topics[0] ?? ''
-      const share = shares.get(topic)
-      if (share === undefined) shares.set(topic, { rows: 1, bytes })
-      else {
-        share.rows++
-        share.bytes += bytes
-      }
-    }
+    for (const { topics, bytes } of page) shares.add(topics, bytes)
   }
-  return [...shares].map(([topic, share]) => ({ topic, ...share }))
+  return shares
 }

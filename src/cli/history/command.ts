@@ -24,7 +24,8 @@ export const lines: readonly CommandLine[] = [stats, prune, compact, backup, exp
 
 const help = `Usage: cinnabar history SUBCOMMAND [options]
 
-Looks after the history file, also while a hub is running on it. Run it as the user of the hub.
+Looks after the history, also while a hub is running on it: the file, as the user of the hub, or with
+--transport redis the log on the server.
 
 Subcommands:
   stats    says what it holds and what takes most of it

@@ -3,7 +3,7 @@ import type { CommandIo, ExitCode } from '../../command/command.ts'
 import { bytesText } from '../../command/quantity.ts'
 import { type Compaction, compactHistory } from '../../history/compact.ts'
 import { copyHistory } from '../../history/copy.ts'
-import { runOnHistory, settingsUsage } from './tool.ts'
+import { type HistoryTask, runOnHistory, settingsUsage } from './tool.ts'
 
 /** The command line of the command. */
 export const line: CommandLine = {
@@ -24,15 +24,26 @@ it with sqlite.path set to it.`,
 
 /** `cinnabar history compact`. */
 export function runHistoryCompact(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
-  return runOnHistory(line, argv, io, async ({ args, path, pause }) => {
-    const target = args.value('to')
-    if (target !== null) return await copyTo(path, target, io)
-    const { way, before, after } = await compactHistory(path, pause)
-    const how = ways[way]
-    const gained = bytesText(Math.max(0, before - after))
-    io.stdout(`gave ${gained} back: ${how}, ${bytesText(before)} before and ${bytesText(after)} now\n`)
-    return 0
-  })
+  return runOnHistory(
+    line,
+    argv,
+    io,
+    (task) => compact(task, io),
+    async () => {
+      io.stdout('nothing to do: the server gives room back by itself\n')
+      return 0
+    },
+  )
+}
+
+async function compact({ args, path, pause }: HistoryTask, io: CommandIo): Promise<ExitCode> {
+  const target = args.value('to')
+  if (target !== null) return await copyTo(path, target, io)
+  const { way, before, after } = await compactHistory(path, pause)
+  const how = ways[way]
+  const gained = bytesText(Math.max(0, before - after))
+  io.stdout(`gave ${gained} back: ${how}, ${bytesText(before)} before and ${bytesText(after)} now\n`)
+  return 0
 }
 
 const ways: Readonly<Record<Compaction['way'], string>> = {

@@ -1,12 +1,12 @@
 import type { CommandLine } from '../../command/arguments.ts'
-import { type CommandIo, type ExitCode, UsageError } from '../../command/command.ts'
+import { CommandFailure, type CommandIo, type ExitCode, UsageError } from '../../command/command.ts'
 import { printable } from '../../command/printable.ts'
 import { countText } from '../../command/quantity.ts'
 import { exportHistory, type Take } from '../../history/export.ts'
 import { formatLine, isSound } from '../../history/line.ts'
 import { type Losses, salvageHistory } from '../../history/salvage.ts'
 import { TextFile } from './text-file.ts'
-import { type HistoryTask, runOnHistory, settingsUsage } from './tool.ts'
+import { type HistoryTask, logOf, runOnHistory, type ServerTask, settingsUsage } from './tool.ts'
 
 /** The command line of the command. */
 export const line: CommandLine = {
@@ -29,26 +29,54 @@ the text of its event stream frame. A hub may be running; what it drops meanwhil
 
 /** `cinnabar history export`. */
 export function runHistoryExport(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
-  return runOnHistory(line, argv, io, async (task) => {
-    const { args, pause } = task
-    const output = args.value('output')
-    if (args.has('salvage') && args.has('after')) throw new UsageError('--salvage goes without --after')
-    const file = new TextFile(output)
-    let written = 0
-    const take: Take = async (page) => {
-      await file.write(printable(page.map(formatLine).join('')), pause)
-      written += page.length
-    }
-    try {
-      const code = args.has('salvage') ? await salvage(task, take, io) : await exportAll(task, take)
-      // An empty history makes an empty file.
-      await take([])
-      io.stderr(`exported ${countText(written, 'entry', 'entries')}\n`)
-      return code
-    } finally {
-      file.close()
-    }
-  })
+  return runOnHistory(
+    line,
+    argv,
+    io,
+    (task) => {
+      if (task.args.has('salvage') && task.args.has('after'))
+        throw new UsageError('--salvage goes without --after')
+      return writeAll(task, io, (take) =>
+        task.args.has('salvage') ? salvage(task, take, io) : exportAll(task, take),
+      )
+    },
+    (task) => {
+      if (task.args.has('salvage')) throw new UsageError('--salvage is for a history file')
+      return writeAll(task, io, (take) => exportFromServer(task, take))
+    },
+  )
+}
+
+/** Writes what `run` takes out, then says how much it was. */
+async function writeAll(
+  { args, pause }: Omit<HistoryTask, 'path'>,
+  io: CommandIo,
+  run: (take: Take) => Promise<ExitCode>,
+): Promise<ExitCode> {
+  const file = new TextFile(args.value('output'))
+  let written = 0
+  const take: Take = async (page) => {
+    await file.write(printable(page.map(formatLine).join('')), pause)
+    written += page.length
+  }
+  try {
+    const code = await run(take)
+    // An empty history makes an empty file.
+    await take([])
+    io.stderr(`exported ${countText(written, 'entry', 'entries')}\n`)
+    return code
+  } finally {
+    file.close()
+  }
+}
+
+async function exportFromServer(task: ServerTask, take: Take): Promise<ExitCode> {
+  const tool = logOf(task)
+  const id = task.args.value('after')
+  const after = id === null ? 0 : await tool.find(id)
+  if (after === null) throw new CommandFailure('the history does not hold the id of --after')
+  for await (const page of tool.entries(after)) await take(page)
+  return 0
 }
 
 async function exportAll({ path, args }: HistoryTask, take: Take): Promise<ExitCode> {

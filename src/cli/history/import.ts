@@ -13,7 +13,9 @@ import { suggestion } from '../../config/names.ts'
 import { type BoltImported, importBolt, NoBucket } from '../../history/bolt/import.ts'
 import { type Found, importHistory } from '../../history/import.ts'
 import { parseLine, WrongLine } from '../../history/line.ts'
+import { importToServer } from '../../history/server.ts'
 import { hubLocation } from '../../protocol/topic.ts'
+import { makeLog } from '../../serve/store/redis-log.ts'
 import { linesOf } from './text-file.ts'
 import { type HistoryTask, runOnHistory, settingsUsage } from './tool.ts'
 
@@ -38,15 +40,31 @@ updates it left out and why, and stores nothing of a file that is damaged.`,
 
 /** `cinnabar history import`. */
 export function runHistoryImport(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
-  return runOnHistory(line, argv, io, async (task) => {
-    const [source = ''] = task.args.positionals
-    const text =
-      formatOf(task.args, source) === 'bolt'
-        ? boltText(await importFromBolt(task, source))
-        : storedText(await importHistory(task.path, entriesOf(await linesIn(source, io))))
-    io.stdout(text)
-    return 0
-  })
+  return runOnHistory(
+    line,
+    argv,
+    io,
+    async (task) => {
+      const [source = ''] = task.args.positionals
+      const text =
+        formatOf(task.args, source) === 'bolt'
+          ? boltText(await importFromBolt(task, source))
+          : storedText(await importHistory(task.path, entriesOf(await linesIn(source, io))))
+      io.stdout(text)
+      return 0
+    },
+    async ({ args, settings, tool }) => {
+      const [source = ''] = args.positionals
+      if (formatOf(args, source) === 'bolt')
+        throw new UsageError(
+          '--from bolt is for a history file: import it there, then export and import its lines',
+        )
+      const entries = entriesOf(await linesIn(source, io))
+      const stored = await importToServer(tool, (clock) => makeLog(settings, clock), entries)
+      io.stdout(storedText({ stored }))
+      return 0
+    },
+  )
 }
 
 type Format = 'lines' | 'bolt'

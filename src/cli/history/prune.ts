@@ -5,10 +5,12 @@ import type { Settings } from '../../config/load.ts'
 import { hubUrl } from '../../config/location.ts'
 import { count, parseDuration, parseSize } from '../../config/values.ts'
 import { type PruneOptions, pruneHistory } from '../../history/prune.ts'
+import { pruneServer } from '../../history/server.ts'
 import type { Matcher } from '../../protocol/matcher.ts'
 import { hubLocation } from '../../protocol/topic.ts'
+import type { Amount } from '../../transport/retention.ts'
 import { matchersIn } from '../matchers.ts'
-import { readOption, runOnHistory, settingsUsage } from './tool.ts'
+import { type HistoryTask, logOf, readOption, runOnHistory, settingsUsage } from './tool.ts'
 
 /** The command line of the command. */
 export const line: CommandLine = {
@@ -39,13 +41,24 @@ cinnabar history compact gives the room back when no hub is running; a running h
 
 /** `cinnabar history prune`. */
 export function runHistoryPrune(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
-  return runOnHistory(line, argv, io, async ({ args, path, settings, pause }) => {
-    const isDryRun = args.has('dry-run')
-    const options = { ...choice(args, settings), now: io.clock(), isDryRun, pause }
-    const dropped = await pruneHistory(path, options)
-    io.stdout(`${isDryRun ? 'would drop' : 'dropped'} ${amountText(dropped)}\n`)
-    return 0
-  })
+  return runOnHistory(
+    line,
+    argv,
+    io,
+    (task) => prune(task, io, (options) => pruneHistory(task.path, options)),
+    (task) => prune(task, io, (options) => pruneServer(logOf(task), options)),
+  )
+}
+
+async function prune(
+  { args, settings, pause }: Omit<HistoryTask, 'path'>,
+  io: CommandIo,
+  run: (options: PruneOptions) => Promise<Amount>,
+): Promise<ExitCode> {
+  const isDryRun = args.has('dry-run')
+  const dropped = await run({ ...choice(args, settings), now: io.clock(), isDryRun, pause })
+  io.stdout(`${isDryRun ? 'would drop' : 'dropped'} ${amountText(dropped)}\n`)
+  return 0
 }
 
 function choice(args: Arguments, settings: Settings): Pick<PruneOptions, 'keep' | 'matches'> {

@@ -1,9 +1,11 @@
-import type { CommandLine } from '../../command/arguments.ts'
+import type { Arguments, CommandLine } from '../../command/arguments.ts'
 import type { CommandIo, ExitCode } from '../../command/command.ts'
 import { bytesText, countText } from '../../command/quantity.ts'
 import { count } from '../../config/values.ts'
-import { type EntryMark, type HistoryStats, historyStats, type TopicShare } from '../../history/stats.ts'
-import { readOption, runOnHistory, settingsUsage } from './tool.ts'
+import { type ServerStats, serverStats } from '../../history/server.ts'
+import { type EntryMark, type HistoryStats, historyStats } from '../../history/stats.ts'
+import type { TopicShare } from '../../history/topic-shares.ts'
+import { logOf, readOption, runOnHistory, settingsUsage } from './tool.ts'
 
 /** The command line of the command. */
 export const line: CommandLine = {
@@ -20,15 +22,28 @@ export const line: CommandLine = {
 
 /** `cinnabar history stats`. */
 export function runHistoryStats(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
-  return runOnHistory(line, argv, io, async ({ args, path }) => {
-    const top = readOption(args, 'top', count({ zero: true, example: '10' }).read) ?? 10
-    const stats = await historyStats(path, top)
-    io.stdout(args.has('json') ? `${JSON.stringify(withDates(stats))}\n` : table(stats))
-    return 0
-  })
+  return runOnHistory(
+    line,
+    argv,
+    io,
+    async ({ args, path }) => {
+      const stats = await historyStats(path, topOf(args))
+      io.stdout(args.has('json') ? `${JSON.stringify(withDates(stats))}\n` : table(stats))
+      return 0
+    },
+    async (task) => {
+      const stats = await serverStats(logOf(task), topOf(task.args))
+      io.stdout(task.args.has('json') ? `${JSON.stringify(withDates(stats))}\n` : serverTable(stats))
+      return 0
+    },
+  )
 }
 
-function withDates(stats: HistoryStats): object {
+function topOf(args: Arguments): number {
+  return readOption(args, 'top', count({ zero: true, example: '10' }).read) ?? 10
+}
+
+function withDates(stats: HistoryStats | ServerStats): object {
   return { ...stats, oldest: dated(stats.oldest), newest: dated(stats.newest) }
 }
 
@@ -48,10 +63,34 @@ function table(stats: HistoryStats): string {
     ['Free', freeText(stats)],
     ['Topics', countText(stats.topicCount, 'canonical topic', 'canonical topics')],
   ]
-  const figures = rows.map(([name, value]) => `${name.padEnd(14)}${value}\n`).join('')
+  return `${figuresText(rows)}${sharesText(stats)}`
+}
+
+function serverTable(stats: ServerStats): string {
+  const { nodes } = stats
+  const running = nodes === 0 ? 'no hub is running on it' : `${countText(nodes, 'hub', 'hubs')} running on it`
+  const rows: readonly (readonly [string, string])[] = [
+    ['History', `${stats.server} (${running})`],
+    ['Entries', countText(stats.rows, 'entry', 'entries')],
+    ['Stored bytes', bytesText(stats.bytes)],
+    ['Oldest', markText(stats.oldest)],
+    ['Newest', markText(stats.newest)],
+    ['Dropped', countText(stats.dropped, 'entry', 'entries')],
+    ['Places', countText(stats.places, 'place', 'places')],
+    ['Topics', countText(stats.topicCount, 'canonical topic', 'canonical topics')],
+  ]
+  return `${figuresText(rows)}${sharesText(stats)}`
+}
+
+function figuresText(rows: readonly (readonly [string, string])[]): string {
+  return rows.map(([name, value]) => `${name.padEnd(14)}${value}\n`).join('')
+}
+
+type Shares = Pick<HistoryStats, 'rules' | 'topicsByRows' | 'topicsByBytes'>
+
+function sharesText(stats: Shares): string {
   const rules = stats.rules.map(({ rule, ...share }) => ({ ...share, topic: rule }))
   return [
-    figures,
     shares('Rules', 'selects', rules),
     shares('Topics with most entries', 'topic', stats.topicsByRows),
     shares('Topics with most bytes', 'topic', stats.topicsByBytes),

@@ -1,18 +1,15 @@
 import { hostname } from 'node:os'
 import type { Settings } from '../../config/load.ts'
-import type { HubLocation } from '../../protocol/topic.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { Notice } from '../../transport/notice.ts'
 import { type Examination, examineServer } from '../../transport/redis/examine.ts'
 import { type Events, RedisPresence } from '../../transport/redis/presence.ts'
-import { RedisTransport } from '../../transport/redis/transport.ts'
-import { compileRule, retention } from '../rules.ts'
+import { makeLog } from './redis-log.ts'
 import { serverOptions } from './redis-server.ts'
 import type { Store } from './store.ts'
 
 /** The parts of a log on a server that come from elsewhere. */
 export interface RedisParts {
-  readonly location: HubLocation
   readonly notify: (notice: Notice) => void
   /** Hears how long a batch took to be stored, in milliseconds. */
   readonly onBatch: (ms: number) => void
@@ -25,19 +22,10 @@ export interface RedisParts {
  * of it. Rejects with a plain Error for the operator.
  */
 export async function openRedis(settings: Settings, log: Log, parts: RedisParts): Promise<Store> {
-  const { prefix, replicas } = settings.redis
+  const { prefix } = settings.redis
   const { server, warnings } = await examineRedis(settings)
   for (const warning of warnings) log.warn(`the server of the history: ${warning}`)
-  const transport = new RedisTransport({
-    server: serverOptions(settings),
-    prefix,
-    retention: retention(settings),
-    compile: (limits) => compileRule(limits, parts.location),
-    replicas,
-    clock: null,
-    notify: parts.notify,
-    onBatch: parts.onBatch,
-  })
+  const transport = makeLog(settings, null, parts)
   const node = settings.redis.node ?? hostname()
   log.info('the history is on a server', { server, node, prefix })
   const presence = settings.hub.subscriptions ? new RedisPresence(transport, parts.events, Date.now) : null

@@ -145,13 +145,15 @@ local function cutPlaces(steps)
     forgetPlace(call('ZRANGE', PLACES, 0, 0)[1])
   end
 end
--- An entry with room of its own leaves no place behind.
-local function dropByRule(entry, rule)
-  local pos, at, id = drop(entry)
-  if M.R[rule + 1].isApart then dropId(id, pos); return end
+local function leavePlace(pos, at, id)
   call('ZADD', PLACES, str(pos), str(pos)..' '..str(at)..' '..id)
   M.placeCount = M.placeCount + 1; M.placeBytes = M.placeBytes + 2 * #id + __PLACE__
   cutPlaces(math.huge)
+end
+-- An entry with room of its own leaves no place behind.
+local function dropByRule(entry, rule)
+  local pos, at, id = drop(entry)
+  if M.R[rule + 1].isApart then dropId(id, pos) else leavePlace(pos, at, id) end
 end
 
 local function cutGroup(rule, group, steps)
