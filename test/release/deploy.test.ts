@@ -4,6 +4,8 @@ import { imageUser } from '../../scripts/release/image.ts'
 import { load } from '../../src/config/load.ts'
 import { startHub } from '../support/binary.ts'
 import { rawRequest } from '../support/raw-request.ts'
+import { RedisServer } from '../support/redis-server.ts'
+import { temporaryFolder } from '../transport/sqlite/log.ts'
 
 /** The files in `deploy/` and `packaging/`: whether they fit to each other and to the hub. */
 
@@ -181,4 +183,68 @@ test('Traefik leads to a service that is there, through a middleware that is the
   expect(at(http, `services.${service}.loadBalancer.servers`)).toEqual([{ url: 'http://127.0.0.1:3000' }])
   const middleware = at(http, 'routers.cinnabar.middlewares.0')
   expect(at(http, `middlewares.${middleware}.retry.attempts`)).toBe(60)
+})
+
+describe('several hubs on one log', async () => {
+  const folder = 'deploy/cluster'
+  const compose = await yaml(`${folder}/compose.yaml`)
+
+  test.each([
+    [`${folder}/cinnabar.toml`, '/run/secrets'],
+    [`${folder}/kubernetes/cinnabar.toml`, '/run/secrets/cinnabar'],
+  ])('%s is a configuration, with its keys where they are put', async (path, keys) => {
+    const { settings, keyFiles } = configured(await read(path))
+    expect(keyFiles.toSorted()).toEqual(
+      ['publisher.key', 'redis.password', 'subscriber.key'].map((name) => `${keys}/${name}`),
+    )
+    expect(settings.transport).toBe('redis')
+    expect(settings.proxy.trusted).not.toEqual([])
+  })
+
+  test('the hubs of compose are alike, know their server, and are those of nginx', async () => {
+    const { settings } = configured(await read(`${folder}/cinnabar.toml`))
+    const [one, other] = [at(compose, 'services.hub-1'), at(compose, 'services.hub-2')]
+    expect(one).toEqual(other)
+    expect(at(one, 'image')).toBe(`cinnabar:${manifest.version}`)
+    expect(at(one, 'secrets')).toEqual(['publisher.key', 'subscriber.key', 'redis.password'])
+    expect(settings.redis.url).toBe('redis://valkey:6379')
+    expect(at(compose, 'services.valkey')).toBeObject()
+    const servers = [...(await read(`${folder}/nginx.conf`)).matchAll(/^ {2}server (\S+) max_fails/gm)]
+    expect(servers.map(([, server]) => server)).toEqual(['hub-1:3000', 'hub-2:3000'])
+    expect(settings.listen).toEqual([{ kind: 'tcp', host: '0.0.0.0', port: 3000 }])
+    expect(settings.proxy.trusted).toEqual([String(at(compose, 'networks.inside.ipam.config.0.subnet'))])
+  })
+
+  test('the server of compose lets the hubs in, and a hub warns of nothing but the plain network', async () => {
+    const command = String(at(compose, 'services.valkey.command')).split(' ').slice(1)
+    const rules = /^#\s+echo "(user default .*)" > users\.acl$/m.exec(
+      await read(`${folder}/compose.yaml`),
+    )?.[1]
+    const made = temporaryFolder()
+    await Bun.write(`${made.path}/users.acl`, `${rules?.replace(/\$\(.*?\)/, 'secret')}\n`)
+    const args = command.map((word) => word.replace('/etc/users.acl', `${made.path}/users.acl`))
+    await using server = await RedisServer.start({ args, arrange: [] })
+    await using hub = await startHub({
+      flags: ['--transport', 'redis', '--redis-url', server.url.replace('//', '//:secret@')],
+    })
+    expect((await rawRequest(hub.origin, { target: '/readyz' })).status).toBe(200)
+    expect(hub.log()).not.toContain('the server of the history:')
+    made.remove()
+  })
+
+  test('on Kubernetes, what is mounted is defined, and there is time to drain', async () => {
+    const documents = [await yaml(`${folder}/kubernetes/hub.yaml`)].flat()
+    const pod = at(documents[0], 'spec.template.spec')
+    const kustomization = await yaml(`${folder}/kubernetes/kustomization.yaml`)
+    const { settings } = configured(await read(`${folder}/kubernetes/cinnabar.toml`))
+    expect(listAt(pod, 'containers.0.volumeMounts', 'name')).toEqual(listAt(pod, 'volumes', 'name'))
+    expect(at(pod, 'volumes.1.secret.secretName')).toBe(at(kustomization, 'secretGenerator.0.name'))
+    expect(at(kustomization, 'images.0')).toMatchObject({ name: 'cinnabar', newTag: manifest.version })
+    expect(Number(at(pod, 'terminationGracePeriodSeconds')) * 1000).toBeGreaterThan(settings.shutdown.drain)
+    expect(at(pod, 'securityContext.runAsUser')).toBe(imageUser)
+    expect(settings.limits.memory).toBeLessThan(512 * 1024 ** 2)
+    expect(Number(at(pod, 'containers.0.readinessProbe.timeoutSeconds')) * 1000).toBeGreaterThan(
+      settings.redis.timeout,
+    )
+  })
 })

@@ -32,14 +32,22 @@ export function gatewayProgram(name: GatewayName): string | null {
 
 /** Starts one. Resolves when it accepts connections, and rejects with what it says when it ends instead. */
 export async function startGateway(name: GatewayName, place: GatewayPlace): Promise<Gateway> {
-  const command = await prepare[name](place)
+  return await run(name, await prepare[name](place), place.port, place.folder)
+}
+
+async function run(
+  name: GatewayName,
+  command: readonly string[],
+  port: number,
+  folder: string,
+): Promise<Gateway> {
   const child = Bun.spawn([gatewayProgram(name) ?? name, ...command], {
-    cwd: place.folder,
-    env: { PATH: process.env['PATH'] ?? '', HOME: place.folder },
+    cwd: folder,
+    env: { PATH: process.env['PATH'] ?? '', HOME: folder },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const said = Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
-  while (!(await accepts(place.port))) {
+  while (!(await accepts(port))) {
     if (child.exitCode !== null) throw new Error(`${name} ended: ${(await said).join('\n')}`)
     await Bun.sleep(20)
   }
@@ -47,7 +55,28 @@ export async function startGateway(name: GatewayName, place: GatewayPlace): Prom
     child.kill('SIGTERM')
     await child.exited
   }
-  return { origin: `https://localhost:${place.port}`, dispose }
+  return { origin: `https://localhost:${port}`, dispose }
+}
+
+/** nginx before several hubs, as `deploy/cluster` has it. */
+export async function startClusterNginx(place: {
+  readonly port: number
+  /** Each as `host:port`. */
+  readonly hubs: readonly string[]
+  readonly folder: string
+}): Promise<Gateway> {
+  const { port, hubs, folder } = place
+  const line = (hub: string) => `  server ${hub} max_fails=1 fail_timeout=2s;\n`
+  const site = await adapted('cluster/nginx.conf', [
+    ['listen 80;', `listen 127.0.0.1:${port};`],
+    ['hub.example.com;', 'localhost;'],
+    [line('hub-1:3000'), hubs.map(line).join('')],
+    [line('hub-2:3000'), ''],
+    ['proxy_set_header Host $host;', 'proxy_set_header Host $http_host;'],
+  ])
+  const command = await writeNginx(site, folder)
+  const gateway = await run('nginx', command, port, folder)
+  return { ...gateway, origin: `http://localhost:${port}` }
 }
 
 /** A port that nobody listens on at the moment: what is started from a file cannot be told to choose one. */
@@ -74,18 +103,7 @@ const prepare: Readonly<Record<GatewayName, (place: GatewayPlace) => Promise<rea
       ['server 127.0.0.1:3000 ', `server ${hub} `],
       ['proxy_set_header Host $host;', 'proxy_set_header Host $http_host;'],
     ])
-    const folders = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
-      (kind) => `${kind}_temp_path ${folder}/${kind};`,
-    )
-    await Bun.write(join(folder, 'site.conf'), site)
-    await Bun.write(
-      join(folder, 'nginx.conf'),
-      `daemon off; user root; pid ${folder}/pid; error_log stderr;
-events {}
-http { access_log off; ${folders.join(' ')} include ${folder}/site.conf; }
-`,
-    )
-    return ['-e', 'stderr', '-c', join(folder, 'nginx.conf')]
+    return await writeNginx(site, folder)
   },
 
   async caddy({ port, hub, certificate, folder }) {
@@ -114,6 +132,22 @@ http { access_log off; ${folders.join(' ')} include ${folder}/site.conf; }
     await Bun.write(join(folder, 'haproxy.cfg'), `global\n  maxconn 1000\n\n${site}`)
     return ['-db', '-f', join(folder, 'haproxy.cfg')]
   },
+}
+
+/** Writes the files of nginx for this site, and answers with its arguments. */
+async function writeNginx(site: string, folder: string): Promise<readonly string[]> {
+  const folders = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+    (kind) => `${kind}_temp_path ${folder}/${kind};`,
+  )
+  await Bun.write(join(folder, 'site.conf'), site)
+  await Bun.write(
+    join(folder, 'nginx.conf'),
+    `daemon off; user root; pid ${folder}/pid; error_log stderr; worker_rlimit_nofile 30000;
+events { worker_connections 25000; }
+http { access_log off; ${folders.join(' ')} include ${folder}/site.conf; }
+`,
+  )
+  return ['-e', 'stderr', '-c', join(folder, 'nginx.conf')]
 }
 
 async function adapted(

@@ -11,6 +11,7 @@ export class StreamClient {
   readonly #decoder = new TextDecoder()
   readonly #opened = Promise.withResolvers<void>()
   readonly #closed = Promise.withResolvers<void>()
+  readonly #over = Promise.withResolvers<void>()
   #socket: Socket | null = null
   readonly #body = new ChunkedBody()
   #head = Buffer.alloc(0)
@@ -64,6 +65,11 @@ export class StreamClient {
     return this.#closed.promise
   }
 
+  /** Resolves when the answer is over: a proxy may keep the connection. */
+  get ended(): Promise<void> {
+    return this.#over.promise
+  }
+
   /** Stops reading: the kernel's buffers fill up, then the hub's. */
   pause(): void {
     this.#isPaused = true
@@ -89,6 +95,7 @@ export class StreamClient {
     // Nothing but the last chunk is of size zero, and it comes in one piece.
     if (bytes.subarray(-5).toString('latin1') === '0\r\n\r\n') this.hasEnded = true
     this.#reader.push(this.#decoder.decode(this.#body.content(bytes), { stream: true }))
+    if (this.hasEnded) this.#over.resolve()
   }
 
   /** Answers what follows the head, or null while it is not whole. */
@@ -112,5 +119,6 @@ export class StreamClient {
     this.#opened.reject(new Error('the connection ended before an answer'))
     this.#opened.promise.catch(() => {})
     this.#closed.resolve()
+    this.#over.resolve()
   }
 }

@@ -48,7 +48,11 @@ async function exported(words: readonly string[] = []): Promise<readonly string[
 describe('cinnabar history on a server', () => {
   test('lines that were imported are exported as they were, ids, order and times', async () => {
     const all = lines(1000)
-    expect(await on('import', ['-'], text(all))).toEqual({ code: 0, out: 'imported 1,000 entries\n', err: '' })
+    expect(await on('import', ['-'], text(all))).toEqual({
+      code: 0,
+      out: 'imported 1,000 entries\n',
+      err: '',
+    })
     expect(await exported()).toEqual(all)
     expect(await exported(['--after', 'e997'])).toEqual(all.slice(998))
     const more = [entryLine('later', start + 5000)]
