@@ -202,6 +202,17 @@ describe('the house', () => {
     expect([...evaluated].filter((file) => isBelow(file, 'cli/'))).toEqual(['cli/commands.ts'])
   })
 
+  test('a start with another transport evaluates nothing of a log on a server', () => {
+    const evaluated = new Set<string>(['main.ts'])
+    for (const file of evaluated) {
+      for (const { from, to, isAtOnce } of imports) if (from === file && isAtOnce) evaluated.add(to)
+      // The server is loaded by a call, with everything but what the settings may ask for.
+      if (file === 'main.ts') evaluated.add('serve/server.ts')
+    }
+    expect(evaluated.has('transport/sqlite/transport.ts')).toBe(true)
+    expect([...evaluated].filter((file) => /redis/.test(file))).toEqual([])
+  })
+
   test('a folder has at most 20 files: with more it holds a second noun', () => {
     const sizes = new Map<string, number>()
     for (const file of files) sizes.set(dirname(file), (sizes.get(dirname(file)) ?? 0) + 1)

@@ -86,6 +86,7 @@ describe('three hubs on one log', () => {
         await cluster.goesOn(10)
       }
       expect((await cluster.finish()).length).toBe(0)
+      expect(cluster.readers.map(({ refusals }) => refusals)).toEqual(cluster.readers.map(() => 0))
       expect([...cluster.refusals.keys()]).toEqual([])
     },
     TIMEOUT,

@@ -206,6 +206,8 @@ export class Wanderer {
   readonly received: string[] = []
   /** How often it was told that its cursor is unknown. */
   losses = 0
+  /** How often a hub refused it. */
+  refusals = 0
   readonly #pick: () => RunningHub
   readonly #match: string
   readonly #headers: () => Promise<Readonly<Record<string, string>>>
@@ -250,6 +252,7 @@ export class Wanderer {
       // A hub that hangs is left.
       const client = await Promise.race([opened, Bun.sleep(1500).then(() => null)])
       if (client === null || client.status !== 200) {
+        if (client !== null) this.refusals++
         void opened.then((late) => late?.close())
         await Bun.sleep(50)
         continue

@@ -54,7 +54,7 @@ export class RedisPresence implements Presence {
   }
 
   async *find(path: SubscriptionPath): AsyncIterable<readonly Subscription[]> {
-    const nodes = (await this.#log.ask(NODES, [])).map(String)
+    const nodes = (await this.#log.ask(NODES, () => [])).map(String)
     for (const node of nodes) {
       const pages = path.kind === 'one' ? this.#row(node, path.subscriber) : this.#rows(node)
       for await (const rows of pages) {
@@ -64,7 +64,7 @@ export class RedisPresence implements Presence {
   }
 
   async *#row(node: string, subscriber: string): AsyncGenerator<readonly Row[]> {
-    const [document] = await this.#log.ask(ROW, [node, subscriber])
+    const [document] = await this.#log.ask(ROW, () => [node, subscriber])
     if (document !== undefined) yield [parseDocument(subscriber, String(document))]
   }
 
@@ -73,7 +73,7 @@ export class RedisPresence implements Presence {
     const seen = new Set<string>()
     let cursor = '0'
     do {
-      const [next, page] = await this.#log.ask(SCAN, [node, cursor])
+      const [next, page] = await this.#log.ask(SCAN, () => [node, cursor])
       cursor = String(next)
       const found = pairsOf(page).filter(([subscriber]) => !seen.has(subscriber))
       for (const [subscriber] of found) seen.add(subscriber)
@@ -126,7 +126,7 @@ export class RedisPresence implements Presence {
     this.#reaping.add(node)
     try {
       for (;;) {
-        const page = pairsOf(await this.#log.ask(REAP, [this.#log.time, this.#log.log, node]))
+        const page = pairsOf(await this.#log.ask(REAP, () => [this.#log.time, this.#log.log, node]))
         if (page.length === 0) return
         const ends = page.map(([subscriber, document]) =>
           this.#store('l', node, subscriber, parseDocument(subscriber, document)),

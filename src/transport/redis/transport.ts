@@ -96,6 +96,9 @@ export class RedisTransport implements Transport {
   #ticking: Promise<void> | null = null
   #tail: Tail = { onEntry: () => {}, onLost: () => {}, drained: () => null }
   #listener: NodeListener = { onDoubt: () => {}, onDead: () => {} }
+  #nodes = 1
+  /** Resolves when there is a session again; null when nobody waits for that. */
+  #back: PromiseWithResolvers<void> | null = null
   #count = { reconnects: 0, batches: 0, lag: 0, forks: 0, losses: 0 }
   /** Whether a batch was refused that may have held rows of the presence: it looks after them at the next tick. */
   #isInDoubt = false
@@ -151,13 +154,13 @@ export class RedisTransport implements Transport {
   }
 
   async find(id: string): Promise<Position | null> {
-    const [position] = await this.ask(FIND, [this.#now(), this.#log, id])
+    const [position] = await this.ask(FIND, () => [this.#now(), this.#log, id])
     return position === undefined || String(position) === '' ? null : (Number(position) as Position)
   }
 
   async read(after: Position, until: Position, { entries, bytes }: PageLimit): Promise<Page | 'lost'> {
     const limit = [String(Math.min(entries, PAGE_ENTRIES)), String(bytes)]
-    const [first, ...rest] = await this.ask(READ, [
+    const [first, ...rest] = await this.ask(READ, () => [
       this.#now(),
       this.#log,
       String(after),
@@ -175,7 +178,7 @@ export class RedisTransport implements Transport {
   }
 
   async stats(): Promise<TransportStats> {
-    const figures = (await this.ask(FIGURES, [this.#now(), this.#log])).map(String)
+    const figures = (await this.ask(FIGURES, () => [this.#now(), this.#log])).map(String)
     const [rows, bytes, oldest, dropped, places, now, , , losses, nodes, ...ruled] = figures
     this.#count.losses = Number(losses)
     this.#nodes = Number(nodes)
@@ -245,37 +248,52 @@ export class RedisTransport implements Transport {
   }
 
   /**
-   * Answers what a script reads, without its status; `LOST` alone where it says that. Rejects with `store-unavailable`.
+   * Answers what a script reads, without its status; `LOST` alone where it says that. `args` are made for each attempt: a
+   * reader waits for a log that is away for a moment, as a publisher does. Rejects with `store-unavailable`.
    */
-  async ask(script: Script, args: readonly (string | Buffer)[]): Promise<readonly unknown[]> {
-    this.#checkUse()
-    const session = this.#session
-    if (session === null || session.isOver) throw this.#unreachable()
+  async ask(script: Script, args: () => readonly (string | Buffer)[]): Promise<readonly unknown[]> {
+    const until = performance.now() + this.#options.server.timeoutMs
     for (;;) {
-      const [status, ...rest] = await session.script('read', script, args).catch(() => {
-        throw this.#unreachable()
-      })
+      const session = await this.#reach(until)
+      const answer = await session.script('read', script, args()).catch(() => null)
+      if (answer === null && !session.isOver) throw this.#unreachable()
+      const [status, ...rest] = answer ?? ['AWAY']
       switch (String(status)) {
         case 'OK':
           return rest
         case 'LOST':
           return [LOST]
         case 'AGAIN':
+        case 'AWAY':
           break
         default:
           session.end(new Error('the log or its server changed'))
-          throw unavailable('the log or its server changed')
       }
     }
   }
 
-  #nodes = 1
+  /** The session, or the next one when that comes in time. Rejects with `store-unavailable`. */
+  async #reach(until: number): Promise<Session> {
+    for (;;) {
+      this.#checkUse()
+      const session = this.#session
+      if (session !== null && !session.isOver) return session
+      const leftMs = until - performance.now()
+      if (leftMs <= 0) throw this.#unreachable()
+      this.#back ??= Promise.withResolvers()
+      const { promise: late, resolve } = Promise.withResolvers<void>()
+      const timer = setTimeout(resolve, leftMs)
+      await Promise.race([this.#back.promise, late]).finally(() => clearTimeout(timer))
+    }
+  }
 
   /** Makes sessions as long as the log is open, one after the other. */
   async #supervise(first: Session): Promise<void> {
     let session: Session | null = first
     while (session !== null && !this.#isOver) {
       this.#session = session
+      this.#back?.resolve()
+      this.#back = null
       this.#kick()
       void this.#follow(session)
       const reason: Error = await session.ended
@@ -562,7 +580,11 @@ export class RedisTransport implements Transport {
         this.#listener.onDoubt()
       }
       if (String(dead) !== '') this.#listener.onDead(String(dead))
-      if (String(isUnsorted) === '1' && String(generation) === this.#generation) this.#startSorting(session)
+      if (String(generation) !== this.#generation) {
+        session.end(new Error('another node has brought other rules'))
+        return
+      }
+      if (String(isUnsorted) === '1') this.#startSorting(session)
       if (String(status) === 'OK') return
     }
   }

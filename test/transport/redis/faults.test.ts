@@ -1,11 +1,12 @@
 import { afterEach, describe, expect, test } from 'bun:test'
-import { type Entry, type Head, START } from '../../../src/hub/transport.ts'
+import { type Entry, type Head, START, type Transport } from '../../../src/hub/transport.ts'
 import type { Notice } from '../../../src/transport/notice.ts'
 import type { RedisOptions } from '../../../src/transport/redis/transport.ts'
 import { until } from '../../support/binary.ts'
 import { BreakableProxy } from '../../support/proxy.ts'
 import { RedisServer, type RedisServerOptions } from '../../support/redis-server.ts'
-import { envelope, ids, readAll, refusal, unlimited, wholeLog } from '../contract.ts'
+import { envelope, ids, readAll, refusal, ruleFor, unlimited, wholeLog } from '../contract.ts'
+import { tailContract } from '../contract-tail.ts'
 import { redisLog } from './log.ts'
 
 /** What becomes of the log of one node, or of two, when something between or behind them fails. */
@@ -238,6 +239,88 @@ describe('a network that breaks', () => {
     await until('it', () => away.seen.length === 2)
     expect(ids(away.seen)).toEqual(['1', '5'])
   }, 30_000)
+})
+
+tailContract('redis', async () => {
+  const server = await startServer()
+  const proxy = await BreakableProxy.open(`http://127.0.0.1:${server.port}`)
+  cleanup.push(() => proxy.dispose())
+  const place = {
+    kind: 'tcp',
+    host: '127.0.0.1',
+    port: Number(new URL(proxy.origin).port),
+    isTls: false,
+  } as const
+  const window = { ms: 0, bytes: 0 }
+  const { transport } = redisLog(server, {}, 'a', { server: server.options({ place }), window })
+  cleanup.push(() => transport.close())
+  let missed = 0
+  let losses = 0
+  const heard: Transport = {
+    open: (onEntry, onLost) =>
+      transport.open(onEntry, (head) => {
+        onLost(head)
+        losses++
+      }),
+    append: (one) => transport.append(one),
+    find: (id) => transport.find(id),
+    read: (after, until, limit) => transport.read(after, until, limit),
+    stats: () => transport.stats(),
+    check: () => transport.check(),
+    close: () => transport.close(),
+  }
+  const told = async (run: () => Promise<unknown>) => {
+    const before = losses
+    await run()
+    await until('it is told', () => losses > before)
+  }
+  return {
+    transport: heard,
+    miss: async (count) => {
+      const other = await openNode(server, 'a', { window })
+      await proxy.refuse()
+      for (let n = 0; n < count; n++) await other.transport.append(envelope(`missed-${++missed}`))
+      await told(() => proxy.recover())
+    },
+    replace: () => told(() => server.command('FLUSHALL')),
+  }
+})
+
+describe('a node that dies while it sorts', () => {
+  test('what it has brought is finished by another', async () => {
+    const server = await startServer()
+    const { transport, seen } = await openNode(server, 'a')
+    const topics = ['x', 'y', 'z']
+    const sent = Array.from({ length: 20_000 }, (_, n) => envelope(`${n}`, 10, topics[n % 3]))
+    await Promise.all(sent.map((one) => transport.append(one)))
+    const proxy = await BreakableProxy.open(`http://127.0.0.1:${server.port}`)
+    cleanup.push(() => proxy.dispose())
+    const place = {
+      kind: 'tcp',
+      host: '127.0.0.1',
+      port: Number(new URL(proxy.origin).port),
+      isTls: false,
+    } as const
+    const rules = [ruleFor(['x', 'y'], { maxCount: 1, perTopic: true })]
+    const dying = redisLog(server, { retention: { ...unlimited, rules } }, 'a', {
+      server: server.options({ place }),
+    })
+    const sorted = async () => Number(await server.command('HGET', '{a}:meta', 'sortedTo'))
+    const opening = refusal(
+      dying.transport.open(
+        () => {},
+        () => {},
+      ),
+    )
+    await until('it sorts', async () => (await sorted()) > 0)
+    await proxy.refuse()
+    expect(String(await opening)).toContain('redis.url')
+    expect(await sorted()).toBeLessThan(20_000)
+    const stats = async () => await transport.stats().catch(() => null)
+    await until('another goes on', async () => (await stats())?.rows === 2 + 6666)
+    expect((await stats())?.rules).toMatchObject([{ rows: 2 }])
+    expect(seen).toHaveLength(20_000)
+  }, 60_000)
 })
 
 describe('a log that is damaged or replaced', () => {
