@@ -52,6 +52,7 @@ export default defineConfig({
         items: [
           link('Production', 'production'),
           link('Operating', 'operating'),
+          link('Several hubs', 'cluster'),
           link('Troubleshooting', 'troubleshooting'),
           link('Memory and history', 'memory-and-history'),
           link('Monitoring', 'monitoring'),

@@ -24,7 +24,8 @@ export interface RedisParts {
 export async function openRedis(settings: Settings, log: Log, parts: RedisParts): Promise<Store> {
   const { prefix } = settings.redis
   const { server, warnings } = await examineRedis(settings)
-  for (const warning of warnings) log.warn(`the server of the history: ${warning}`)
+  for (const warning of warnings)
+    log.warn('the server of the history should be another', { problem: warning })
   const transport = makeLog(settings, null, parts)
   const node = settings.redis.node ?? hostname()
   log.info('the history is on a server', { server, node, prefix })
