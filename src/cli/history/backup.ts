@@ -1,5 +1,5 @@
 import type { CommandLine } from '../../command/arguments.ts'
-import type { CommandIo, ExitCode } from '../../command/command.ts'
+import { CommandFailure, type CommandIo, type ExitCode } from '../../command/command.ts'
 import { bytesText, countText } from '../../command/quantity.ts'
 import { backUpHistory } from '../../history/backup.ts'
 import { runOnHistory, settingsUsage } from './tool.ts'
@@ -18,10 +18,20 @@ replaced. To restore it, stop the hub and put the file where sqlite.path says, a
 
 /** `cinnabar history backup FILE`. */
 export function runHistoryBackup(argv: readonly string[], io: CommandIo): Promise<ExitCode> {
-  return runOnHistory(line, argv, io, async ({ args, path }) => {
-    const [target = ''] = args.positionals
-    const { count, after } = await backUpHistory(path, target)
-    io.stdout(`backed up to ${target}: ${countText(count, 'entry', 'entries')} in ${bytesText(after)}\n`)
-    return 0
-  })
+  return runOnHistory(
+    line,
+    argv,
+    io,
+    async ({ args, path }) => {
+      const [target = ''] = args.positionals
+      const { count, after } = await backUpHistory(path, target)
+      io.stdout(`backed up to ${target}: ${countText(count, 'entry', 'entries')} in ${bytesText(after)}\n`)
+      return 0
+    },
+    async () => {
+      throw new CommandFailure(
+        'the server of the history is backed up as a server (BGSAVE, or its append-only file); cinnabar history export writes lines',
+      )
+    },
+  )
 }
