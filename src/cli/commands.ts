@@ -70,6 +70,11 @@ export const commands: Readonly<Record<string, Command>> = {
     lines: async () => [(await import('./bench/command.ts')).line, (await import('./bench/memory.ts')).line],
     isInterruptible: true,
   },
+  doctor: {
+    help: 'examines this machine, the configuration, and a hub by its URL',
+    load: async () => (await import('./doctor/command.ts')).runDoctor,
+    lines: async () => [(await import('./doctor/command.ts')).line],
+  },
   health: {
     help: 'asks a running hub whether it is ready',
     load: async () => (await import('./health.ts')).runHealth,

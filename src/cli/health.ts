@@ -61,8 +61,15 @@ function readyUrl(written: string): string {
 function ownEndpoint({ admin, listen, tls }: Settings): { url: string; init: BunFetchRequestInit } {
   const address = admin.listen ?? listen[0]
   if (address === undefined) throw new CommandFailure('nothing is listening in this configuration')
+  return endpointAt(address, admin.listen === null && tls.certFile !== null)
+}
+
+/** The request for `/readyz` that reaches a listener of this machine. */
+export function endpointAt(
+  address: ListenAddress,
+  isTls: boolean,
+): { url: string; init: BunFetchRequestInit } {
   // The certificate names the public host, and no secret goes over this connection to the same machine.
-  const isTls = admin.listen === null && tls.certFile !== null
   const init: BunFetchRequestInit = isTls ? { tls: { rejectUnauthorized: false } } : {}
   const scheme = isTls ? 'https' : 'http'
   if (address.kind === 'unix')
