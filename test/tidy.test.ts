@@ -64,6 +64,7 @@ const rooms: Readonly<Record<string, Room>> = {
       'serve/store/redis-server.ts',
       'serve/store/redis-log.ts',
       'transport/redis/tool.ts',
+      'transport/redis/examine.ts',
       'types:transport/',
     ],
     outside: ['../package.json', 'node:fs', 'node:path'],

@@ -5,6 +5,7 @@ import { mint as sign } from '../../src/auth/mint.ts'
 import { binaryPath, until } from '../support/binary.ts'
 import { type CertificateFiles, makeCertificate, temporaryFolder } from '../support/certificates.ts'
 import { gatewayProgram, startGateway, unusedPort } from '../support/gateway.ts'
+import { RedisServer } from '../support/redis-server.ts'
 import {
   bareEnv,
   type CommandEnd,
@@ -320,5 +321,25 @@ describe.skipIf(gatewayProgram('nginx') === null)('cinnabar doctor URL, through 
     expect(await hub.stop()).toBe(0)
     home.change('trusted = []', 'trusted = ["127.0.0.1", "::1"]')
     expect(faults(await examine())).toEqual(['bad publish'])
+  })
+})
+
+describe('doctor with a history on a server', () => {
+  test('says which server it is and what an operator had better know, or that it cannot be reached', async () => {
+    const home = await Home.make('--public-url', 'https://hub.example')
+    await using server = await RedisServer.start()
+    const ask = async (url: string) => {
+      const { findings } = await home.doctor('--transport', 'redis', '--redis-url', url)
+      return findings.filter(({ check }) => check === 'history')
+    }
+    expect(await ask(server.url)).toContainEqual(
+      expect.objectContaining({
+        state: 'warn',
+        message: expect.stringMatching(/^Redis 7\.\S+ at 127\.0\.0\.1:\d+: /),
+      }),
+    )
+    await server.kill()
+    expect(await ask(server.url)).toMatchObject([{ state: 'bad' }])
+    await home.dispose()
   })
 })

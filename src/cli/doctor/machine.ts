@@ -4,10 +4,12 @@ import type { CommandIo } from '../../command/command.ts'
 import { messageOf, reasonOf } from '../../command/failure.ts'
 import { bytesText, countText } from '../../command/quantity.ts'
 import { formatAddress, type ListenAddress } from '../../config/addresses.ts'
-import { type Configuration, describeProblem } from '../../config/load.ts'
+import { type Configuration, describeProblem, type Settings } from '../../config/load.ts'
 import { examineHistory } from '../../history/examine.ts'
 import { HistoryProblem } from '../../history/file.ts'
 import { startProblems, startWarnings } from '../../serve/problems.ts'
+import { serverOptions } from '../../serve/store/redis-server.ts'
+import { examineServer } from '../../transport/redis/examine.ts'
 import { endpointAt } from '../health.ts'
 import { bad, type Finding, ok, warn } from './finding.ts'
 
@@ -16,7 +18,7 @@ export async function examineMachine(
   configuration: Configuration,
   io: CommandIo,
 ): Promise<readonly Finding[]> {
-  const history = await historyFinding(configuration, io)
+  const history = await historyFindings(configuration, io)
   return [
     ...configurationFindings(configuration),
     ...(await keyFindings(configuration, io)),
@@ -24,7 +26,7 @@ export async function examineMachine(
     descriptorFinding(configuration),
     memoryFinding(configuration, io),
     ...(await portFindings(configuration, io)),
-    history,
+    ...history,
   ]
 }
 
@@ -151,9 +153,35 @@ async function isHub(address: ListenAddress, isTls: boolean, io: CommandIo): Pro
 
 const PROBE_MS = 3000
 
-async function historyFinding({ settings }: Configuration, io: CommandIo): Promise<Finding> {
+async function historyFindings({ settings }: Configuration, io: CommandIo): Promise<readonly Finding[]> {
+  if (settings.transport === 'redis') return await serverFindings(settings)
   if (settings.transport !== 'sqlite')
-    return ok('history', `there is no file with the transport ${settings.transport}`)
+    return [ok('history', `there is no file with the transport ${settings.transport}`)]
+  return [await fileFinding(settings, io)]
+}
+
+/** The server that the history is on, as the hub looks at it before it starts. */
+async function serverFindings(settings: Settings): Promise<readonly Finding[]> {
+  try {
+    const { server, problems, warnings } = await examineServer(
+      serverOptions(settings),
+      settings.history.maxBytes,
+    )
+    const found = [
+      ...problems.map((problem) =>
+        bad('history', `${server}: ${problem}`, 'docs/cluster.md says what it takes'),
+      ),
+      ...warnings.map((problem) =>
+        warn('history', `${server}: ${problem}`, 'docs/cluster.md says what it means'),
+      ),
+    ]
+    return found.length > 0 ? found : [ok('history', server)]
+  } catch (error) {
+    return [bad('history', messageOf(error), 'start the server, or mend the settings redis.*')]
+  }
+}
+
+async function fileFinding(settings: Settings, io: CommandIo): Promise<Finding> {
   const { path } = settings.sqlite
   try {
     const { count, bytes, isHeld } = await examineHistory(path, () => io.sleep(0, io.interrupted))
