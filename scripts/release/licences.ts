@@ -42,6 +42,12 @@ export async function thirdPartyLicences(packages: readonly Bundled[]): Promise<
   return [runtime, ...parts].join('\n')
 }
 
+/** The licence of a package that is published without its text, as its repository has it; none where it is not kept. */
+async function keptLicence(name: string): Promise<readonly string[]> {
+  const file = Bun.file(`${root}packaging/licences/${name.replace('/', '-')}.txt`)
+  return (await file.exists()) ? [await file.text()] : []
+}
+
 function packageFolder(path: string): string | null {
   return /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? null
 }
@@ -56,8 +62,9 @@ async function readPackage(folder: string): Promise<Bundled> {
   const names = (await readdir(join(root, folder)))
     .filter((name) => /^(licen[cs]e|notice)\b/i.test(name))
     .sort()
-  const texts = await Promise.all(names.map((name) => Bun.file(join(root, folder, name)).text()))
   const { name, version, license, dependencies = {} } = manifest
+  const own = await Promise.all(names.map((each) => Bun.file(join(root, folder, each)).text()))
+  const texts = own.length > 0 ? own : await keptLicence(name)
   if (license === undefined || texts.length === 0) throw new Error(`${name} comes without its licence`)
   const trimmed = texts.map((text) => text.replaceAll('\r\n', '\n').trim())
   return { name, version, licence: license, texts: trimmed, dependencies: Object.keys(dependencies).sort() }

@@ -16,8 +16,9 @@ beforeAll(async () => {
   hub = await startHub({ flags: ['--transport', 'memory', '--hub-anonymous', '--hub-cors-origins', app] })
 })
 afterAll(() => {
-  // Nothing of it is a fault of the hub, nor a line of its log.
-  expect(hub.log().trim().split('\n').length).toBe(1)
+  // Nothing of it is a fault of the hub, nor a line of its log beside those on what it refused.
+  const lines = hub.log().trim().split('\n')
+  expect(lines.filter((line) => !line.includes('"requests refused"'))).toHaveLength(1)
   return hub.dispose()
 })
 
