@@ -16,6 +16,11 @@ export interface Entry extends Envelope {
   readonly position: Position
 }
 
+/** An entry with the time at which the log accepted it, in milliseconds of the log's own time. */
+export interface DatedEntry extends Entry {
+  readonly at: number
+}
+
 /** The newest end of the log. */
 export interface Head {
   readonly position: Position
@@ -68,6 +73,11 @@ export interface Transport {
    * any more. Rejects with `store-unavailable` when the log cannot be read.
    */
   read(after: Position, until: Position, limit: PageLimit): Promise<Page | 'lost'>
+  /**
+   * The newest kept entries before the position, newest first, for a person who looks at the past; at least one where
+   * there is one. Absent where the log cannot. Rejects as `read` does.
+   */
+  browse?(before: Position, limit: PageLimit): Promise<readonly DatedEntry[]>
   /** Figures of this moment, for metrics and the console. Rejects with `store-unavailable` when the log cannot say. */
   stats(): Promise<TransportStats>
   /** Resolves when the log can accept an append; rejects with the reason when it cannot. */

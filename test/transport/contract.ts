@@ -330,6 +330,28 @@ function historyContract(name: string, contract: Contract, open: Open, start: St
       expect(await pageOf(2 * length - 1)).toEqual(['a'])
     })
 
+    test('a person looks at the past newest first, with the time of each entry', async () => {
+      const { transport } = await open()
+      if (transport.browse === undefined) throw new Error('this log cannot be looked through')
+      expect(await transport.browse(1 as Position, wholeLog)).toEqual([])
+      for (let at = 1; at <= 5; at++) await transport.append(envelope(`u${at}`, 100))
+      const ids = async (before: number, limit: PageLimit) =>
+        ((await transport.browse?.(before as Position, limit)) ?? []).map(({ id }) => id)
+      expect(await ids(99, wholeLog)).toEqual(['u5', 'u4', 'u3', 'u2', 'u1'])
+      expect(await ids(5, { entries: 2, bytes: 10_000 })).toEqual(['u4', 'u3'])
+      expect(await ids(99, { entries: 10, bytes: 1 })).toEqual(['u5'])
+      const [newest] = await transport.browse(99 as Position, wholeLog)
+      expect(newest).toMatchObject({
+        id: 'u5',
+        position: 5,
+        private: false,
+        frame: envelope('u5', 100).frame,
+      })
+      expect(newest?.at).toBe(
+        Math.max(...(await transport.browse(99 as Position, wholeLog)).map(({ at }) => at)),
+      )
+    })
+
     test('nothing after `until` is read, and reading at the head gives nothing', async () => {
       const { transport, seen } = await open()
       for (const id of ['a', 'b', 'c']) await transport.append(envelope(id))

@@ -73,6 +73,14 @@ export class Order {
     }
   }
 
+  /** Where the entries before the position are, newest first. */
+  *before(position: Position): Generator<Spot> {
+    for (let slot = this.#slotAfter((position - 1) as Position) - 1; slot >= this.#first; slot--) {
+      const spot = this.#spots[slot] ?? NOWHERE
+      if (spot !== NOWHERE) yield spot
+    }
+  }
+
   clear(): void {
     this.#positions = []
     this.#spots = []

@@ -1,4 +1,11 @@
-import { type Entry, type Page, type PageLimit, type Position, START } from '../../hub/transport.ts'
+import {
+  type DatedEntry,
+  type Entry,
+  type Page,
+  type PageLimit,
+  type Position,
+  START,
+} from '../../hub/transport.ts'
 import type { Envelope } from '../../protocol/update.ts'
 import {
   type Amount,
@@ -154,6 +161,21 @@ export class Past {
       entries,
       next: isFull && last !== undefined ? last.position : (Math.max(after, until) as Position),
     }
+  }
+
+  /** The newest entries before the position, newest first, as many as one page may hold. */
+  browse(before: Position, limit: PageLimit): readonly DatedEntry[] {
+    const places: Place[] = []
+    let bytes = 0
+    for (const spot of this.#all.before(before)) {
+      const place = this.#shelf.place(spot)
+      bytes += place.length
+      if (places.length > 0 && (places.length >= limit.entries || bytes > limit.bytes)) break
+      places.push(place)
+    }
+    const spots = places.map(({ spot }) => spot).reverse()
+    const { entries } = this.#shelf.copy(spots, before, { entries: spots.length, bytes })
+    return entries.map((entry, at) => ({ ...entry, at: places[places.length - 1 - at]?.at ?? 0 })).reverse()
   }
 
   clear(): void {

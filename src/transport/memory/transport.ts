@@ -7,6 +7,7 @@
  */
 
 import {
+  type DatedEntry,
   type Entry,
   type Head,
   type Page,
@@ -100,6 +101,12 @@ export class MemoryTransport implements Transport {
     this.prune()
     if (after !== START && after < this.#past.horizon) return 'lost'
     return this.#past.page(after, until, limit)
+  }
+
+  async browse(before: Position, limit: PageLimit): Promise<readonly DatedEntry[]> {
+    this.#openTail()
+    this.prune()
+    return this.#past.browse(before, limit)
   }
 
   async stats(): Promise<TransportStats> {

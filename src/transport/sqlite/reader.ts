@@ -1,5 +1,12 @@
 import type { Database, Statement } from 'bun:sqlite'
-import { type Entry, type Page, type PageLimit, type Position, START } from '../../hub/transport.ts'
+import {
+  type DatedEntry,
+  type Entry,
+  type Page,
+  type PageLimit,
+  type Position,
+  START,
+} from '../../hub/transport.ts'
 import { ProtocolError } from '../../protocol/error.ts'
 import type { Frame } from '../../protocol/event-stream.ts'
 import { endsByAge, isExpired, type Retention, type Rule } from '../retention.ts'
@@ -36,6 +43,7 @@ export class SqliteReader {
   readonly #onDamage: (problem: string) => void
   readonly #rows: Statement<Row, [number, number, number]>
   readonly #frames: Statement<{ frames: Uint8Array; sums: string }, [number, number]>
+  readonly #backwards: Statement<{ seq: number; at: number; length: number }, [number, number, number]>
   readonly #earliest: ReturnType<typeof earliestOf>
   readonly #horizon: Statement<{ horizon: number; head: number; count: number }, []>
   readonly #next: Statement<{ seq: number; at: number }, [number]>
@@ -60,6 +68,9 @@ export class SqliteReader {
     this.#rows = database.prepare(
       `SELECT ${columns}, id, private, topics, length(frame) AS length FROM entry
        WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?`,
+    )
+    this.#backwards = database.prepare(
+      `SELECT seq, at, length(frame) AS length FROM entry WHERE seq < ? AND seq > ? ORDER BY seq DESC LIMIT ?`,
     )
     // SQLite joins blobs of any content as they are. With one value for each frame, the first 10,000 after a
     // start took twice the time.
@@ -100,6 +111,24 @@ export class SqliteReader {
       const floor = this.#floor(now)
       if (after !== START && after < floor) return 'lost'
       return this.#collect(Math.max(after, floor), Math.max(after, until), limit, now)
+    })
+  }
+
+  /** The newest entries before the position that are kept at `now`, newest first. Throws `store-unavailable`. */
+  browse(before: Position, limit: PageLimit, now: number): readonly DatedEntry[] {
+    return this.#reading(() => {
+      const dates = new Map<number, number>()
+      let bytes = 0
+      let first: number = before
+      for (const { seq, at, length } of this.#backwards.all(before, this.#floor(now), limit.entries)) {
+        bytes += length
+        if (dates.size > 0 && bytes > limit.bytes) break
+        dates.set(seq, at)
+        first = seq
+      }
+      const whole = { entries: limit.entries, bytes }
+      const { entries } = this.#collect(first - 1, before - 1, whole, now)
+      return entries.map((entry) => ({ ...entry, at: dates.get(entry.position) ?? now })).reverse()
     })
   }
 

@@ -8,6 +8,7 @@
 
 import type { Database } from 'bun:sqlite'
 import {
+  type DatedEntry,
   type Entry,
   type Head,
   type Page,
@@ -146,6 +147,11 @@ export class SqliteTransport implements Transport {
 
   async read(after: Position, until: Position, limit: PageLimit): Promise<Page | 'lost'> {
     return this.#open().reader.page(after, until, limit, this.#time.now())
+  }
+
+  async browse(before: Position, limit: PageLimit): Promise<readonly DatedEntry[]> {
+    const until = Math.min(before, this.#delivered + 1) as Position
+    return this.#open().reader.browse(until, limit, this.#time.now())
   }
 
   async stats(): Promise<TransportStats> {
