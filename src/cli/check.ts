@@ -3,6 +3,7 @@ import type { CommandLine } from '../command/arguments.ts'
 import { type CommandIo, configure, type ExitCode, runCommand } from '../command/command.ts'
 import { usualFiles } from '../config/file.ts'
 import { describeProblem } from '../config/load.ts'
+import { adviceLines } from '../config/memory.ts'
 import { startProblems, startWarnings } from '../serve/problems.ts'
 
 /** The command line of the command. */
@@ -31,6 +32,7 @@ export function runCheck(argv: readonly string[], io: CommandIo): Promise<ExitCo
     if (problems.length > 0) return 78
     for (const note of loaded.notes) io.stdout(`${describeProblem(note)}\n`)
     io.stdout('The configuration is valid.\n')
+    for (const advised of adviceLines(loaded.settings)) io.stdout(`${advised}\n`)
     if (usualFiles.some((path) => path === loaded.file)) io.stdout(`It was read from ${loaded.file}.\n`)
     return 0
   })

@@ -1,6 +1,7 @@
+import { type Advice, advise, type Plan, RELIEVED_SHARE } from './advice.ts'
 import type { Settings, Written } from './checks.ts'
 import { type Origin, type Problem, problem } from './given.ts'
-import { formatSize } from './values.ts'
+import { formatDuration, formatSize } from './values.ts'
 
 /** The memory of the container beside the settings that bound the memory of the hub. */
 
@@ -47,6 +48,48 @@ export function fitMemory(
   const warning = problem(name, `is ${formatSize(room.bytes)} here, since ${size} ${misfit}`)
   return { ...budgeted, settings: bounded, warnings: [...budgeted.warnings, warning] }
 }
+
+/** The plan of the settings under a load. `rate`: updates per second; `size`: bytes of the data of each. */
+export function planOf(
+  { transport, history, limits }: Settings,
+  load: Pick<Plan, 'subscribers' | 'stalled' | 'rate' | 'size'>,
+): Plan {
+  return {
+    transport,
+    maxCount: history.maxCount,
+    maxAge: history.maxAge === null ? null : history.maxAge / 1000,
+    maxBytes: history.maxBytes,
+    buffer: limits.subscriberBuffer,
+    body: limits.body,
+    bodies: limits.bodies,
+    patternWeight: limits.patternWeightTotal,
+    ...load,
+  }
+}
+
+/** The memory and the past that the settings come to with a thousand readers, in lines for an operator. */
+export function adviceLines(settings: Settings): readonly string[] {
+  const subscribers = Math.min(1000, settings.limits.subscribers)
+  const load = { subscribers, stalled: 0.01, rate: 100, size: KiB }
+  const { usually, most, disk, kept } = advise(planOf(settings, load))
+  const assumed = `${subscribers} readers, one in a hundred stalled, and 100 updates of 1 KiB a second`
+  return [
+    `With ${assumed}:`,
+    `  memory: ${mebibytes(usually)} usually, ${mebibytes(most)} at most`,
+    `  history: ${pastLine(kept)}${disk === 0 || !Number.isFinite(disk) ? '' : `, ${mebibytes(disk)} of disk at most`}`,
+  ]
+}
+
+function pastLine({ seconds, binds, rows }: Advice['kept']): string {
+  if (rows === 0) return 'none'
+  if (binds === 'nothing') return 'everything, without a limit'
+  const minutes = Math.max(1, Math.floor(seconds / 60))
+  // Whole hours once the minutes say nothing more.
+  const shown = minutes < 600 ? minutes * 60_000 : Math.floor(minutes / 60) * 3_600_000
+  return `readers may stay away for ${formatDuration(shown)}, then history.max_${binds} ends it`
+}
+
+const KiB = 1024
 
 function unchanged(settings: Settings): Fitted {
   return { settings, problems: [], warnings: [], notes: [], origins: new Map() }
@@ -109,13 +152,13 @@ function roomFor({ limits }: Settings, containerBytes: number | null): Room | nu
  * keeps 1 MiB; the operator knows whether that is enough.
  */
 function keptWithin(budgetBytes: number): number {
-  const atRest = (budgetBytes * RELIEVED - HUB_BYTES) / GROWTH
+  const atRest = (budgetBytes * RELIEVED_SHARE - HUB_BYTES) / GROWTH
   return Math.max(LEAST_BYTES, wholeMebibytes(Math.min(atRest, budgetBytes * KEPT_SHARE)))
 }
 
 /** The budget in which a past of `keptBytes` fits. */
 function neededFor(keptBytes: number): number {
-  return roundedUp(Math.max((keptBytes * GROWTH + HUB_BYTES) / RELIEVED, keptBytes / KEPT_SHARE))
+  return roundedUp(Math.max((keptBytes * GROWTH + HUB_BYTES) / RELIEVED_SHARE, keptBytes / KEPT_SHARE))
 }
 
 /**
@@ -144,13 +187,10 @@ const MiB = 2 ** 20
 /** The rest is for memory that the kernel counts with the container: sockets, and files that were just written. */
 const CONTAINER_SHARE = 0.8
 
-/** The threshold at which shedding ends, as a share of the budget (`hub/budget.ts`). */
-const RELIEVED = 0.8
-
 /** Resident memory of a hub that rests after a load, without its past: measured (docs/memory-and-history.md). */
 const HUB_BYTES = 75 * MiB
 
-const LEAST_BUDGET_BYTES = roundedUp(HUB_BYTES / RELIEVED)
+const LEAST_BUDGET_BYTES = roundedUp(HUB_BYTES / RELIEVED_SHARE)
 
 /** Growth of the process in bytes for each byte that the log counts. */
 const GROWTH = 1.1
