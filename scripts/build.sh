@@ -41,6 +41,8 @@ record() { # folder with the executable; leaves the file `order` in it
 }
 
 mkdir -p dist
+# The page of the console, which the executable carries as text.
+"$bun" scripts/console.ts
 first=$(mktemp -d)
 trap 'rm -rf "$first"' EXIT
 compile "$native" "$first/cinnabar" >/dev/null

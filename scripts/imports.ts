@@ -15,7 +15,7 @@ export interface Import {
 
 /** The TypeScript files below a folder, in order. */
 export function filesOf(folder: string): readonly string[] {
-  return [...new Glob('**/*.ts').scanSync(folder)].sort()
+  return [...new Glob('**/*.{ts,tsx}').scanSync(folder)].sort()
 }
 
 /** Everything that the files import. A worker and what is loaded by a call count, in their own spelling. */
@@ -37,4 +37,4 @@ export async function importsOf(folder: string, files: readonly string[]): Promi
 }
 
 const PATTERN =
-  /(?:^|\n)\s*(?:import|export)\s+(type\s+)?[^;'"]*?from\s+'([^']+)'|new URL\('(\.[^']+\.ts)'|\b(?:import|require|getBuiltinModule)\('([^']+)'/g
+  /(?:^|\n)\s*(?:import|export)\s+(type\s+)?[^;'"]*?from\s+'([^']+)'|new URL\('(\.[^']+\.tsx?)'|\b(?:import|require|getBuiltinModule)\('([^']+)'/g

@@ -18,6 +18,7 @@ step() {
 }
 step node_modules/.bin/biome ci --error-on-warnings .
 step node_modules/.bin/tsc
+step node_modules/.bin/tsc -p src/admin/page
 step "$bun" scripts/docs.ts --check
 step "$bun" scripts/dashboard.ts --check
 step "$bun" scripts/structure.ts --check

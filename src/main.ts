@@ -4,7 +4,6 @@ import { type CommandIo, type ExitCode, type Run, randomText } from './command/c
 import { codeOf, messageOf, reasonOf, unexpectedText } from './command/failure.ts'
 import { audienceProblems } from './config/audience.ts'
 import type { DevKeys, KnownHub } from './config/dev.ts'
-import { missingFeatures, refusedFeatures } from './config/later.ts'
 import {
   type Configuration,
   describeProblem,
@@ -14,6 +13,7 @@ import {
   type Refusal,
   type Settings,
 } from './config/load.ts'
+import type { ConsoleMaterial } from './serve/console/console.ts'
 import { DevFile } from './serve/dev-file.ts'
 import { endNow } from './serve/end.ts'
 import type { LoadGeneration } from './serve/generations/generation.ts'
@@ -53,21 +53,20 @@ async function serve(argv: readonly string[], io: CommandIo): Promise<ExitCode> 
   const log = new Log({ ...settings.log, write: io.stderr, clock: () => new Date() })
   for (const note of configuration.notes) log.info(describeProblem(note))
   if (configuration.file !== null) log.info('configuration read', { file: absolute(configuration.file) })
-  // A value of `--dev` is nothing that somebody asked for.
-  const missing = configuration.isDev ? [] : missingFeatures(settings)
-  for (const warning of [...configuration.warnings, ...missing]) log.warn(describeProblem(warning))
+  for (const warning of configuration.warnings) log.warn(describeProblem(warning))
   if (dev.problem !== null) log.warn(`--dev: the keys are for this run: ${dev.problem}`)
   return await serveUntilSignal(configuration, read, log, signals, io, dev)
 }
 
 async function serveUntilSignal(
-  { settings, isDev, origins }: Configuration,
+  configuration: Configuration,
   read: () => Configuration | Refusal,
   log: Log,
   signals: Signals,
   io: CommandIo,
   dev: DevRun,
 ): Promise<ExitCode> {
+  const { settings, isDev, origins } = configuration
   void signals.first.then(endUnlessServing)
   const manager = await openManager(log)
   let server: Server
@@ -76,7 +75,8 @@ async function serveUntilSignal(
     const { Server } = await import('./serve/server.ts')
     const build = { ...(await import('./cli/version.ts')).version }
     tracing = await openTracing(settings, log, io)
-    server = await Server.open(settings, log, startWriter, { build, isDev, earlier, tracing })
+    const console = await consoleOf(configuration)
+    server = await Server.open(settings, log, startWriter, { build, isDev, earlier, tracing, console })
   } catch (error) {
     const reason = codeOf(error) === null ? messageOf(error) : `the hub cannot start: ${reasonOf(error)}`
     refuse(reason.split('\n'), settings.log.format, io)
@@ -100,7 +100,8 @@ async function serveUntilSignal(
     const address = server.addresses[0] ?? ''
     const isOwn = origins.get('issuers[0].id')?.kind === 'dev'
     const isKept = isOwn && dev.record(devHub(settings, address))
-    io.stdout(await devLines(settings, address, isKept ? 'kept' : isOwn ? 'of this run' : 'configured'))
+    const from = isKept ? 'kept' : isOwn ? 'of this run' : 'configured'
+    io.stdout(await devLines(settings, address, from, server.adminAddress))
   }
   manager?.watch(server)
   const signal = await signals.first
@@ -111,6 +112,30 @@ async function serveUntilSignal(
   log.info('stopped')
   return server.isLeftOpen ? endNow(1) : 0
 }
+
+/** The material of the console, which is loaded for nobody who has none. */
+async function consoleOf(configuration: Configuration): Promise<ConsoleMaterial | null> {
+  if (!configuration.settings.admin.console) return null
+  const { version } = await import('./cli/version.ts')
+  return {
+    version: version.version,
+    commit: version.commit,
+    configuration,
+    page: async () => ({
+      html: (await import('../dist/console/page.txt')).default,
+      policy: (await import('../dist/console/policy.txt')).default,
+    }),
+    prune: async (path, { keepCount: maxCount, keepAge, matches, isDryRun }) => {
+      const { pruneHistory } = await import('./history/prune.ts')
+      const keep = { maxCount, maxAgeMs: keepAge === null ? null : keepAge * 1000, maxBytes: null }
+      const pause = () => sleep(PRUNE_PAUSE_MS, new AbortController().signal)
+      return await pruneHistory(path, { keep, matches, now: Date.now(), isDryRun, pause })
+    },
+  }
+}
+
+/** Milliseconds between two transactions of a prune: the hub commits meanwhile. */
+const PRUNE_PAUSE_MS = 5
 
 /** Opens the traces that the settings ask for. The library is loaded for nobody else. */
 async function openTracing(settings: Settings, log: Log, { env }: CommandIo): Promise<Tracing | null> {
@@ -204,7 +229,7 @@ function absolute(path: string): string {
 function problemsOf(configuration: Configuration | Refusal): string[] {
   if (!configuration.ok) return configuration.problems.map(describeProblem)
   const { settings, isDev } = configuration
-  return [...refusedFeatures(settings), ...audienceProblems(settings, isDev)].map(describeProblem)
+  return audienceProblems(settings, isDev).map(describeProblem)
 }
 
 /** Tells what keeps the hub from starting: in its log where that is JSON, else to the person at the terminal. */
@@ -224,7 +249,11 @@ async function reload(server: Server, configuration: Configuration | Refusal, lo
   if (!configuration.ok || problems.length > 0) return
   for (const warning of configuration.warnings) log.warn(describeProblem(warning))
   try {
-    for (const setting of await server.reload(configuration.settings, hasEmptyFile(configuration))) {
+    for (const setting of await server.reload(
+      configuration.settings,
+      hasEmptyFile(configuration),
+      configuration,
+    )) {
       log.warn('the change needs a restart', { setting })
     }
     log.info('configuration reloaded')

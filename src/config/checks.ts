@@ -1,5 +1,6 @@
 import type * as v from 'valibot'
 import { formatAddress, isLoopback, type ListenAddress, loopbacks } from './addresses.ts'
+import { LOADED_HUB_BYTES, RELIEVED_SHARE } from './advice.ts'
 import { type Problem, problem } from './given.ts'
 import { snakeCase } from './names.ts'
 import type { schema } from './schema.ts'
@@ -37,6 +38,7 @@ export function checkSettings(
 
 const checks: readonly (readonly [section: string, check: Check])[] = [
   ['listen', checkListeners],
+  ['admin', checkConsole],
   ['tls', checkTls],
   ['issuers', checkIssuers],
   ['limits', checkIdle],
@@ -75,6 +77,7 @@ export function warnAbout(settings: Settings, written: Written): readonly Proble
   if (hub.legacy !== 'off' && hub.legacyIssuer === null && issuers.length > 1)
     warn('hub.legacy', 'tokens that name no issuer are refused: set hub.legacy_issuer')
   warnAboutLimits(settings, warn)
+  warnAboutConsole(settings, warn)
   const unreachable = unreachableUrls(settings)
   if (unreachable.length > 0) {
     const cure = 'set proxy.trusted to the address of the proxy that clients connect to'
@@ -84,13 +87,19 @@ export function warnAbout(settings: Settings, written: Written): readonly Proble
   const { body, bodies } = settings.limits
   if (bodies > 0 && (body === 0 || body > bodies))
     warn('limits.bodies', 'is less than limits.body: no body may be larger')
-  // Shedding ends below 80 % of the limit.
-  const needed = LOADED_HUB_BYTES / 0.8
+  const needed = LOADED_HUB_BYTES / RELIEVED_SHARE
   if (settings.limits.memory > 0 && settings.limits.memory < needed) {
     const amount = `${Math.ceil(needed / 2 ** 20)} MiB`
     warn('limits.memory', `the hub may need ${amount}, and sheds load above the limit`)
   }
   return warnings
+}
+
+function warnAboutConsole({ admin }: Settings, warn: (key: string, message: string) => void): void {
+  if (!admin.console) return
+  if (admin.listen === null) warn('admin.console', 'is nowhere: admin.listen is empty')
+  else if (!isLoopback(admin.listen))
+    warn('admin.listen', 'the token of the console needs TLS in front, or loopback and ssh -L')
 }
 
 function warnAboutLimits({ hub, limits }: Settings, warn: (key: string, message: string) => void): void {
@@ -117,9 +126,6 @@ function unreachableUrls({ hub, tls, proxy }: Settings): readonly string[] {
   return hub.publicUrls.filter((url) => URL.parse(url)?.protocol !== scheme)
 }
 
-/** Resident memory of a busy hub without subscribers (docs/memory-and-history.md). */
-const LOADED_HUB_BYTES = 100 * 2 ** 20
-
 function checkListeners(settings: Settings, written: Written, isDev: boolean): readonly Problem[] {
   const { admin, listen } = settings
   const problems: Problem[] = []
@@ -139,6 +145,12 @@ function checkListeners(settings: Settings, written: Written, isDev: boolean): r
     for (const place of places) seen.add(place)
   }
   return problems
+}
+
+/** Without a token every program of the machine could change what the hub does, on loopback as well. */
+function checkConsole({ admin }: Settings, written: Written): readonly Problem[] {
+  if (!admin.console || admin.token !== null) return []
+  return [problem(written('admin.console'), 'needs admin.token, a secret of 32 characters or more')]
 }
 
 function checkTls({ tls, http3 }: Settings, written: Written): readonly Problem[] {

@@ -38,7 +38,6 @@ export function devValues(hub: DevHub, keys: DevKeys | null): readonly Given[] {
   const origin = known?.issuer ?? originOf(hub)
   const values: (readonly [key: string, raw: unknown])[] = [
     ['listen', 'localhost:3000'],
-    ['admin.console', true],
     ['hub.anonymous', true],
     ['hub.subscriptions', true],
     ['hub.cookie_name', 'mercure_access_token'],
@@ -49,8 +48,18 @@ export function devValues(hub: DevHub, keys: DevKeys | null): readonly Given[] {
   if (!hub.hasPublicUrls) {
     values.push(['hub.resource_identifier', known?.audience ?? `${origin}${hub.path}`])
   }
-  if (keys !== null && !hub.hasIssuers) values.push(...issuer(origin, keys))
+  if (keys !== null && !hub.hasIssuers) values.push(...issuer(origin, keys), ...console(keys))
   return values.map(([key, raw]) => given(key, raw))
+}
+
+/** The token of the console follows from a key, so that it outlives a restart where the key does. */
+function console({ publisher }: DevKeys): readonly (readonly [key: string, raw: unknown])[] {
+  const token = new Bun.CryptoHasher('sha256', publisher).update('console').digest('base64url')
+  return [
+    ['admin.console', true],
+    ['admin.token', token],
+    ['admin.payloads', 'all'],
+  ]
 }
 
 function issuer(id: string, keys: DevKeys): readonly (readonly [key: string, raw: unknown])[] {

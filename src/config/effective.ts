@@ -54,6 +54,42 @@ export function settingsAsJson(settings: Settings, origins: Origins): Readonly<R
   )
 }
 
+/** A setting in effect with everything that is known of it. */
+export interface SettingRow {
+  readonly key: string
+  /** Of a secret: `set` or nothing. */
+  readonly value: string
+  /** The kind of place that it comes from; a value of `--dev` comes from a flag. */
+  readonly origin: string
+  /** Its name in that place; empty for a default. */
+  readonly at: string
+  readonly fallback: string | null
+  readonly help: string
+  readonly secret: boolean
+}
+
+/** The settings in effect as rows. Secrets are told of, passwords in URLs are masked. */
+export function settingRows(settings: Settings, origins: Origins): readonly SettingRow[] {
+  return [...effective(schema, '', settings, origins)].map(({ key, masked, origin }) => {
+    const meaning = meaningOf(key)
+    const secret = meaning?.secret === true
+    const written = typeof masked === 'string' ? masked : tomlOf(masked)
+    return {
+      key,
+      value: secret && written !== '' ? 'set' : written,
+      origin: origin === undefined ? 'default' : origin.kind === 'dev' ? 'flag' : origin.kind,
+      at: origin?.name ?? '',
+      fallback: meaning?.fallback ?? null,
+      help: meaning?.help.replaceAll('`', '') ?? '',
+      secret,
+    }
+  })
+}
+
+function meaningOf(key: string): Name['meaning'] | undefined {
+  return names.find((name) => name.key === key.replace(/\[\d+\]/, '[]'))?.meaning
+}
+
 /**
  * The beginnings of the keys that a file cannot have. A key of the environment is there again for the next command in
  * it. Any other takes the rest of its role along: an algorithm without a key is a mistake, and so is an issuer
@@ -124,8 +160,7 @@ function* effective(node: Node, key: string, value: unknown, origins: Origins): 
     if (value.length === 0) yield { key, value: [], masked: [], secretFile: null, origin }
     for (const [at, table] of value.entries()) yield* effective(repeated, `${key}[${at}]`, table, origins)
   } else {
-    const meaning = names.find((name) => name.key === key.replace(/\[\d+\]/, '[]'))?.meaning
-    yield { key, ...shown(value, meaning), secretFile: origin?.secretFile ?? null, origin }
+    yield { key, ...shown(value, meaningOf(key)), secretFile: origin?.secretFile ?? null, origin }
   }
 }
 

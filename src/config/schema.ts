@@ -71,6 +71,13 @@ const cookieName: Kind<string> = kind('cookie name', (raw) => {
   return raw
 })
 
+/** Shorter ones could be guessed. A field of a request carries it, so it is visible ASCII. */
+const consoleToken: Kind<string> = kind('text of 32 characters or more', (raw) => {
+  if (typeof raw !== 'string' || raw.length < 32) throw new WrongValue('has fewer than 32 characters')
+  if (!/^[\x21-\x7e]+$/.test(raw)) throw new WrongValue('holds a character that is not visible ASCII')
+  return raw
+})
+
 const keptCount = unlimited(count({ zero: true, example: '100000' }))
 const keptAge = unlimited(duration({ zero: false, example: 'an age such as 24h, or the word unlimited' }))
 const keptBytes = unlimited(size({ zero: false, example: 'a size such as 256MiB, or the word unlimited' }))
@@ -98,7 +105,23 @@ export const schema = v.object({
       'health, metrics and console; empty turns it off',
       restart,
     ),
-    console: setting(bool, 'false', 'the console on the admin listener', restart),
+    console: setting(bool, 'false', 'the console on the admin listener; needs `admin.token`', restart),
+    token: setting(orNone(consoleToken), '', 'opens the console; 32 characters or more', { secret: true }),
+    payloads: setting(
+      choice(['none', 'public', 'all']),
+      'public',
+      'whose data the console shows: that of no update, of public ones or of all',
+    ),
+    actions: setting(
+      bool,
+      'true',
+      'whether the console may change anything: publish, make tokens, disconnect and prune',
+    ),
+    publicUrls: setting(
+      list(publicUrl),
+      '',
+      'origins by which the admin listener is reached, behind a proxy or by a name; other names get 421',
+    ),
   }),
   tls: v.object({
     certFile: setting(orNone(text), '', 'certificate chain in PEM; turns HTTPS on, together with the key'),

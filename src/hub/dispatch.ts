@@ -1,4 +1,5 @@
 import type { TopicUrl } from '../protocol/url-pattern/pattern.ts'
+import type { Work } from '../protocol/work.ts'
 import { type Audience, Search } from './audience.ts'
 import type { Batch } from './batch.ts'
 import { Delivery } from './delivery.ts'
@@ -96,6 +97,11 @@ export class Dispatch {
   remove(subscriber: Subscriber): void {
     this.#routing.remove(subscriber)
     this.#identityWeight -= subscriber.identity.weight
+  }
+
+  /** The groups of live readers that ask for one of the topics. */
+  audience(topics: readonly string[]): Work<ReadonlySet<Subscriber>[]> {
+    return this.#routing.findInSteps(topics, this.#options.parseUrl)
   }
 
   /** Forgets which patterns match which topics; the routing evaluates them again when needed. */

@@ -5,6 +5,7 @@ import type { Announcement } from '../protocol/subscription.ts'
 import type { HubLocation } from '../protocol/topic.ts'
 import { seal, type Update } from '../protocol/update.ts'
 import { parseTopicUrl } from '../protocol/url-pattern/pattern.ts'
+import type { Work } from '../protocol/work.ts'
 import { Announcer } from './announcer.ts'
 import { Budget } from './budget.ts'
 import { Dispatch } from './dispatch.ts'
@@ -42,6 +43,7 @@ export class Hub {
   readonly #subscribers = new Set<Subscriber>()
   /** The number of times that the tail has lost its place. */
   #losses = 0
+  #tap: ((entry: Entry) => void) | null = null
   /** Subscribers that such a loss has ended, with their sinks still to be closed. */
   #lost: Subscriber[] = []
   #head: { position: Position; id: string | null } = { position: START, id: null }
@@ -164,7 +166,15 @@ export class Hub {
     sink: Sink,
     payloads: readonly unknown[] | null = null,
   ): Subscriber {
-    const subscriber = new Subscriber(this.#newId(), matchers, identity, cursor, sink, payloads)
+    const subscriber = new Subscriber(
+      this.#newId(),
+      matchers,
+      identity,
+      cursor,
+      sink,
+      payloads,
+      this.#loop.now(),
+    )
     this.#subscribers.add(subscriber)
     this.#observe({ kind: 'subscribed' })
     if (this.#state !== 'open') this.end(subscriber, { kind: 'shutdown' })
@@ -183,6 +193,22 @@ export class Hub {
     subscriber.state = 'ended'
     this.#subscribers.delete(subscriber)
     this.#finish(subscriber, reason)
+  }
+
+  /**
+   * Sees every entry of any node as it comes out of the log, before its readers do; null: nobody looks. It must not
+   * throw, and not keep large frames.
+   */
+  set tap(tap: ((entry: Entry) => void) | null) {
+    this.#tap = tap
+  }
+
+  /**
+   * The groups of live readers that ask for one of the topics, in steps; a reader may be in several. The sets are live.
+   * Whether each may read a private update is another question.
+   */
+  audience(topics: readonly string[]): Work<ReadonlySet<Subscriber>[]> {
+    return this.#dispatch.audience(topics)
   }
 
   /** Whether the log can take a publication now. Rejects with the reason when it cannot. */
@@ -286,6 +312,7 @@ export class Hub {
   #receive(entry: Entry): void {
     this.#head = { position: entry.position, id: entry.id }
     this.#witness?.received(entry)
+    this.#tap?.(entry)
     this.#dispatch.add(entry)
   }
 

@@ -15,6 +15,8 @@ export type CloseReason =
   | { readonly kind: 'lost' }
   | { readonly kind: 'failed' }
   | { readonly kind: 'shed' }
+  /** Somebody ended it by hand, in the console. */
+  | { readonly kind: 'operator' }
   | { readonly kind: 'shutdown' }
 
 /** Takes a subscriber's frames. The edge decides what "too slow" means. */
@@ -52,6 +54,8 @@ export class Subscriber {
   readonly sink: Sink
   /** The payloads of its subscriptions in order, where finding them takes long; null: they are found when needed. */
   readonly payloads: readonly unknown[] | null
+  /** When it came, in milliseconds of the hub's loop. */
+  readonly openedAt: number
   state: 'catching-up' | 'live' | 'ended' = 'catching-up'
   /** The subscriber has seen or does not want all entries up to here. The hub skips live entries at or before it. */
   after: Position
@@ -67,7 +71,9 @@ export class Subscriber {
     cursor: Cursor,
     sink: Sink,
     payloads: readonly unknown[] | null = null,
+    openedAt = 0,
   ) {
+    this.openedAt = openedAt
     this.id = id
     this.matchers = matchers
     this.identity = identity

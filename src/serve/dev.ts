@@ -7,9 +7,15 @@ export type DevIssuer = 'kept' | 'of this run' | 'configured'
 
 /**
  * The lines that `serve --dev` prints: the hub, a token or one for each role where the roles have keys of their own,
- * and two lines to paste, each on its own. `address` is the first one that the hub listens on.
+ * and two lines to paste, each on its own. `address` is the first one that the hub listens on,
+ * `adminAddress` that of the admin listener.
  */
-export async function devLines(settings: Settings, address: string, from: DevIssuer): Promise<string> {
+export async function devLines(
+  settings: Settings,
+  address: string,
+  from: DevIssuer,
+  adminAddress: string | null = null,
+): Promise<string> {
   const { url, audience } = devHub(settings, address)
   const curl =
     settings.listen[0]?.kind === 'unix' ? `curl --unix-socket '${settings.listen[0].path}'` : 'curl'
@@ -18,7 +24,7 @@ export async function devLines(settings: Settings, address: string, from: DevIss
   const reader = settings.hub.anonymous ? '' : ` -H 'Authorization: Bearer ${tokens.subscriber}'`
   return `
 Hub:    ${url}
-${tokenLines(tokens)}
+${consoleLine(settings, adminAddress)}${tokenLines(tokens)}
 ${about[from]}
 
 Subscribe, then publish from another terminal:
@@ -27,6 +33,12 @@ ${curl} -sN '${url}?match=${topic}'${reader}
 ${curl} -s '${url}' -H 'Authorization: Bearer ${tokens.publisher}' -d 'topic=${topic}' -d 'data=hello'
 
 `
+}
+
+/** The address of the console with its token in the fragment, which is never sent; empty without a console. */
+function consoleLine({ admin }: Settings, address: string | null): string {
+  if (!admin.console || admin.token === null || address === null || address.startsWith('unix:')) return ''
+  return `Console: ${address}/#token=${encodeURIComponent(admin.token)}\n`
 }
 
 /** The place of the hub for a client on this machine: by the name `localhost` where the hub listens on that. */

@@ -1,5 +1,4 @@
 import { audienceProblems } from '../config/audience.ts'
-import { refusedFeatures } from '../config/later.ts'
 import { describeProblem, type Settings } from '../config/load.ts'
 import { readCertificate } from './listen/certificate.ts'
 import { retention } from './rules.ts'
@@ -8,7 +7,7 @@ import { descriptorLimit, descriptorWarning, streamsThatFit } from './system/des
 
 /**
  * The problems that would keep a hub with these settings from starting and can be told without starting it, a line
- * each: features that this version lacks, tokens that would be for any hub, rules that select by no matcher, and
+ * each: tokens that would be for any hub, rules that select by no matcher, and
  * certificates that cannot be used.
  */
 export function startProblems(settings: Settings, isDev: boolean): readonly string[] {
@@ -17,7 +16,7 @@ export function startProblems(settings: Settings, isDev: boolean): readonly stri
     () => readCertificate(settings.tls),
     () => (settings.transport === 'redis' ? serverOptions(settings) : null),
   ]
-  const problems = [...refusedFeatures(settings), ...audienceProblems(settings, isDev)]
+  const problems = audienceProblems(settings, isDev)
   return [...problems.map(describeProblem), ...attempts.flatMap(problemOf)]
 }
 

@@ -1,5 +1,7 @@
-import { adminApp } from '../admin/app.ts'
+import { adminApp, type ConsoleParts } from '../admin/app.ts'
+import { SAMPLE_SECONDS } from '../admin/console/series.ts'
 import { health } from '../admin/health.ts'
+import type { MetricSources } from '../admin/metrics.ts'
 import type { Authenticator } from '../auth/authenticate.ts'
 import type { Settings } from '../config/load.ts'
 import { hubUrl } from '../config/location.ts'
@@ -22,6 +24,7 @@ import { Counters } from '../telemetry/counters.ts'
 import { EventLog, type Log } from '../telemetry/log.ts'
 import { type Refusal, Refusals } from '../telemetry/refusals.ts'
 import { AccessLog } from './access-log.ts'
+import { adminHosts, type ConsoleMaterial, type LoadedConfiguration, makeConsole } from './console/console.ts'
 import { drain, within } from './drain.ts'
 import { type EdgeParts, edgeOptions, publishRate, subscriberLimits, uploadLimits } from './edge-options.ts'
 import { earlierTokens } from './generations/earlier-tokens.ts'
@@ -36,6 +39,7 @@ import { metricSources } from './metric-sources.ts'
 import { Proof } from './proof/proof.ts'
 import { planReload } from './reload.ts'
 import { makeStore } from './store/open.ts'
+import type { Store } from './store/store.ts'
 import { Sweep } from './sweep.ts'
 import { descriptorLimit, descriptorWarning, openDescriptors, streamsThatFit } from './system/descriptors.ts'
 import { ResidentMemory } from './system/resident.ts'
@@ -56,6 +60,10 @@ export class Server {
   #parts: EdgeParts
   #edge: EdgeOptions
   readonly #sweep = new Sweep(() => Bun.gc(true))
+  #console: ConsoleParts | null = null
+  /** Looks at the process since the last sample of the console. */
+  #looks = 0
+  #configuration: LoadedConfiguration & { readonly loadedAt: number; readonly needRestart: readonly string[] }
   #isClosing = false
   #isLeftOpen = false
 
@@ -68,8 +76,10 @@ export class Server {
     proof: Proof,
     transport: Transport,
     log: Log,
+    configuration: LoadedConfiguration,
   ) {
     this.#settings = settings
+    this.#configuration = { ...configuration, loadedAt: Date.now(), needRestart: [] }
     this.#parts = parts
     this.#edge = edgeOptions(settings, parts)
     this.#listeners = listeners
@@ -88,7 +98,7 @@ export class Server {
     settings: Settings,
     log: Log,
     startWriter: () => Worker,
-    { build, isDev = false, earlier = [], tracing = null }: ServerOptions,
+    { build, isDev = false, earlier = [], tracing = null, console = null }: ServerOptions,
   ): Promise<Server> {
     const certificate = readCertificate(settings.tls)
     const events = new EventLog(log)
@@ -163,6 +173,7 @@ export class Server {
       proof,
       store.transport,
       log,
+      console?.configuration ?? { file: null, origins: new Map(), warnings: [] },
     )
     try {
       // The writer of the log starts on another core while the first app is made here.
@@ -178,10 +189,17 @@ export class Server {
         isReady,
         build,
       })
+      if (console !== null) server.#console = server.#openConsole(console, store, sources)
+      const hosts = adminHosts(() => server.#settings)
       await server.#listeners.open(
-        { hub: () => hubApp(() => server.#edge), admin: () => adminApp(probes, sources) },
+        {
+          hub: () => hubApp(() => server.#edge),
+          admin: () => adminApp(probes, sources, hosts, server.#console),
+        },
         opened,
       )
+      // So that the first page has something to show.
+      void server.#console?.api.sample()
       server.#warnOfDescriptors()
     } catch (error) {
       await server.close(0)
@@ -220,13 +238,22 @@ export class Server {
    * times that it began with. Answers with the names of changed settings that need a restart. Rejects with a
    * plain Error, one problem a line, and then nothing has changed. `isFileEmpty`: see `planReload`.
    */
-  async reload(wanted: Settings, isFileEmpty = false): Promise<readonly string[]> {
+  async reload(
+    wanted: Settings,
+    isFileEmpty = false,
+    configuration: LoadedConfiguration | null = null,
+  ): Promise<readonly string[]> {
     const { settings, needRestart } = planReload(this.#settings, wanted, isFileEmpty)
     const certificate = readCertificate(settings.tls)
     const authenticator = await this.#reloadKeys(settings)
     if (this.#isClosing) return []
     this.#take(settings, authenticator)
     this.#listeners.reload(settings, certificate)
+    this.#configuration = {
+      ...(configuration ?? this.#configuration),
+      loadedAt: Date.now(),
+      needRestart: [...new Set([...this.#configuration.needRestart, ...needRestart])],
+    }
     return needRestart
   }
 
@@ -235,6 +262,7 @@ export class Server {
     this.#isClosing = true
     const { hub, streams } = this.#parts
     hub.stop()
+    this.#console?.api.close()
     this.#listeners.stop(false)
     await drain(hub, drainMs)
     await this.#closeHub()
@@ -268,6 +296,20 @@ export class Server {
     hub.look(resident.bytes)
     this.#sweep.look(this.#counters.subscribers - hub.subscriberCount, hub.subscriberCount)
     this.#parts.counts.refit()
+    if (this.#console === null || ++this.#looks < (SAMPLE_SECONDS * 1000) / WATCH_MS) return
+    this.#looks = 0
+    void this.#console.api.sample()
+  }
+
+  #openConsole(material: ConsoleMaterial, store: Store, metrics: MetricSources): ConsoleParts | null {
+    const running = {
+      settings: () => this.#settings,
+      edge: () => this.#edge,
+      parts: () => this.#parts,
+      addresses: () => this.addresses,
+      configuration: () => this.#configuration,
+    }
+    return makeConsole(running, material, store, metrics, this.#counters, this.#log)
   }
 
   #warnOfDescriptors(): void {
@@ -313,6 +355,8 @@ export interface ServerOptions {
   readonly earlier?: readonly LoadGeneration[]
   /** Follows requests; by default nobody does. */
   readonly tracing?: Tracing | null
+  /** The material of the console; by default there is none. */
+  readonly console?: ConsoleMaterial | null
 }
 
 const truth = [() => true, () => false] as const

@@ -9,6 +9,7 @@ export class Log {
   readonly #format: 'json' | 'pretty'
   #least: number
   readonly #clock: () => Date
+  #listener: ((level: LogLevel, message: string, fields: LogFields) => void) | null = null
 
   constructor(options: LogOptions) {
     this.#write = options.write
@@ -20,6 +21,11 @@ export class Log {
   /** Writes lines of this level and above from now on. */
   set level(level: LogLevel) {
     this.#least = levels.indexOf(level)
+  }
+
+  /** Hears of every line but those of level debug, whether it is written or not. */
+  set listener(listener: (level: LogLevel, message: string, fields: LogFields) => void) {
+    this.#listener = listener
   }
 
   debug(message: string, fields: LogFields = {}): void {
@@ -39,6 +45,7 @@ export class Log {
   }
 
   #line(level: LogLevel, message: string, fields: LogFields): void {
+    if (level !== 'debug') this.#listener?.(level, message, fields)
     if (levels.indexOf(level) < this.#least) return
     const time = this.#clock().toISOString()
     if (this.#format === 'json') this.#write(`${JSON.stringify({ time, level, message, ...fields })}\n`)

@@ -34,7 +34,7 @@ describe('defaults', () => {
     const { settings, origins } = accepted({})
     expect(settings).toMatchObject({
       listen: [{ kind: 'tcp', host: '0.0.0.0', port: 3000 }],
-      admin: { listen: { kind: 'tcp', host: '127.0.0.1', port: 3001 }, console: false },
+      admin: { listen: { kind: 'tcp', host: '127.0.0.1', port: 3001 }, console: false, token: null },
       tls: { certFile: null, keyFile: null },
       http2: true,
       http3: false,
@@ -531,7 +531,7 @@ describe('--dev', () => {
     const { settings, isDev, warnings } = accepted({ argv: ['--dev'] })
     expect(settings).toMatchObject({
       listen: [{ kind: 'tcp', host: 'localhost', port: 3000 }],
-      admin: { console: true },
+      admin: { console: true, token: expect.stringMatching(/^[\w-]{43}$/), payloads: 'all' },
       hub: {
         anonymous: true,
         subscriptions: true,

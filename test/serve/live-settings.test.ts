@@ -5,6 +5,7 @@ import { Server } from '../../src/serve/server.ts'
 import { Log } from '../../src/telemetry/log.ts'
 import { until } from '../support/binary.ts'
 import { makeCertificate, shownFingerprint, temporaryFolder } from '../support/certificates.ts'
+import { consoleMaterial, consoleToken } from '../support/console-material.ts'
 import { RawConnection, type RawRequest, rawRequest, requestBytes } from '../support/raw-request.ts'
 import { StreamClient } from '../support/stream-client.ts'
 import { secretOf, tokenFor } from '../support/tokens.ts'
@@ -28,7 +29,38 @@ interface Probe {
   readonly is: unknown
 }
 
+const withConsole = ['--admin-listen', '127.0.0.1:0', '--admin-console', '--admin-token', consoleToken]
+const otherToken = `other-${consoleToken}`
+
 const probes: Readonly<Record<string, Probe>> = {
+  'admin.token': {
+    before: withConsole,
+    after: ['--admin-token', otherToken],
+    ask: async (hub) => (await hub.console('hub', otherToken)).status,
+    was: 401,
+    is: 200,
+  },
+  'admin.payloads': {
+    before: withConsole,
+    after: ['--admin-payloads', 'none'],
+    ask: async (hub) => (await (await hub.console('hub')).json()).may.payloads,
+    was: 'public',
+    is: 'none',
+  },
+  'admin.actions': {
+    before: withConsole,
+    after: ['--no-admin-actions'],
+    ask: async (hub) => (await (await hub.console('hub')).json()).may.act,
+    was: true,
+    is: false,
+  },
+  'admin.public_urls': {
+    before: withConsole,
+    after: ['--admin-public-urls', 'http://console.example'],
+    ask: async (hub) => (await hub.console('hub', consoleToken, { Host: 'console.example' })).status,
+    was: 421,
+    is: 200,
+  },
   'hub.public_urls': {
     after: ['--hub-public-urls', `http://${host},http://second.example.com`],
     ask: (hub) => hub.status('GET', [['Host', 'second.example.com']]),
@@ -349,7 +381,14 @@ class LiveHub {
       lines += line
     }
     const log = new Log({ level: 'error', format: 'json', write, clock: () => new Date(0) })
-    return new LiveHub(await Server.open(settings(flags), log, startWriter, { build: {} }), () => lines)
+    const server = Server.open(settings(flags), log, startWriter, { build: {}, console: consoleMaterial })
+    return new LiveHub(await server, () => lines)
+  }
+
+  /** Asks the API of the console. */
+  console(path: string, token = consoleToken, fields: Record<string, string> = {}): Promise<Response> {
+    const headers = { ...fields, Authorization: `Bearer ${token}` }
+    return fetch(`${this.server.adminAddress}/api/${path}`, { headers })
   }
 
   get origin(): string {
@@ -412,7 +451,8 @@ function issuers(label: string): string {
 
 function settings(flags: readonly string[]): Settings {
   const argv = [
-    ...['--listen', '127.0.0.1:0', '--admin-listen', '', '--transport', 'memory', '--hub-anonymous'],
+    ...['--listen', '127.0.0.1:0', ...(flags.includes('--admin-listen') ? [] : ['--admin-listen', ''])],
+    ...['--transport', 'memory', '--hub-anonymous'],
     ...['--log-level', 'error'],
     ...(flags.includes('--hub-public-urls') ? [] : ['--hub-public-urls', `http://${host}`]),
     ...(flags.includes('--issuers') ? [] : ['--issuers', issuers('issuer-a')]),
