@@ -50,4 +50,4 @@ export async function topicPage(sources: ConsoleSources, feeds: Feeds): Promise<
   }
 }
 
-const SHOWN = 50
+const SHOWN = 30

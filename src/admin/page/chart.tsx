@@ -9,6 +9,8 @@ export interface Line {
   readonly values: readonly number[]
   readonly colour: 1 | 2 | 3 | 4
   readonly format: (value: number) => string
+  /** The figure of this moment, which is newer than the last of the values. */
+  readonly now?: number
 }
 
 const highest = (values: readonly number[]) => values.reduce((most, value) => Math.max(most, value), 0)
@@ -41,8 +43,7 @@ function pathOf(
 
 /** The shape of the last hour, without axes. Starts at zero unless the figure never comes near it. */
 export function Sparkline({ line }: { line: Line }) {
-  const { values } = line
-  if (values.length < 2) return null
+  const values = atLeastTwo(line.values)
   const least = lowest(values)
   const most = highest(values)
   const bottom = least > most * 0.5 ? least - (most - least) * 0.5 : 0
@@ -62,11 +63,25 @@ export function Sparkline({ line }: { line: Line }) {
   )
 }
 
+/** A line has two ends, also where there is one figure or none. */
+function atLeastTwo(values: readonly number[]): readonly number[] {
+  return values.length > 1 ? values : [values[0] ?? 0, values[0] ?? 0]
+}
+
 const HEIGHT = 104
 const WIDTH = 600
 
 /** Lines that share their time, one above the other, each with its own scale: two scales in one plot mislead. */
-export function Timeline({ lines, until, every }: { lines: readonly Line[]; until: number; every: number }) {
+export function Timeline({
+  lines: given,
+  until,
+  every,
+}: {
+  lines: readonly Line[]
+  until: number
+  every: number
+}) {
+  const lines = given.map((line) => ({ ...line, values: atLeastTwo(line.values) }))
   const at = useSignal<number | null>(null)
   const box = useRef<HTMLDivElement>(null)
   const length = lines[0]?.values.length ?? 0
@@ -87,7 +102,9 @@ export function Timeline({ lines, until, every }: { lines: readonly Line[]; unti
     event.preventDefault()
     at.value = Math.max(0, Math.min(length - 1, shown + step))
   }
-  const ticks = quarters(timeOf(0), until)
+  const ticks = ticksOf(timeOf(0), until)
+  const figure = (line: Line) =>
+    line.format(at.value === null ? (line.now ?? line.values.at(-1) ?? 0) : (line.values[shown] ?? 0))
   const left = (time: number) => `${(((time - timeOf(0)) / (until - timeOf(0) || 1)) * 100).toFixed(2)}%`
   return (
     <div class="timeline">
@@ -96,11 +113,11 @@ export function Timeline({ lines, until, every }: { lines: readonly Line[]; unti
         ref={box}
         tabIndex={0}
         role="slider"
-        aria-label={`${lines.map(({ name }) => name).join(' and ')}, over the last hour`}
+        aria-label={`${lines.map(({ name }) => name).join(' and ')}, over time`}
         aria-valuemin={0}
         aria-valuemax={length - 1}
         aria-valuenow={shown}
-        aria-valuetext={`${hourMinute(timeOf(shown))}: ${lines.map((line) => `${line.name} ${line.format(line.values[shown] ?? 0)}`).join(', ')}`}
+        aria-valuetext={`${hourMinute(timeOf(shown))}: ${lines.map((line) => `${line.name} ${figure(line)}`).join(', ')}`}
         onPointerMove={move}
         onPointerLeave={() => {
           at.value = null
@@ -114,7 +131,7 @@ export function Timeline({ lines, until, every }: { lines: readonly Line[]; unti
               <p class="plot-head">
                 <span class="key" aria-hidden="true" />
                 <span>{line.name}</span>
-                <b>{line.format(line.values[shown] ?? 0)}</b>
+                <b>{figure(line)}</b>
                 <span class="quiet">{at.value === null ? 'now' : hourMinute(timeOf(shown))}</span>
               </p>
               <div class="plot-body">
@@ -151,10 +168,11 @@ export function Timeline({ lines, until, every }: { lines: readonly Line[]; unti
   )
 }
 
-function quarters(from: number, until: number): number[] {
-  const quarter = 900_000
+/** Whole minutes in between, five at most. */
+function ticksOf(from: number, until: number): number[] {
+  const step = [60_000, 120_000, 300_000, 600_000].find((each) => (until - from) / each <= 5) ?? 900_000
   const ticks: number[] = []
-  for (let time = Math.ceil(from / quarter) * quarter; time <= until; time += quarter) ticks.push(time)
+  for (let time = Math.ceil(from / step) * step; time <= until; time += step) ticks.push(time)
   return ticks
 }
 

@@ -97,7 +97,13 @@ function Settings({ name, settings }: { name: string; settings: readonly Setting
   return (
     <Scroll name={`Settings of ${name}`}>
       <table class="settings">
-        <thead class="hidden">
+        <colgroup>
+          <col class="key" />
+          <col class="value" />
+          <col class="origin" />
+          <col />
+        </colgroup>
+        <thead>
           <tr>
             <th scope="col">Setting</th>
             <th scope="col">Value</th>

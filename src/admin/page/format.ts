@@ -12,7 +12,7 @@ const time = new Intl.DateTimeFormat('en', {
 const minute = new Intl.DateTimeFormat('en', { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' })
 
 export const count = (value: number) =>
-  value > 0 && value < 10 && value % 1 !== 0 ? one.format(value) : whole.format(value)
+  value > 0 && value < 9.95 && value % 1 !== 0 ? one.format(value) : whole.format(value)
 
 export function compact(value: number): string {
   if (value >= 1e6) return `${short.format(value / 1e6)} M`

@@ -44,7 +44,6 @@ export function HistoryPage() {
           <span>Before</span>
           <input
             type="datetime-local"
-            step={1}
             onChange={(event) => {
               const at = new Date(event.currentTarget.value).getTime()
               before.value = Number.isNaN(at) ? '' : `time:${at}`

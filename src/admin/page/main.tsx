@@ -1,5 +1,6 @@
 import { useSignal } from '@preact/signals'
 import { render } from 'preact'
+import { useEffect } from 'preact/hooks'
 import { problem, signIn, signOut, token } from './api.ts'
 import { ConfigurationPage } from './configuration.tsx'
 import { Inspector } from './feed.tsx'
@@ -59,6 +60,10 @@ function Console() {
   const current = pages.find(({ name }) => name === route.value) ?? pages[0]
   const Page = current.page
   const about = hub.value
+  // In a narrow window the pages are one line, which scrolls.
+  useEffect(() => {
+    document.querySelector('nav [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' })
+  }, [current.name])
   document.title = `${current.title} · cinnabar`
   return (
     <>
@@ -140,7 +145,7 @@ function Theme() {
   return (
     <button
       type="button"
-      class="small"
+      class="small theme"
       title={`Change to ${next}`}
       onClick={() => {
         localStorage.setItem('scheme', next)
@@ -152,7 +157,7 @@ function Theme() {
         <circle cx="8" cy="8" r="5.5" />
         <path d="M8 2.5a5.5 5.5 0 010 11z" />
       </svg>
-      {{ auto: 'Auto', light: 'Light', dark: 'Dark' }[scheme.value]}
+      <span class="word">{{ auto: 'Auto', light: 'Light', dark: 'Dark' }[scheme.value]}</span>
     </button>
   )
 }

@@ -16,6 +16,7 @@ export function OverviewPage() {
   const ring = series.value
   if (now === null || about === null || ring === null) return <p class="quiet">Asking the hub…</p>
   const of = (name: Name) => ring.series[name]
+  const lasting = Math.max(1, of('rows').length - 1) * ring.every
   return (
     <>
       <Verdict
@@ -57,13 +58,20 @@ export function OverviewPage() {
         <HistoryCard now={now} about={about} />
       </div>
       <div class="pair wide-left">
-        <Card title="Traffic" aside={<span class="quiet">last hour, a point each 10 s</span>}>
+        <Card
+          title="Traffic"
+          aside={
+            <span class="quiet">
+              last {span(lasting)}, a point each {ring.every} s
+            </span>
+          }
+        >
           <Timeline
             until={ring.until}
             every={ring.every}
             lines={[
-              line(of('published'), 'Published per second', 1, count),
-              line(of('delivered'), 'Delivered per second', 3, compact),
+              { ...line(of('published'), 'Published per second', 1, count), now: now.published },
+              { ...line(of('delivered'), 'Delivered per second', 3, compact), now: now.delivered },
             ]}
           />
         </Card>

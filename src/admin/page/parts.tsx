@@ -115,8 +115,9 @@ export function Trouble({ text }: { text: string | null }) {
 export function Scroll({ name, children }: { name: string; children: ComponentChildren }) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reached by the keyboard.
-    <section class="scroll" tabIndex={0} aria-label={name}>
+    // biome-ignore lint/a11y/useSemanticElements: it groups no fields of a form.
+    <div class="scroll" role="group" tabIndex={0} aria-label={name}>
       {children}
-    </section>
+    </div>
   )
 }

@@ -131,18 +131,21 @@ function Findings({ role: { role, accepted, findings, grants } }: { role: Explai
           {role === 'publisher' ? 'To publish' : 'To subscribe'}: {accepted ? 'accepted' : 'refused'}
         </b>
       </p>
-      <ul>
-        {findings.map(({ check, ok, detail }) => (
-          <li key={check} class={ok ? '' : 'bad'}>
-            <Mark level={ok ? 'good' : 'bad'} />
-            <span>{check === 'authorization_details' ? 'details' : check}</span>
-            <span>
-              {!ok && <span class="hidden">Not accepted: </span>}
-              {detail}
-            </span>
-          </li>
-        ))}
-      </ul>
+      <details open={!accepted}>
+        <summary>{findings.length} checks</summary>
+        <ul>
+          {findings.map(({ check, ok, detail }) => (
+            <li key={check} class={ok ? '' : 'bad'}>
+              <Mark level={ok ? 'good' : 'bad'} />
+              <span>{check === 'authorization_details' ? 'details' : check}</span>
+              <span>
+                {!ok && <span class="hidden">Not accepted: </span>}
+                {detail}
+              </span>
+            </li>
+          ))}
+        </ul>
+      </details>
       <p class="grants">
         <span class="quiet">Grants {grants.length === 0 ? 'nothing' : ''}</span>
         {grants.map((grant) => (

@@ -167,8 +167,12 @@ function Stream({ row, onEnd }: { row: Row; onEnd: (row: Row) => void }) {
         <Mark level={row.state === 'live' ? 'good' : 'info'} />{' '}
         {row.state === 'live' ? 'live' : `${count(row.behind)} behind`}
       </td>
-      <td class="number">{span(Math.max(1, (Date.now() - row.openedAt) / 1000))}</td>
-      <td class="number">{row.waiting === 0 ? <span class="quiet">0</span> : <b>{size(row.waiting)}</b>}</td>
+      <td class="number" data-name="open for">
+        {span(Math.max(1, (Date.now() - row.openedAt) / 1000))}
+      </td>
+      <td class="number" data-name="waiting">
+        {row.waiting === 0 ? <span class="quiet">0</span> : <b>{size(row.waiting)}</b>}
+      </td>
       <td class="nowrap">
         {row.holder === null ? <span class="quiet">nobody in particular</span> : <code>{row.holder}</code>}
         <div class="quiet mono tiny" title={row.id}>
