@@ -48,7 +48,7 @@ const rooms: Readonly<Record<string, Room>> = {
     outside: ['preact', 'preact/hooks', '@preact/signals'],
   },
   'admin/': {
-    own: ['admin/', 'types:hub/', 'types:stream/', 'protocol/', 'telemetry/'],
+    own: ['admin/', 'types:config/', 'types:hub/', 'types:stream/', 'protocol/', 'telemetry/'],
     outside: ['elysia', 'prom-client', 'valibot'],
   },
   'config/': { own: ['config/', 'protocol/matcher.ts'], outside: ['valibot'] },

@@ -1,3 +1,4 @@
+import type { SettingRow } from '../../config/describe.ts'
 import type { Hub } from '../../hub/hub.ts'
 import type { Loop } from '../../hub/loop.ts'
 import type { Transport } from '../../hub/transport.ts'
@@ -69,18 +70,6 @@ export interface NodeFigures {
 /** The nodes of a hub beside this one. A hub of one node has none. */
 export interface Neighbours {
   nodes(): readonly NodeFigures[]
-}
-
-/** A setting in effect, for people. */
-export interface SettingRow {
-  readonly key: string
-  readonly value: string
-  readonly origin: string
-  /** The name in that place: a flag, a variable or a file. */
-  readonly at: string
-  readonly fallback: string | null
-  readonly help: string
-  readonly secret: boolean
 }
 
 /** The configuration in effect. */
