@@ -1,5 +1,5 @@
+import { legacyIssuer } from './borrowed/container.ts'
 import type { Settings } from './checks.ts'
-import { legacyIssuer } from './container.ts'
 import { type Problem, problem } from './given.ts'
 
 /**

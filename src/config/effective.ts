@@ -101,6 +101,8 @@ function withheldFrom(all: readonly Effective[]): readonly string[] {
     .map(({ key, origin }) =>
       tableOf(key) === '' || origin?.kind === 'environment' ? key : key.replace(/\.[^.]*$/, '.'),
     )
+  // Without its token the console is a mistake.
+  if (lost.includes('admin.token')) lost.push('admin.console')
   const isLost = (key: string) => isBelow(key, lost)
   const tables = new Set(all.map(({ key }) => tableOf(key)))
   const bare = [...tables].filter((table) => {

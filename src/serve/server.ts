@@ -1,7 +1,6 @@
 import { adminApp, type ConsoleParts } from '../admin/app.ts'
 import { SAMPLE_SECONDS } from '../admin/console/series.ts'
 import { health } from '../admin/health.ts'
-import type { MetricSources } from '../admin/metrics.ts'
 import type { Authenticator } from '../auth/authenticate.ts'
 import type { Settings } from '../config/load.ts'
 import { hubUrl } from '../config/location.ts'
@@ -189,7 +188,7 @@ export class Server {
         isReady,
         build,
       })
-      if (console !== null) server.#console = server.#openConsole(console, store, sources)
+      if (console !== null) server.#console = server.#openConsole(console, store, resident)
       const hosts = adminHosts(() => server.#settings)
       await server.#listeners.open(
         {
@@ -301,7 +300,7 @@ export class Server {
     void this.#console.api.sample()
   }
 
-  #openConsole(material: ConsoleMaterial, store: Store, metrics: MetricSources): ConsoleParts | null {
+  #openConsole(material: ConsoleMaterial, store: Store, resident: ResidentMemory): ConsoleParts | null {
     const running = {
       settings: () => this.#settings,
       edge: () => this.#edge,
@@ -309,7 +308,7 @@ export class Server {
       addresses: () => this.addresses,
       configuration: () => this.#configuration,
     }
-    return makeConsole(running, material, store, metrics, this.#counters, this.#log)
+    return makeConsole(running, material, store, resident, this.#counters, this.#log)
   }
 
   #warnOfDescriptors(): void {

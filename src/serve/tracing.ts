@@ -1,5 +1,5 @@
+import { traceOptions } from '../config/borrowed/otel.ts'
 import type { Settings } from '../config/load.ts'
-import { traceOptions } from '../config/otel.ts'
 import type { RequestTracer } from '../http/trace.ts'
 import type { Witness } from '../hub/witness.ts'
 import type { Log } from '../telemetry/log.ts'

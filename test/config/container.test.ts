@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { legacyIssuer } from '../../src/config/container.ts'
+import { legacyIssuer } from '../../src/config/borrowed/container.ts'
 import { describeProblem, load } from '../../src/config/load.ts'
 
 const secret = '!ChangeThisMercureHubJWTSecretKey!'

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { readOtelNames, traceOptions } from '../../src/config/otel.ts'
+import { readOtelNames, traceOptions } from '../../src/config/borrowed/otel.ts'
 
 const endpointOf = (env: Readonly<Record<string, string>>) => {
   const { givens, problems } = readOtelNames(env, false)

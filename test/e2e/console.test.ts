@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test'
 import type { Browser } from 'playwright-core'
 import { localProcess } from '../../src/bench/client/process.ts'
 import { type RunningHub, startHub, until } from '../support/binary.ts'
@@ -26,6 +26,11 @@ beforeAll(async () => {
 afterAll(async () => {
   await browser.close()
   await hub.dispose()
+})
+
+// A test that failed has left its page open, and with it a feed.
+afterEach(async () => {
+  for (const context of browser.contexts()) await context.close()
 })
 
 const api = (path: string, init: RequestInit = {}) =>
@@ -280,7 +285,7 @@ describe('the keyboard alone', () => {
     const row = await page.evaluate(() => document.activeElement?.id)
     await page.keyboard.press('Enter')
     await page.locator('.inspector').waitFor()
-    expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Close')
+    await page.waitForFunction(() => document.activeElement?.textContent === 'Close')
     await page.keyboard.press('Enter')
     await page.locator('.inspector').waitFor({ state: 'detached' })
     expect(await page.evaluate(() => document.activeElement?.id)).toBe(row ?? 'a row')

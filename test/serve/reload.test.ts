@@ -12,8 +12,9 @@ function settings(...argv: readonly string[]): Settings {
   return loaded.settings
 }
 
-const running = settings('--hub-public-urls', 'https://hub.example.com')
-const base = ['--hub-public-urls', 'https://hub.example.com']
+const token = ['--admin-token', 'x'.repeat(40)]
+const base = [...token, '--hub-public-urls', 'https://hub.example.com']
+const running = settings(...base)
 const tls = ['--tls-cert-file', '/a.crt', '--tls-key-file', '/a.key']
 
 describe('a reload', () => {
@@ -98,7 +99,7 @@ describe('a reload', () => {
   test('GEN-12 keeps the URL that relative topics were resolved against', () => {
     const plan = planReload(
       running,
-      settings('--hub-public-urls', 'https://new.example.com', '--hub-anonymous'),
+      settings(...token, '--hub-public-urls', 'https://new.example.com', '--hub-anonymous'),
     )
     expect(plan.needRestart).toEqual(['hub.public_urls', 'hub.resource_identifier'])
     expect(plan.settings).toEqual({ ...running, hub: { ...running.hub, anonymous: true } })

@@ -54,8 +54,8 @@ export class Console {
   async sample(): Promise<void> {
     const { notices, loop, wall, about } = this.#sources
     const slow = this.#meter.slowSince
-    const snapshot = await this.#sources.snapshot()
-    this.#latest = this.#meter.take(snapshot, loop.now())
+    const levels = await this.#sources.levels()
+    this.#latest = this.#meter.take(levels, loop.now())
     this.#series.add(this.#latest, wall())
     if (slow === 0) return
     const mebibytes = about().limits.subscriberBuffer / 2 ** 20

@@ -109,7 +109,7 @@ export class Feeds {
   }
 
   async #tick(): Promise<void> {
-    const { loop, settings, snapshot, wall } = this.#sources
+    const { loop, settings, levels, wall } = this.#sources
     const { token, payloads } = settings()
     if (this.#hot !== null && loop.now() - this.#hot.askedAt > TOPICS_MS) {
       this.#hot = null
@@ -120,7 +120,7 @@ export class Feeds {
       else feed.sendUpdates(payloads)
     }
     if (++this.#ticks % TICKS_PER_SAMPLE !== 0 || this.#feeds.size === 0) return
-    const now = await snapshot()
+    const now = await levels()
     const sample = this.#meter?.take(now, loop.now())
     if (sample === undefined) return
     const frame = eventOf('sample', { at: wall(), ...sample })

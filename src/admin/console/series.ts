@@ -1,5 +1,6 @@
+import type { HubGauges } from '../../hub/event.ts'
+import type { TransportStats } from '../../hub/transport.ts'
 import { type Counters, durationBounds } from '../../telemetry/counters.ts'
-import type { Snapshot } from '../metrics.ts'
 
 /** The figures of a sample. Rates are per second, times in milliseconds, `oldestAge` in seconds, the rest levels. */
 export const sampleNames = [
@@ -7,6 +8,16 @@ export const sampleNames = [
   ...['publishP50', 'publishP99', 'deliveryP50', 'deliveryP99', 'resident', 'waiting', 'pending'],
   ...['rows', 'bytes', 'oldestAge', 'fileBytes', 'lag', 'shedding', 'slow', 'refused'],
 ] as const
+
+/** The levels of one moment: few of those that metrics have, since somebody who looks asks every second. */
+export interface Levels {
+  readonly hub: HubGauges
+  /** Null when the log cannot say. */
+  readonly history: TransportStats | null
+  readonly waitingBytes: number
+  readonly residentBytes: number
+  readonly loopLagSeconds: number
+}
 
 /** All figures of one moment, in the order of their names. */
 export type Sample = Readonly<Record<string, number>>
@@ -29,14 +40,14 @@ export class Meter {
     return this.#counters.slowReaders - this.#before.slow
   }
 
-  take(snapshot: Snapshot, now: number): Sample {
+  take(levels: Levels, now: number): Sample {
     const before = this.#before
     const totals = totalsOf(this.#counters)
     const seconds = Math.max(0.001, (now - this.#at) / 1000)
     this.#before = totals
     this.#at = now
     const rate = (name: RateName) => (totals[name] - before[name]) / seconds
-    const { hub, history } = snapshot
+    const { hub, history } = levels
     return {
       subscribers: hub.subscribers,
       replaying: hub.replaying,
@@ -48,14 +59,14 @@ export class Meter {
       publishP99: quantile(before.publishTimes, totals.publishTimes, 0.99),
       deliveryP50: quantile(before.deliveryTimes, totals.deliveryTimes, 0.5),
       deliveryP99: quantile(before.deliveryTimes, totals.deliveryTimes, 0.99),
-      resident: snapshot.residentBytes,
-      waiting: snapshot.waitingBytes,
+      resident: levels.residentBytes,
+      waiting: levels.waitingBytes,
       pending: hub.pendingBytes,
       rows: history?.rows ?? 0,
       bytes: history?.bytes ?? 0,
       oldestAge: history === null || history.oldestAt === null ? 0 : (history.now - history.oldestAt) / 1000,
       fileBytes: history?.fileBytes ?? 0,
-      lag: snapshot.loopLagSeconds * 1000,
+      lag: levels.loopLagSeconds * 1000,
       shedding: hub.shedding,
       slow: rate('slow'),
       refused: rate('refused'),

@@ -1,4 +1,4 @@
-import type { SettingRow } from '../../config/describe.ts'
+import type { SettingRow } from '../../config/effective.ts'
 import type { Hub } from '../../hub/hub.ts'
 import type { Loop } from '../../hub/loop.ts'
 import type { Transport } from '../../hub/transport.ts'
@@ -7,7 +7,7 @@ import type { Drive } from '../../protocol/work.ts'
 import type { EventStream, StreamOwner } from '../../stream/event-stream.ts'
 import type { Counters } from '../../telemetry/counters.ts'
 import type { NoticeBoard } from '../../telemetry/notice-board.ts'
-import type { Snapshot } from '../metrics.ts'
+import type { Levels } from './series.ts'
 import type { Payloads } from './update.ts'
 
 /** The settings of the console at the moment: a reload may change them. */
@@ -116,7 +116,8 @@ export interface ConsoleSources {
   readonly configuration: () => ConfigurationView
   readonly neighbours: Neighbours
   readonly counters: Counters
-  readonly snapshot: () => Promise<Snapshot>
+  /** Never rejects. */
+  readonly levels: () => Promise<Levels>
   readonly hub: Pick<Hub, 'audience' | 'end' | 'head' | 'subscribers' | 'subscriberCount' | 'tap'>
   readonly transport: Pick<Transport, 'browse' | 'find' | 'stats'>
   readonly location: HubLocation

@@ -1,4 +1,4 @@
-import { legacyIssuer } from '../../config/container.ts'
+import { legacyIssuer } from '../../config/borrowed/container.ts'
 import type { Directive } from './blocks.ts'
 import { commented, type Draft, spelled } from './draft.ts'
 import { expandPlaceholders, hasPlaceholder } from './environment.ts'

@@ -1,4 +1,4 @@
-import { listenOf } from '../../config/container.ts'
+import { listenOf } from '../../config/borrowed/container.ts'
 import type { Directive } from './blocks.ts'
 import type { Draft } from './draft.ts'
 import { readHubBlock } from './hub-block.ts'

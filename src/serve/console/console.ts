@@ -7,7 +7,6 @@ import type {
   PruneRequest,
 } from '../../admin/console/sources.ts'
 import { HostCheck } from '../../admin/host-check.ts'
-import type { MetricSources } from '../../admin/metrics.ts'
 import { formatAddress } from '../../config/addresses.ts'
 import { settingRows } from '../../config/effective.ts'
 import type { Origin, Problem, Settings } from '../../config/load.ts'
@@ -20,6 +19,7 @@ import { NoticeBoard } from '../../telemetry/notice-board.ts'
 import type { EdgeParts } from '../edge-options.ts'
 import { processLoop } from '../loop.ts'
 import type { Store } from '../store/store.ts'
+import type { ResidentMemory } from '../system/resident.ts'
 import { explainToken, mintingIssuer, mintToken } from './tokens.ts'
 
 /** The executable gives the console its page, its version and its tool for histories. */
@@ -60,7 +60,7 @@ export function makeConsole(
   running: Running,
   material: ConsoleMaterial,
   { transport }: Store,
-  metrics: MetricSources,
+  resident: ResidentMemory,
   counters: Counters,
   log: Log,
 ): ConsoleParts | null {
@@ -77,7 +77,7 @@ export function makeConsole(
     configuration: () => configuration(running),
     neighbours: alone,
     counters,
-    snapshot: metrics.snapshot,
+    levels: levelsOf(running, transport, resident),
     hub,
     transport,
     location,
@@ -173,6 +173,25 @@ function configuration(running: Running) {
   return { file, loadedAt, needRestart, warnings, rows: settingRows(running.settings(), origins) }
 }
 
+/** The page asks the log first: all other figures are of the moment of its answer. */
+function levelsOf(
+  running: Running,
+  transport: Store['transport'],
+  resident: ResidentMemory,
+): ConsoleSources['levels'] {
+  return async () => {
+    const history = await transport.stats().catch(() => null)
+    const { hub, streams } = running.parts()
+    return {
+      hub: hub.gauges,
+      history,
+      waitingBytes: streams.waitingBytes,
+      residentBytes: resident.bytes,
+      loopLagSeconds: streams.lagMs / 1000,
+    }
+  }
+}
+
 /** Feeds are event streams like those of readers, with little room: a slow tab is cut. */
 function openStreams(running: Running): ConsoleSources['openStream'] {
   const options = {
@@ -200,16 +219,26 @@ function edgeInProcess(running: Running): ConsoleSources['edge'] {
 
 const CONSOLE_LINE = 'console'
 
-/** Lines of the log are notices as well, but those that tell of the console itself. */
+/** Lines that tell of a change are notices, and so are all warnings and errors; lines of single requests are not. */
 function followLog(log: Log, notices: NoticeBoard): void {
   log.listener = (level, message, fields) => {
-    if (message === CONSOLE_LINE) return
+    if (level === 'info' && !notable.has(message)) return
     const { problem, setting } = fields
     const detail = [problem, setting].filter((part) => typeof part === 'string').join(' ')
     const text = detail === '' ? message : `${message}: ${detail}`
     notices.add(level === 'error' ? 'bad' : level === 'warn' ? 'warn' : 'info', sentence(text))
   }
 }
+
+const notable: ReadonlySet<string> = new Set([
+  'listening',
+  'configuration reloaded',
+  'certificate renewed',
+  'publications are accepted again',
+  'memory is below its budget again',
+  'the journal of the history was emptied again',
+  'the machine slept',
+])
 
 function sentence(text: string): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}`

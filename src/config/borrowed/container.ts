@@ -1,5 +1,5 @@
-import { type Given, type Problem, problem, type Source } from './given.ts'
-import { findEnv } from './names.ts'
+import { type Given, type Problem, problem, type Source } from '../given.ts'
+import { findEnv } from '../names.ts'
 
 /**
  * Environment names of the reference container image, for a drop-in replacement. This file maps the few that name keys

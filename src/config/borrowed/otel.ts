@@ -1,7 +1,7 @@
-import { otlpEndpoint } from './addresses.ts'
-import { attempt } from './file.ts'
-import { type Given, type Problem, problem, type Source } from './given.ts'
-import { findKey, type Name } from './names.ts'
+import { otlpEndpoint } from '../addresses.ts'
+import { attempt } from '../file.ts'
+import { type Given, type Problem, problem, type Source } from '../given.ts'
+import { findKey, type Name } from '../names.ts'
 
 /**
  * The standard environment names of OpenTelemetry (its specification, "General SDK configuration" and "OTLP exporter").
