@@ -105,22 +105,17 @@ export class Outbox {
     for (const item of batch.items) settle(item, reason)
   }
 
-  /**
-   * Gives up what has waited for longer than this, and the batches that it is in. Joins and leaves that were not sent go
-   * on waiting, unless the node is closing. Answers whether there was any.
-   */
-  refuseOlder(ms: number, reason: ProtocolError, isClosing: boolean): boolean {
+  /** Gives up what has waited for longer than this, and the batches that it is in. Answers whether there was any. */
+  refuseOlder(ms: number, reason: ProtocolError): boolean {
     const since = this.#now() - ms
     const isOld = (item: Item) => item.since < since
     const late = this.#batches.filter(({ items }) => items.some(isOld))
     for (const batch of late) this.refuse(batch, reason)
-    const old = this.#waiting.filter((item) => isOld(item) && (isClosing || item.kind === 'u'))
-    if (old.length > 0) {
-      this.#waiting = this.#waiting.filter((item) => !old.includes(item))
-      for (const item of old) {
-        this.#waitingBytes -= item.bytes
-        settle(item, reason)
-      }
+    const old = this.#waiting.filter(isOld)
+    if (old.length > 0) this.#waiting = this.#waiting.filter((item) => !isOld(item))
+    for (const item of old) {
+      this.#waitingBytes -= item.bytes
+      settle(item, reason)
     }
     return late.length > 0 || old.length > 0
   }

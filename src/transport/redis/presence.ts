@@ -113,10 +113,18 @@ export class RedisPresence implements Presence {
             void this.#store('l', this.#log.node, row.subscriber, row).catch(() => {})
         }
       }
-      for (const [subscriber, row] of wanted) {
-        if (there.has(subscriber) || this.#own.get(subscriber) !== row) continue
-        void this.#store('j', this.#log.node, subscriber, row).catch(() => {})
-      }
+      await this.#storeMissing([...wanted].filter(([subscriber]) => !there.has(subscriber)))
+    }
+  }
+
+  /** A few at a time: after a lost log these may be all. */
+  async #storeMissing(missing: readonly (readonly [string, Row])[]): Promise<void> {
+    for (let at = 0; at < missing.length; at += REPAIRED_TOGETHER) {
+      const stored = missing
+        .slice(at, at + REPAIRED_TOGETHER)
+        .filter(([subscriber, row]) => this.#own.get(subscriber) === row)
+        .map(([subscriber, row]) => this.#store('j', this.#log.node, subscriber, row))
+      await Promise.all(stored)
     }
   }
 
@@ -141,6 +149,8 @@ export class RedisPresence implements Presence {
     }
   }
 }
+
+const REPAIRED_TOGETHER = 200
 
 interface Row {
   readonly document: string

@@ -543,7 +543,7 @@ export class RedisTransport implements Transport {
   #look(): void {
     const { timeoutMs } = this.#options.server
     const late = unavailable('the server of the log does not answer in time')
-    if (this.#outbox.refuseOlder(timeoutMs, late, this.#state === 'closed'))
+    if (this.#outbox.refuseOlder(timeoutMs, late))
       this.#session?.end(new Error(`no answer within ${timeoutMs} ms`))
     const session = this.#session
     if (session === null || session.isOver || this.#ticking !== null) return
