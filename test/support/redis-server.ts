@@ -139,6 +139,12 @@ export function redisProgram(): string {
   return process.env['VALKEY_SERVER'] ?? 'redis-server'
 }
 
+/** Whether that program was built with TLS: it then ends for want of a certificate, and else for want of TLS. */
+export function knowsTls(): boolean {
+  const { stdout } = Bun.spawnSync([redisProgram(), '-'], { stdin: Buffer.from('port 0\ntls-port 1\n') })
+  return String(stdout).includes('tls-cert-file')
+}
+
 /** A port that nobody listens on at the moment. */
 export async function freePort(): Promise<number> {
   const server = createServer()

@@ -6,32 +6,34 @@
  * log still has what this node has seen, and sends again what is not over. `close` waits for the outbox and lets go.
  */
 
-import type {
-  Entry,
-  Head,
-  Page,
-  PageLimit,
-  Position,
-  Transport,
-  TransportStats,
+import {
+  type Entry,
+  type Head,
+  type Page,
+  type PageLimit,
+  type Position,
+  START,
+  type Transport,
+  type TransportStats,
 } from '../../hub/transport.ts'
 import { ProtocolError } from '../../protocol/error.ts'
 import type { Envelope } from '../../protocol/update.ts'
 import type { Notice } from '../notice.ts'
-import { type Retention, type Rule, ruleOf } from '../retention.ts'
+import type { Retention, Rule } from '../retention.ts'
 import { messageOf } from './connection.ts'
-import { parseHeader, storedBytes, unpackEntry } from './entry.ts'
+import { unpackEntry } from './entry.ts'
+import { type Greeting, headOf, sayHello } from './greeting.ts'
+import { asError, Link } from './link.ts'
 import { type Batch, batchArguments, Outbox, type Work } from './outbox.ts'
-import { locatePrimary } from './primary.ts'
-import { type CompileRule, groupOf, parseRules, rulesText, selectionText } from './rules.ts'
+import { type CompileRule, parseRules, rulesText } from './rules.ts'
 import { APPEND } from './scripts/append.ts'
-import { HELLO, LOCATE } from './scripts/hello.ts'
+import { LOCATE } from './scripts/hello.ts'
 import { BYE, TICK } from './scripts/nodes.ts'
 import { FIGURES, FIND, READ } from './scripts/reading.ts'
 import type { Script } from './scripts/script.ts'
-import { CUT, OUTLINES, SORT } from './scripts/sorting.ts'
-import { isSamePlace, placeText, type ServerOptions } from './server.ts'
-import { Session } from './session.ts'
+import type { ServerOptions } from './server.ts'
+import type { Session } from './session.ts'
+import { cutToLimits, type Sorting, sortIntoRules } from './sorting.ts'
 import { parseTail, type TailBatch } from './tail.ts'
 
 /** The options of a log on a server. */
@@ -81,9 +83,7 @@ export class RedisTransport implements Transport {
   readonly #options: RedisOptions
   readonly #outbox = new Outbox(() => performance.now())
   #state: 'new' | 'open' | 'closed' = 'new'
-  #session: Session | null = null
-  /** Why there is no session, and since when. */
-  #away = { since: 0, problem: 'the log is not open' }
+  readonly #link: Link
   #rules: readonly Rule[]
   #log = ''
   #run = ''
@@ -97,17 +97,24 @@ export class RedisTransport implements Transport {
   #tail: Tail = { onEntry: () => {}, onLost: () => {}, drained: () => null }
   #listener: NodeListener = { onDoubt: () => {}, onDead: () => {} }
   #nodes = 1
-  /** Resolves when there is a session again; null when nobody waits for that. */
-  #back: PromiseWithResolvers<void> | null = null
-  #count = { reconnects: 0, batches: 0, lag: 0, forks: 0, losses: 0 }
+  #count = { batches: 0, lag: 0, forks: 0, losses: 0 }
   /** Whether a batch was refused that may have held rows of the presence: it looks after them at the next tick. */
   #isInDoubt = false
-  /** Where the server has said that the log is. */
-  #moved: ServerOptions['place'] | null = null
 
   constructor(options: RedisOptions) {
     this.#options = options
     this.#rules = options.retention.rules ?? []
+    this.#link = new Link({
+      ...options,
+      prefix: `{${options.prefix}}:`,
+      greet: (session) => this.#resume(session),
+      onSession: (session) => {
+        this.#kick()
+        void this.#follow(session)
+      },
+      // A closed log has a session until its outbox is empty.
+      isOver: () => this.#state === 'closed' && this.#outbox.isEmpty,
+    })
   }
 
   async open(
@@ -118,24 +125,20 @@ export class RedisTransport implements Transport {
     if (this.#state !== 'new') throw new Error('a log is opened once')
     this.#state = 'closed'
     this.#tail = { onEntry, onLost, drained }
-    const session = await this.#openSession()
+    let head: Head = { position: START, id: null }
     try {
-      const { head } = await this.#hello(session, true)
-      this.#place = { position: head.position, id: head.id ?? '' }
-      await this.#sort(session)
-      await this.#cut(session)
-      this.#session = session
-      this.#state = 'open'
-      await this.#tick(session)
-      this.#timer = setInterval(() => this.#look(), LOOK_MS)
-      this.#timer.unref()
-      // In a later turn: nothing comes before the caller knows that the log is open.
-      setImmediate(() => void this.#supervise(session))
-      return head
+      await this.#link.open(async (session) => {
+        head = await this.#begin(session)
+      })
     } catch (error) {
-      session.end(new Error('the log could not be opened'))
       throw new Error(`redis.url: ${messageOf(error)}`, { cause: error })
     }
+    this.#state = 'open'
+    this.#timer = setInterval(() => this.#look(), LOOK_MS)
+    this.#timer.unref()
+    // In a later turn: nothing comes before the caller knows that the log is open.
+    setImmediate(() => void this.#link.keep())
+    return head
   }
 
   async append(envelope: Envelope): Promise<void> {
@@ -200,10 +203,10 @@ export class RedisTransport implements Transport {
 
   async check(): Promise<void> {
     this.#checkUse()
-    const session = this.#session
-    if (session === null) throw this.#unreachable()
+    const { session } = this.#link
+    if (session === null) throw this.#link.unreachable()
     await this.#tick(session).catch(() => {
-      throw this.#unreachable()
+      throw this.#link.unreachable()
     })
     if (session.isOver) throw unavailable('the server or its log changed')
   }
@@ -214,16 +217,15 @@ export class RedisTransport implements Transport {
     this.#state = 'closed'
     await this.#outbox.settled()
     if (this.#timer !== null) clearInterval(this.#timer)
-    const session = this.#session
-    this.#session = null
-    await session?.script('write', BYE, [this.node]).catch(() => [])
-    session?.end(new Error('the log was closed'))
+    await this.#link.session?.script('write', BYE, [this.node]).catch(() => [])
+    this.#link.close()
   }
 
   /** Figures for metrics. */
   get figures(): RedisFigures & { readonly nodes: number } {
-    const isUp = this.#session !== null && !this.#session.isOver
-    return { ...this.#count, isUp, waitingBytes: this.#outbox.bytes, nodes: this.#nodes }
+    const { session, reconnects } = this.#link
+    const { bytes: waitingBytes } = this.#outbox
+    return { ...this.#count, isUp: session !== null, reconnects, waitingBytes, nodes: this.#nodes }
   }
 
   /** Who hears of doubts and of dead nodes. */
@@ -243,7 +245,7 @@ export class RedisTransport implements Transport {
 
   /** Drops what is too old now. The timer calls it; so may a test. */
   async prune(): Promise<void> {
-    const session = this.#session
+    const { session } = this.#link
     if (session !== null) await this.#tick(session)
   }
 
@@ -254,9 +256,10 @@ export class RedisTransport implements Transport {
   async ask(script: Script, args: () => readonly (string | Buffer)[]): Promise<readonly unknown[]> {
     const until = performance.now() + this.#options.server.timeoutMs
     for (;;) {
-      const session = await this.#reach(until)
+      this.#checkUse()
+      const session = await this.#link.reach(until)
       const answer = await session.script('read', script, args()).catch(() => null)
-      if (answer === null && !session.isOver) throw this.#unreachable()
+      if (answer === null && !session.isOver) throw this.#link.unreachable()
       const [status, ...rest] = answer ?? ['AWAY']
       switch (String(status)) {
         case 'OK':
@@ -272,146 +275,45 @@ export class RedisTransport implements Transport {
     }
   }
 
-  /** The session, or the next one when that comes in time. Rejects with `store-unavailable`. */
-  async #reach(until: number): Promise<Session> {
-    for (;;) {
-      this.#checkUse()
-      const session = this.#session
-      if (session !== null && !session.isOver) return session
-      const leftMs = until - performance.now()
-      if (leftMs <= 0) throw this.#unreachable()
-      this.#back ??= Promise.withResolvers()
-      const { promise: late, resolve } = Promise.withResolvers<void>()
-      const timer = setTimeout(resolve, leftMs)
-      await Promise.race([this.#back.promise, late]).finally(() => clearTimeout(timer))
-    }
+  /** Says hello for the first time: the limits of this node hold from now on, also for what is stored. */
+  async #begin(session: Session): Promise<Head> {
+    const { head, changed } = await this.#hello(session, true)
+    if (changed.length > 0) this.#options.notify({ kind: 'limits', names: changed })
+    this.#place = { position: head.position, id: head.id ?? '' }
+    await sortIntoRules(this.#sortingOf(session), true)
+    await cutToLimits(this.#sortingOf(session))
+    await this.#tick(session)
+    return head
   }
 
-  /** Makes sessions as long as the log is open, one after the other. */
-  async #supervise(first: Session): Promise<void> {
-    let session: Session | null = first
-    while (session !== null && !this.#isOver) {
-      this.#session = session
-      this.#back?.resolve()
-      this.#back = null
-      this.#kick()
-      void this.#follow(session)
-      const reason: Error = await session.ended
-      if (this.#isOver) return
-      this.#session = null
-      this.#noteMove(reason)
-      this.#away = { since: performance.now(), problem: messageOf(reason) }
-      this.#options.notify({ kind: 'away', problem: this.#away.problem })
-      session = await this.#reconnect()
-    }
-  }
-
-  /** A closed log has a session until its outbox is empty. */
-  get #isOver(): boolean {
-    return this.#state === 'closed' && this.#outbox.isEmpty
-  }
-
-  /** Tries again and again, a little later each time. Null: the log was closed meanwhile. */
-  async #reconnect(): Promise<Session | null> {
-    for (let wait = RETRY_MS_MIN; !this.#isOver; wait = Math.min(2 * wait, RETRY_MS_MAX)) {
-      try {
-        const session = await this.#openSession()
-        try {
-          await this.#resume(session)
-          return session
-        } catch (error) {
-          session.end(error instanceof Error ? error : new Error(String(error)))
-          throw error
-        }
-      } catch (error) {
-        this.#noteMove(error)
-        this.#away = { ...this.#away, problem: messageOf(error) }
-        await new Promise((resolve) => setTimeout(resolve, wait * (0.5 + Math.random())))
-      }
-    }
-    return null
-  }
-
-  async #openSession(): Promise<Session> {
-    const { server, prefix } = this.#options
-    const place = this.#moved ?? (await locatePrimary(server))
-    return await Session.open(place, `{${prefix}}:`, server).catch((error) => {
-      this.#moved = null
-      throw new Error(`${placeText(place)}: ${messageOf(error)}`, { cause: error })
-    })
-  }
-
-  /** A server of a cluster says which one has the log. */
-  #noteMove(error: unknown): void {
-    const [, host, port] = /\bMOVED \d+ (\S*):(\d+)$/.exec(messageOf(error)) ?? []
-    if (host === undefined) return
-    const { place } = this.#options.server
-    if (place.kind === 'tcp')
-      this.#moved = { ...place, host: host === '' ? place.host : host, port: Number(port) }
-  }
-
+  /** Says hello again: batches that are not over are sent again, and the presence looks after its rows. */
   async #resume(session: Session): Promise<void> {
     const { head, isLost, known } = await this.#hello(session, false)
     this.#outbox.begin(known)
-    this.#count.reconnects++
-    this.#options.notify({ kind: 'back', ms: Math.round(performance.now() - this.#away.since) })
     if (isLost) this.#lose(head)
     this.#listener.onDoubt()
   }
 
   async #hello(session: Session, isFirst: boolean): Promise<Greeting> {
     const { retention, window = WINDOW } = this.#options
-    const limits = isFirst ? retention : { ...retention, rules: this.#rules }
-    const answer = await session.script('write', HELLO, [
-      this.#now(),
-      session.run,
-      this.node,
-      this.#log,
-      this.#run,
-      String(this.#place.position),
-      this.#place.id,
-      crypto.randomUUID(),
-      isFirst ? '1' : '0',
-      ...[limits.maxCount, limits.maxAgeMs, limits.maxBytes].map((limit) => String(limit ?? '')),
-      rulesText(limits),
-      selectionText(limits),
-      String(window.ms),
-      String(window.bytes),
-    ])
-    const [status, log, head, id, isLost, generation, rules, known, , isFork, before] = answer
-    if (String(status) === 'VERSION')
-      throw new Error(`the log is of version ${log}, which this version cannot read`)
-    if (String(status) !== 'OK') throw new Error('the server does not know the log')
-    this.#adopt(String(rules), String(generation))
-    this.#log = String(log)
+    const greeting = await sayHello(session, {
+      now: this.#now(),
+      node: this.node,
+      log: this.#log,
+      run: this.#run,
+      ...this.#place,
+      limits: isFirst ? retention : { ...retention, rules: this.#rules },
+      isApplied: isFirst,
+      window,
+    })
+    // Another node may have brought other rules.
+    if (greeting.rules !== rulesText({ ...retention, rules: this.#rules }))
+      this.#rules = parseRules(greeting.rules, this.#options.compile)
+    this.#generation = greeting.generation
+    this.#log = greeting.log
     this.#run = session.run
-    if (String(isFork) === '1') this.#count.forks++
-    if (isFirst) this.#tellLimits(before, limits)
-    const position = Number(head) as Position
-    return {
-      head: { position, id: String(id) === '' ? null : String(id) },
-      isLost: String(isLost) === '1',
-      known: Number(known),
-    }
-  }
-
-  /** Takes the rules of the log, which another node may have brought. */
-  #adopt(rules: string, generation: string): void {
-    if (rules !== rulesText({ ...this.#options.retention, rules: this.#rules }))
-      this.#rules = parseRules(rules, this.#options.compile)
-    this.#generation = generation
-  }
-
-  #tellLimits(before: unknown, limits: Retention): void {
-    if (!Array.isArray(before) || before.length === 0) return
-    const [maxCount, maxAge, maxBytes, rules] = before.map(String)
-    const changed = [
-      ['max_count', maxCount, String(limits.maxCount ?? '')],
-      ['max_age', maxAge, String(limits.maxAgeMs ?? '')],
-      ['max_bytes', maxBytes, String(limits.maxBytes ?? '')],
-      ['rules', rules, rulesText(limits)],
-    ].flatMap(([name, old, now]) => (name !== undefined && old !== now ? [name] : []))
-    if (changed.length > 0) this.#options.notify({ kind: 'limits', names: changed })
+    if (greeting.isFork) this.#count.forks++
+    return greeting
   }
 
   /** Reads the tail until the session is over. */
@@ -429,7 +331,7 @@ export class RedisTransport implements Transport {
         if (drained !== null) await drained
       }
     } catch (error) {
-      session.end(error instanceof Error ? error : new Error(String(error)))
+      session.end(asError(error))
     }
   }
 
@@ -457,7 +359,7 @@ export class RedisTransport implements Transport {
   async #relocate(session: Session): Promise<void> {
     const [status, head, id] = await session.script('read', LOCATE, [this.#log, this.#run])
     if (String(status) !== 'OK') throw new Error('the log or its server changed')
-    this.#lose({ position: Number(head) as Position, id: String(id) === '' ? null : String(id) })
+    this.#lose(headOf(head, id))
   }
 
   #lose(head: Head): void {
@@ -468,7 +370,7 @@ export class RedisTransport implements Transport {
   }
 
   #kick(): void {
-    if (this.#isSending || this.#session === null) return
+    if (this.#isSending || this.#link.session === null) return
     this.#isSending = true
     queueMicrotask(() => void this.#send())
   }
@@ -476,8 +378,8 @@ export class RedisTransport implements Transport {
   /** Sends batch after batch until there is none. */
   async #send(): Promise<void> {
     for (;;) {
-      const session = this.#session
-      const batch = session === null || session.isOver ? null : this.#outbox.next()
+      const { session } = this.#link
+      const batch = session === null ? null : this.#outbox.next()
       if (session === null || batch === null) {
         // In the turn in which nothing more was found, so that no append is left between.
         this.#isSending = false
@@ -544,12 +446,12 @@ export class RedisTransport implements Transport {
     const { timeoutMs } = this.#options.server
     const late = unavailable('the server of the log does not answer in time')
     if (this.#outbox.refuseOlder(timeoutMs, late))
-      this.#session?.end(new Error(`no answer within ${timeoutMs} ms`))
-    const session = this.#session
-    if (session === null || session.isOver || this.#ticking !== null) return
+      this.#link.session?.end(new Error(`no answer within ${timeoutMs} ms`))
+    const { session } = this.#link
+    if (session === null || this.#ticking !== null) return
     this.#ticking = this.#tick(session)
-      .then(() => this.#askSentinels(session))
-      .catch((error) => session.end(error instanceof Error ? error : new Error(String(error))))
+      .then(() => this.#link.askSentinels(session))
+      .catch((error) => session.end(asError(error)))
       .finally(() => {
         this.#ticking = null
       })
@@ -589,57 +491,23 @@ export class RedisTransport implements Transport {
     }
   }
 
-  /** Another answer than where the session goes to ends it: there was a failover. */
-  async #askSentinels(session: Session): Promise<void> {
-    const { server } = this.#options
-    if (server.sentinels.length === 0) return
-    // Sentinels that do not answer are no reason to give up a server that does.
-    const place = await locatePrimary(server).catch(() => session.place)
-    if (!isSamePlace(place, session.place))
-      session.end(new Error(`the Sentinels name another primary: ${placeText(place)}`))
-  }
-
   /** A node that died while it sorted has left the rest to the others. */
   #startSorting(session: Session): void {
-    this.#sorting ??= this.#sort(session)
+    this.#sorting ??= sortIntoRules(this.#sortingOf(session), false)
       .catch(() => {})
       .finally(() => {
         this.#sorting = null
       })
   }
 
-  /** Sorts what is stored into the rules, page by page. Resolves when all is, or another node is at it. */
-  async #sort(session: Session): Promise<void> {
-    for (;;) {
-      const asked = [this.#now(), this.#log, this.#generation, this.node, '500']
-      const [status, ...page] = await session.script('read', OUTLINES, asked)
-      if (String(status) === 'CLAIMED' && this.#state === 'closed') {
-        // A hub that starts is not open before its rules hold.
-        await new Promise((resolve) => setTimeout(resolve, CLAIM_RETRY_MS))
-        continue
-      }
-      if (String(status) !== 'OK') return
-      const args: string[] = []
-      for (let at = 0; at + 2 < page.length; at += 3) {
-        const header = String(page[at + 1])
-        const { id, topics } = parseHeader(header)
-        const rule = ruleOf(topics, this.#rules)
-        const bytes = storedBytes(id, header, Number(page[at + 2]), rule !== null)
-        const group = groupOf(topics, this.#rules[rule ?? -1])
-        args.push(String(page[at]), String(rule ?? -1), group, String(bytes))
-      }
-      const count = String(args.length / 4)
-      const last = args.at(-4) ?? '0'
-      await session.script('read', SORT, [this.#log, this.#generation, last, count, ...args])
-    }
-  }
-
-  /** Applies limits that may be lower than before, step by step. */
-  async #cut(session: Session): Promise<void> {
-    for (let place = ['0', '']; ; ) {
-      const [status, rule, group] = await session.script('read', CUT, [this.#now(), this.#log, ...place])
-      if (String(status) !== 'OK') return
-      place = [String(rule), String(group)]
+  #sortingOf(session: Session): Sorting {
+    return {
+      session,
+      now: () => this.#now(),
+      node: this.node,
+      log: this.#log,
+      generation: this.#generation,
+      rules: this.#rules,
     }
   }
 
@@ -651,12 +519,7 @@ export class RedisTransport implements Transport {
   /** Throws `store-unavailable` when the log is not open, or has been away for too long to wait for it. */
   #checkUse(): void {
     if (this.#state !== 'open') throw unavailable('the log is not open')
-    if (this.#session !== null) return
-    if (performance.now() - this.#away.since > this.#options.server.timeoutMs) throw this.#unreachable()
-  }
-
-  #unreachable(): ProtocolError {
-    return unavailable('the server of the log cannot be reached')
+    this.#link.checkPatience()
   }
 }
 
@@ -664,13 +527,6 @@ interface Tail {
   readonly onEntry: (entry: Entry) => void
   readonly onLost: (head: Head) => void
   readonly drained: () => Promise<void> | null
-}
-
-interface Greeting {
-  readonly head: Head
-  readonly isLost: boolean
-  /** The number of this node's newest batch that the log knows. */
-  readonly known: number
 }
 
 const LOST = 'lost'
@@ -682,9 +538,6 @@ const PAGE_ENTRIES = 3000
 const BLOCK_MS = 2000
 const LOOK_MS = 1000
 const LEASE_MS = 10_000
-const CLAIM_RETRY_MS = 100
-const RETRY_MS_MIN = 20
-const RETRY_MS_MAX = 1000
 /** The distance of positions from one run of the server to the next. */
 const FORK_GAP = 2 ** 32
 

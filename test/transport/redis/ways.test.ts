@@ -9,6 +9,7 @@ import { until } from '../../support/binary.ts'
 import { makeCertificate, temporaryFolder } from '../../support/certificates.ts'
 import {
   freePort,
+  knowsTls,
   RedisServer,
   type RedisServerOptions,
   serverOptions,
@@ -43,7 +44,7 @@ async function open(server: RedisServer, options: ServerOptions, prefix = 'a') {
   return { transport, seen, lost }
 }
 
-describe('TLS', () => {
+describe.skipIf(!knowsTls())('TLS, where the server was built with it', () => {
   async function startTls() {
     const folder = await temporaryFolder()
     cleanup.push(() => folder.dispose())
@@ -116,6 +117,21 @@ test.each([
 ] as const)('%s is a place', (url, place) => {
   expect(parseServerUrl(url).place).toEqual(place)
 })
+
+test('a server of a cluster that has not the slot says which one has', async () => {
+  const args = ['--cluster-enabled', 'yes']
+  const [owner, other] = [await startServer({ args }), await startServer({ args })]
+  await owner.command('CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
+  await other.command('CLUSTER', 'MEET', '127.0.0.1', String(owner.port))
+  await until('they know each other', async () => {
+    const infos = await Promise.all([owner, other].map((one) => one.command('CLUSTER', 'INFO')))
+    return infos.every((info) => String(info).includes('cluster_state:ok'))
+  })
+  const { transport, seen } = await open(other, other.options())
+  await transport.append(envelope('1'))
+  expect(ids(seen)).toEqual(['1'])
+  expect(Number(await owner.command('ZCARD', '{a}:order'))).toBe(1)
+}, 30_000)
 
 describe('Sentinels', () => {
   async function watched() {
