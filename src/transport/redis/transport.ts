@@ -7,6 +7,7 @@
  */
 
 import {
+  type DatedEntry,
   type Entry,
   type Head,
   type Page,
@@ -29,7 +30,7 @@ import { type CompileRule, parseRules, rulesText } from './rules.ts'
 import { APPEND } from './scripts/append.ts'
 import { LOCATE } from './scripts/hello.ts'
 import { BYE, TICK } from './scripts/nodes.ts'
-import { FIGURES, FIND, READ } from './scripts/reading.ts'
+import { FIGURES, FIND, LOOK_BACK, READ } from './scripts/reading.ts'
 import type { Script } from './scripts/script.ts'
 import type { ServerOptions } from './server.ts'
 import type { Session } from './session.ts'
@@ -97,7 +98,7 @@ export class RedisTransport implements Transport {
   #tail: Tail = { onEntry: () => {}, onLost: () => {}, drained: () => null }
   #listener: NodeListener = { onDoubt: () => {}, onDead: () => {} }
   #nodes = 1
-  #count = { batches: 0, lag: 0, forks: 0, losses: 0 }
+  #count = { ticks: 0, batches: 0, lag: 0, forks: 0, losses: 0 }
   /** Whether a batch was refused that may have held rows of the presence: it looks after them at the next tick. */
   #isInDoubt = false
 
@@ -180,6 +181,18 @@ export class RedisTransport implements Transport {
     return { entries: page, next: Number(first) as Position }
   }
 
+  async browse(before: Position, { entries, bytes }: PageLimit): Promise<readonly DatedEntry[]> {
+    const limit = [String(Math.min(entries, PAGE_ENTRIES)), String(bytes)]
+    const page = await this.ask(LOOK_BACK, () => [this.#now(), this.#log, String(before), ...limit])
+    const found: DatedEntry[] = []
+    for (let at = 0; at + 2 < page.length; at += 3) {
+      const packed = page[at + 2]
+      if (!Buffer.isBuffer(packed)) throw unavailable('the server has lost a part of the log')
+      found.push({ ...unpackEntry(packed, Number(page[at]) as Position), at: Number(page[at + 1]) })
+    }
+    return found
+  }
+
   async stats(): Promise<TransportStats> {
     const figures = (await this.ask(FIGURES, () => [this.#now(), this.#log])).map(String)
     const [rows, bytes, oldest, dropped, places, now, , , losses, nodes, ...ruled] = figures
@@ -197,6 +210,7 @@ export class RedisTransport implements Transport {
       now: Number(now),
       fileBytes: 0,
       places: Number(places),
+      retentionRuns: this.#count.ticks,
       ...(rules.length > 0 && { rules }),
     }
   }
@@ -458,6 +472,7 @@ export class RedisTransport implements Transport {
   }
 
   async #tick(session: Session): Promise<void> {
+    this.#count.ticks++
     for (;;) {
       const args = [
         this.#now(),

@@ -39,6 +39,26 @@ return answer
 `)
 
 /**
+ * The newest entries before a position, newest first. ARGV: now, log, before, entries, bytes. Answers OK, and position, time
+ * and packed entry of each; AGAIN; HELLO.
+ */
+export const LOOK_BACK = script(`
+if not load() or M.log ~= ARGV[2] then return {'HELLO'} end
+local more = expire(clock(ARGV[1]))
+saveReading(ARGV[1])
+if more then return {'AGAIN'} end
+local found = call('ZREVRANGEBYSCORE', ORDER, '('..ARGV[3], '-inf', 'LIMIT', 0, tonumber(ARGV[4]))
+local answer, bytes = {'OK'}, 0
+for i, entry in ipairs(found) do
+  local pos, at, _, frame = info(entry)
+  bytes = bytes + frame
+  if i > 1 and bytes > tonumber(ARGV[5]) then break end
+  answer[#answer+1] = str(pos); answer[#answer+1] = str(at); answer[#answer+1] = call('HGET', DATA, str(pos))
+end
+return answer
+`)
+
+/**
  * The figures of the log. ARGV: now, log. Answers OK, count, bytes, when the oldest was accepted or nothing, dropped,
  * places, the log's time, the head and its id, the number of losses, nodes alive, and count and bytes of each rule; AGAIN;
  * HELLO.
