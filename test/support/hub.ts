@@ -68,6 +68,8 @@ export class HubFixture {
   #scheduled: (() => void)[] = []
   readonly #timers = new Set<{ readonly at: number; readonly run: () => void }>()
   #ids = 0
+  /** Of the ids that it makes: hubs of one log must have different ones. */
+  name = 'test'
   now = 0
 
   constructor(
@@ -88,7 +90,7 @@ export class HubFixture {
           return () => void this.#timers.delete(timer)
         },
       },
-      newId: () => `urn:test:${++this.#ids}`,
+      newId: () => `urn:${this.name}:${++this.#ids}`,
       observe: (event) => this.events.push(event),
       witness,
       collectGarbage: () => {},
