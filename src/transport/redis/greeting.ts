@@ -25,6 +25,8 @@ export interface Introduction {
 
 /** The answer of the log. */
 export interface Greeting {
+  /** The name of the session: batches go under it, and none goes under an earlier one any more. */
+  readonly session: string
   readonly log: string
   readonly head: Head
   /** Whether the log has lost what the node has seen, or told of a loss meanwhile. */
@@ -44,20 +46,22 @@ export interface Greeting {
 export async function sayHello(session: Session, introduction: Introduction): Promise<Greeting> {
   const { now, node, log, run, position, id, limits, isApplied, window } = introduction
   const written = writtenLimits(limits)
+  const name = crypto.randomUUID()
   const answer = await session.script('write', HELLO, [
-    ...[now, session.run, node, log, run, String(position), id, crypto.randomUUID()],
+    ...[now, session.run, node, log, run, String(position), id, name],
     isApplied ? '1' : '0',
     ...written.map(([, limit]) => limit),
     selectionText(limits),
     ...[String(window.ms), String(window.bytes)],
   ])
-  const [status, name, head, headId, isLost, generation, rules, known, , isFork, before] = answer
+  const [status, logName, head, headId, isLost, generation, rules, known, , isFork, before] = answer
   if (String(status) === 'VERSION')
-    throw new Error(`the log is of version ${name}, which this version cannot read`)
+    throw new Error(`the log is of version ${logName}, which this version cannot read`)
   if (String(status) !== 'OK') throw new Error('the server does not know the log')
   const old = isApplied && Array.isArray(before) ? before.map(String) : []
   return {
-    log: String(name),
+    session: name,
+    log: String(logName),
     head: headOf(head, headId),
     isLost: String(isLost) === '1',
     known: Number(known),

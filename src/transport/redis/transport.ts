@@ -89,6 +89,8 @@ export class RedisTransport implements Transport {
   #log = ''
   #run = ''
   #generation = '0'
+  /** The name under which this node said hello last. */
+  #sessionName = ''
   /** The place of the tail. */
   #place: { position: number; id: string } = { position: 0, id: '' }
   #isSending = false
@@ -325,6 +327,7 @@ export class RedisTransport implements Transport {
       this.#rules = parseRules(greeting.rules, this.#options.compile)
     this.#generation = greeting.generation
     this.#log = greeting.log
+    this.#sessionName = greeting.session
     this.#run = session.run
     if (greeting.isFork) this.#count.forks++
     return greeting
@@ -423,6 +426,7 @@ export class RedisTransport implements Transport {
       this.node,
       String(batch.number),
       isAgain ? '1' : '0',
+      this.#sessionName,
       ...batchArguments(batch, this.#rules),
     ]
     const [status, first, flags] = await session.script('write', APPEND, args)

@@ -1,6 +1,9 @@
 import { afterEach, describe, expect, test } from 'bun:test'
 import { type Entry, type Head, START, type Transport } from '../../../src/hub/transport.ts'
 import type { Notice } from '../../../src/transport/notice.ts'
+import { Connection } from '../../../src/transport/redis/connection.ts'
+import { APPEND } from '../../../src/transport/redis/scripts/append.ts'
+import { KEY_NAMES } from '../../../src/transport/redis/scripts/script.ts'
 import type { RedisOptions } from '../../../src/transport/redis/transport.ts'
 import { until } from '../../support/binary.ts'
 import { BreakableProxy } from '../../support/proxy.ts'
@@ -322,6 +325,31 @@ describe('a node that dies while it sorts', () => {
     expect(seen).toHaveLength(20_000)
   }, 60_000)
 })
+
+test('nothing arrives any more from a session before the last hello', async () => {
+  const server = await startServer()
+  const { transport, seen } = await openNode(server, 'a')
+  await transport.append(envelope('1'))
+  const texts = async (...command: readonly string[]) => String(await server.command(...command))
+  const log = await texts('HGET', '{a}:meta', 'log')
+  const run = await texts('HGET', '{a}:meta', 'run')
+  const before = await texts('HGET', '{a}:writers', `session ${transport.node}`)
+  await server.command('CLIENT', 'KILL', 'TYPE', 'normal')
+  await until('another session', () => transport.figures.reconnects > 0)
+  // As if a packet of the connection before had been on its way for so long.
+  const connection = await Connection.open(server.options().place, server.options())
+  const keys = KEY_NAMES.map((name) => `{a}:${name}`)
+  const late = async (session: string) => {
+    const batch = ['', log, run, '0', transport.node, '99', '0', session, '0']
+    const answer = await connection.script(APPEND, keys, batch, 5000)
+    return Array.isArray(answer) ? String(answer[0]) : null
+  }
+  expect(await late(before)).toBe('HELLO')
+  const now = await texts('HGET', '{a}:writers', `session ${transport.node}`)
+  expect(await late(now)).toBe('OK')
+  connection.destroy()
+  expect(ids(seen)).toEqual(['1'])
+}, 30_000)
 
 describe('a log that is damaged or replaced', () => {
   test('FLUSHALL: every node is told and goes on in a new log', async () => {

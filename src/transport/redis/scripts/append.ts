@@ -4,17 +4,19 @@ import { script } from './script.ts'
  * Stores a batch: all of it once, whatever happens to the answer. Items are updates, joins and leaves; a join or a leave
  * takes place, with its events, only when it changes something.
  *
- * ARGV: now, log, run, gen, node, number, isAgain, items, then for each item kind (`u`, `j` or `l`), node, subscriber,
+ * ARGV: now, log, run, gen, node, number, isAgain, session, items, then for each item kind (`u`, `j` or `l`), node, subscriber,
  * document and number of updates, and for each update id, rule, group, bytes, frame bytes and the packed entry.
- * `isAgain`: an earlier run of the server may have had it, so nobody goes on from its ids.
+ * `isAgain`: an earlier run of the server may have had it, so nobody goes on from its ids. `session`: what the node said at
+ * its last hello, so that nothing arrives from a connection before it.
  *
  * Answers OK, the first position and a flag for each item: whether it took place; AGAIN when there is more to drop
- * first; HELLO when the log, its server or its rules are others now; STALE for a batch that was given up.
+ * first; HELLO when the log, its server, its rules or the session are others now; STALE for a batch that was given up.
  */
 export const APPEND = script(
   `
 if not load() or M.log ~= ARGV[2] or M.run ~= ARGV[3] or M.gen ~= tonumber(ARGV[4]) then return {'HELLO'} end
 local node, number = ARGV[5], tonumber(ARGV[6])
+if call('HGET', WRITERS, 'session '..node) ~= ARGV[8] then return {'HELLO'} end
 local before, first, flags = string.match(call('HGET', WRITERS, node) or '', '^(%d+) (%d+) (%d*)$')
 if before and tonumber(before) == number then
   -- Written again, so that who waits for replicas on this connection waits for it.
@@ -43,8 +45,8 @@ local function add(o)
   if rule >= 0 then enter(M.head, bytes, rule, group); cutGroup(rule, group, math.huge) end
   cut(math.huge)
 end
-local o, took = 9, {}
-for i = 1, tonumber(ARGV[8]) do
+local o, took = 10, {}
+for i = 1, tonumber(ARGV[9]) do
   local kind, owner, subscriber, document, updates = ARGV[o], ARGV[o+1], ARGV[o+2], ARGV[o+3], tonumber(ARGV[o+4])
   o = o + 5
   local does = true

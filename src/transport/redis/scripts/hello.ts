@@ -9,7 +9,7 @@ import { script } from './script.ts'
  * accepted entries are gone: this is told once, to all, by a place in the tail.
  *
  * ARGV: now, run, node, the log and the run that the node has followed, the position and the id that it delivered last,
- * a name for a new log, whether it applies its limits, the three limits, the rules, their selection, and the window of
+ * a random name for this session and for a new log, whether it applies its limits, the three limits, the rules, their selection, and the window of
  * the tail in milliseconds and bytes.
  *
  * Answers OK, log, head, its id, whether the node has lost its place, the generation of the rules, the rules, the number
@@ -85,6 +85,7 @@ if not isKnown then
   for _, other in ipairs(call('ZRANGEBYSCORE', NODES, str(now + 10000), '+inf')) do call('ZADD', NODES, str(now + 10000), other) end
 end
 save()
+call('HSET', WRITERS, 'session '..node, newLog)
 local number = string.match(call('HGET', WRITERS, node) or '0', '^(%d+)')
 return {'OK', M.log, str(M.head), M.headId, isLost and '1' or '0', str(M.gen), M.rules, number,
   M.sortedTo < M.sortTo and '1' or '0', isFork and '1' or '0', before}

@@ -23,7 +23,7 @@ call('ZADD', NODES, str(now + tonumber(ARGV[5])), ARGV[4])
 local dead = ''
 for _, other in ipairs(call('ZRANGEBYSCORE', NODES, '-inf', str(now), 'LIMIT', 0, 20)) do
   if call('HLEN', SUBS..other) == 0 then
-    call('ZREM', NODES, other); call('HDEL', WRITERS, other); call('HDEL', FORKS, 'reap '..other)
+    call('ZREM', NODES, other); call('HDEL', WRITERS, other, 'session '..other); call('HDEL', FORKS, 'reap '..other)
   else
     local by, till = string.match(call('HGET', FORKS, 'reap '..other) or '', '^(%S+) (%d+)$')
     if not by or by == ARGV[4] or tonumber(till) <= now then
@@ -64,6 +64,6 @@ return document and {'OK', document} or {'OK'}
 
 /** A node leaves: all that it had is told. ARGV: node. */
 export const BYE = script(`
-if call('HLEN', SUBS..ARGV[1]) == 0 then call('ZREM', NODES, ARGV[1]); call('HDEL', WRITERS, ARGV[1]) end
+if call('HLEN', SUBS..ARGV[1]) == 0 then call('ZREM', NODES, ARGV[1]); call('HDEL', WRITERS, ARGV[1], 'session '..ARGV[1]) end
 return {'OK'}
 `)
