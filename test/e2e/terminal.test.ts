@@ -116,7 +116,7 @@ describe('subscribe', () => {
       'the hub answers 400: a matcher is not valid\n',
     )
     expect(await refused(['publish', 't', '--data', 'x'])).toStartWith(
-      'the hub answers 401: a token is required; give one with --token or CINNABAR_TOKEN',
+      'the hub answers 401: a token is required; give one with --token, --token-file or CINNABAR_TOKEN',
     )
     expect(await refused(['publish', 't', '--data', 'x', '--token', stranger])).toBe(
       'the hub answers 401 invalid_token: the token was not accepted; cinnabar token explain TOKEN says what is wrong with one\n',
