@@ -93,7 +93,7 @@ export class Console {
       case 'history':
         return answer(await this.#past.page(asked))
       default: {
-        const position = /^history\/(\d{1,15})$/.exec(path)?.[1]
+        const position = /^history\/(\d{1,16})$/.exec(path)?.[1]
         if (position === undefined) throw new Refusal(404, 'no such path')
         return answer(await this.#past.inspect(Number(position)))
       }

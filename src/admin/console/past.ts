@@ -72,13 +72,13 @@ export class PastReader {
     const { hub, transport } = this.#sources
     const now = hub.head.position + 1
     if (text === '') return now
-    if (/^\d{1,15}$/.test(text)) return Math.min(now, Number(text))
+    if (/^\d{1,16}$/.test(text)) return Math.min(now, Number(text))
     if (text.startsWith('id:')) {
       const position = await transport.find(text.slice('id:'.length))
       if (position === null) throw new Refusal(404, 'no update with this id is kept')
       return position + 1
     }
-    const time = /^time:(\d{1,15})$/.exec(text)?.[1]
+    const time = /^time:(\d{1,16})$/.exec(text)?.[1]
     if (time === undefined) throw new Refusal(400, 'the place in the past is not known')
     return await this.#before(Number(time) - (await this.#offset()), now)
   }
