@@ -36,6 +36,9 @@ cinnabar check
 
 \`\`\`text prints
 The configuration is valid.
+With 1000 readers, one in a hundred stalled, and 100 updates of 1 KiB a second:
+  memory: …MiB usually, …MiB at most
+  history: readers may stay away for …, then history.max_… ends it, …MiB of disk at most
 \`\`\`
 
 <!-- sh run

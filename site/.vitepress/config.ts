@@ -56,6 +56,7 @@ export default defineConfig({
           link('Troubleshooting', 'troubleshooting'),
           link('Memory and history', 'memory-and-history'),
           link('Monitoring', 'monitoring'),
+          link('The console', 'console'),
           link('Traces', 'traces'),
           link('Files for proxies and clusters', 'deploy'),
         ],

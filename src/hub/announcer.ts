@@ -60,7 +60,7 @@ export class Announcer {
   end(subscriber: Subscriber, reason: CloseReason): void {
     const begun = this.#begun.get(subscriber)
     if (begun === undefined) return
-    const mayReturn = reason.kind === 'client' || reason.kind === 'lifetime' || reason.kind === 'slow'
+    const mayReturn = returning.has(reason.kind)
     const key = holderKey(subscriber)
     if (!mayReturn || key === null || this.#options.graceMs === 0 || this.isFull) {
       this.#finish(subscriber, begun)
@@ -172,6 +172,9 @@ export interface AnnouncerOptions {
   readonly waitingBytesMax: number
   readonly loop: Loop
 }
+
+/** The ends after which a client comes back at once. */
+const returning: ReadonlySet<CloseReason['kind']> = new Set(['client', 'lifetime', 'slow', 'operator'])
 
 /** Events on their way into the log at a time, in bytes. */
 const APPENDING_BYTES = 1024 * 1024

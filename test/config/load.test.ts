@@ -526,6 +526,49 @@ describe('issuers', () => {
   })
 })
 
+describe('the console', () => {
+  const token = 'a-secret-of-32-characters-or-more'
+
+  test('needs a token of 32 characters or more, on loopback as well', () => {
+    expect(problemsOf({ argv: ['--admin-console'] })).toEqual([
+      '--admin-console: needs admin.token, a secret of 32 characters or more',
+    ])
+    expect(problemsOf({ argv: ['--admin-console', '--admin-token', 'short'] })).toEqual([
+      '--admin-token: the value has fewer than 32 characters',
+    ])
+    expect(problemsOf({ argv: ['--admin-token', `${token} ${token}`] })).toEqual([
+      '--admin-token: the value holds a character that is not visible ASCII',
+    ])
+    expect(accepted({ argv: ['--admin-console', '--admin-token', token] }).settings.admin.token).toBe(token)
+    const files = { '/run/token': `${token}\n` }
+    const fromFile = accepted({ argv: ['--admin-console', '--admin-token-file', '/run/token'], files })
+    expect(fromFile.settings.admin.token).toBe(token)
+  })
+
+  test('is warned about where its token would leave the machine', () => {
+    const warningsOf = (listen: string) =>
+      accepted({
+        argv: ['--admin-console', '--admin-token', token, '--admin-listen', listen, '--hub-anonymous'],
+      })
+        .warnings.map(describeProblem)
+        .filter((warning) => warning.includes('admin'))
+    expect(warningsOf('127.0.0.1:3001')).toEqual([])
+    expect(warningsOf('0.0.0.0:3001')).toEqual([
+      '--admin-listen: the token of the console needs TLS in front, or loopback and ssh -L',
+    ])
+    expect(warningsOf('')).toEqual(['--admin-console: is nowhere: admin.listen is empty'])
+  })
+
+  test('of --dev has a token that follows from the key, and none without one', () => {
+    const once = accepted({ argv: ['--dev'] }).settings.admin
+    expect(accepted({ argv: ['--dev'] }).settings.admin).toEqual(once)
+    expect(once.token).toMatch(/^[\w-]{43}$/)
+    const issuers =
+      '[{"id":"https://a.example","publisher":{"key":"0123456789abcdef0123456789abcdef","algorithm":"HS256"}}]'
+    expect(accepted({ argv: ['--dev', '--issuers', issuers] }).settings.admin.console).toBe(false)
+  })
+})
+
 describe('--dev', () => {
   test('is a hub for one developer on one machine', () => {
     const { settings, isDev, warnings } = accepted({ argv: ['--dev'] })

@@ -3,19 +3,29 @@ import { mkdirSync } from 'node:fs'
 import type { Browser, Page } from 'playwright-core'
 import { type RunningHub, until } from '../support/binary.ts'
 import { launchBrowser } from '../support/browser.ts'
+import { consoleToken } from '../support/console-material.ts'
 import { consolePages, goTo, openConsole, startConsoleHub, tokenForAll } from '../support/console-page.ts'
+import { publish } from '../support/publisher.ts'
 
 /** How the console looks, and how it is for people who do not see it or see it otherwise. */
 
 const axe = await Bun.file(new URL('../../node_modules/axe-core/axe.min.js', import.meta.url)).text()
 
-/** Where the pictures are kept, for a person to look at: `CONSOLE_PICTURES`, or beside the executable. */
-const pictures =
-  process.env['CONSOLE_PICTURES'] ?? new URL('../../dist/console/pictures', import.meta.url).pathname
+/**
+ * The pictures are kept beside the executable, for a person to look at. PICTURES=write puts those of the wide page into
+ * docs/pictures, once the hub has a few minutes to show.
+ */
+const isWriting = process.env['PICTURES'] === 'write'
+const folderOf = (width: number) =>
+  new URL(
+    isWriting && width === 1360 ? '../../docs/pictures' : '../../dist/console/pictures',
+    import.meta.url,
+  ).pathname
 
 let browser: Browser
 let hub: RunningHub
 let load: Bun.Subprocess
+let shop: { close(): void } | null = null
 beforeAll(async () => {
   browser = await launchBrowser()
   hub = await startConsoleHub(['--limits-memory', '256MiB', '--hub-subscriptions'])
@@ -23,19 +33,55 @@ beforeAll(async () => {
   load = Bun.spawn(
     [
       ...[new URL('../../dist/cinnabar', import.meta.url).pathname, 'bench', 'fanout', '--hub', hub.url],
-      ...['--token', token, '--subscribers', '50', '--rate', '50', '--topics', '10', '--duration', '10m'],
+      ...['--token', token, '--subscribers', '400', '--rate', '4', '--topics', '10', '--duration', '20m'],
     ],
     { env: {}, stdio: ['ignore', 'ignore', 'ignore'] },
   )
   const asked = `${hub.adminUrl}/metrics`
-  await until('the load', async () => / 50$/m.test(await (await fetch(asked)).text()))
-})
+  await until('the load', async () => / 400$/m.test(await (await fetch(asked)).text()))
+  shop = sell(hub.url, token)
+  if (isWriting) await until('a few minutes', async () => (await samples()) >= 24, 300_000)
+}, 360_000)
 afterAll(async () => {
+  shop?.close()
   load.kill()
   await load.exited
   await browser.close()
   await hub.dispose()
 })
+
+/** Publishes what a shop would, more in some moments than in others, until it is closed. */
+function sell(url: string, token: string): { close(): void } {
+  let sold = 0
+  const publishOne = () => {
+    sold++
+    const [kind, type] = kinds[sold % kinds.length] ?? kinds[0]
+    const topic = `https://shop.example/${kind}/${(sold * 7) % 90}`
+    const data = JSON.stringify({ '@id': topic, status: states[sold % states.length], quantity: sold % 12 })
+    const fields = { topic: [topic, `https://shop.example/${kind}`], type, data }
+    void publish(url, sold % 9 === 0 ? { ...fields, private: 'on' } : fields, token).catch(() => {})
+  }
+  const timer = setInterval(() => {
+    const wave = 2 + Math.sin(performance.now() / 9000) + Math.sin(performance.now() / 31_000)
+    for (let at = 0; at < wave; at++) publishOne()
+  }, 40)
+  return { close: () => clearInterval(timer) }
+}
+
+const kinds = [
+  ['orders', 'order.status'],
+  ['products', 'stock'],
+  ['orders', 'order.status'],
+  ['chat', 'message'],
+] as const
+const states = ['packed', 'paid', 'sent', 'delivered', 'returned']
+
+/** Samples that the hub has of the time since its start. */
+async function samples(): Promise<number> {
+  const headers = { Authorization: `Bearer ${consoleToken}` }
+  const { series } = await (await fetch(`${hub.adminUrl}/api/series`, { headers })).json()
+  return series.rows.length
+}
 
 /** Waits until the page shows what the hub has answered. */
 async function settled(page: Page, name: string): Promise<void> {
@@ -102,8 +148,9 @@ describe.each(['light', 'dark'] as const)('in the %s theme', (colorScheme) => {
   test.each([1360, 360])(
     '%d px wide nothing scrolls sideways; pictures are kept',
     async (width) => {
+      const pictures = folderOf(width)
       mkdirSync(pictures, { recursive: true })
-      const look = { colorScheme, width, height: width === 360 ? 740 : 900 }
+      const look = { colorScheme, width, height: width === 360 ? 740 : 860 }
       const { page, close } = await openConsole(browser, hub, 'overview', look)
       for (const name of consolePages) {
         await goTo(page, name)
@@ -111,7 +158,9 @@ describe.each(['light', 'dark'] as const)('in the %s theme', (colorScheme) => {
         const beyond = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
         expect([name, beyond]).toEqual([name, 0])
         if (name === 'overview' || name === 'live')
-          await page.screenshot({ path: `${pictures}/${name}-${colorScheme}-${width}.png` })
+          await page.screenshot({
+            path: `${pictures}/console-${name}-${colorScheme}${width === 360 ? '-narrow' : ''}.png`,
+          })
       }
       await close()
     },

@@ -90,7 +90,7 @@ for (const name of pages) {
     async function checked(text: string): Promise<void> {
       await stage.write('part.toml', text.replaceAll('"…"', `"${'0123456789abcdef'.repeat(4)}"`))
       const end = await stage.run('cinnabar check --config part.toml --hub-anonymous=true')
-      expect(end).toMatchObject({ code: 0, out: 'The configuration is valid.\n' })
+      expect(end).toMatchObject({ code: 0, out: expect.stringMatching(/^The configuration is valid\.\n/) })
     }
 
     /** The language reads it, and nothing more. */

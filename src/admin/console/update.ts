@@ -78,13 +78,17 @@ function contentOf({ frame }: Seen): { readonly type: string | null; readonly da
   const parser = new EventStreamParser()
   const event = parser.push(frame)[0] ?? parser.push(END)[0]
   if (event === undefined) return { type: null, data: '' }
-  return { type: event.type === 'message' ? null : event.type, data: event.data }
+  // The parser calls an event without a type by the name that browsers give it; the encoder puts a type first.
+  const hasType = frame[0] === EVENT
+  return { type: hasType ? event.type : null, data: event.data }
 }
 
 function cut(text: string, max: number): string {
   return text.length > max ? `${text.slice(0, max)}…` : text
 }
 
+/** The first byte of the field `event`. */
+const EVENT = 0x65
 const END = new TextEncoder().encode('\n\n')
 
 /** The type and the id stand before the data: their limits, and the beginning of the data. */

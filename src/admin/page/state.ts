@@ -121,6 +121,8 @@ let countedSince = performance.now()
 effect(() => {
   const to = path.value
   if (to === null) return
+  counted = 0
+  countedSince = performance.now()
   return stream(to, receive, (isOpen) => {
     isConnected.value = isOpen
     // The page may know the hub of another start.

@@ -86,7 +86,7 @@ export function makeConsole(
     random: Math.random,
     drive,
     notices,
-    audit: (action, fields) => log.info(CONSOLE_LINE, { action, ...fields }),
+    audit: (action, fields) => log.info('console', { action, ...fields }),
     openStream: openStreams(running),
     edge: edgeInProcess(running),
     explain: (token) => explainToken(running.parts().authenticator, token, audienceOf(running)),
@@ -216,8 +216,6 @@ function edgeInProcess(running: Running): ConsoleSources['edge'] {
     return await app.handle(request)
   }
 }
-
-const CONSOLE_LINE = 'console'
 
 /** Lines that tell of a change are notices, and so are all warnings and errors; lines of single requests are not. */
 function followLog(log: Log, notices: NoticeBoard): void {

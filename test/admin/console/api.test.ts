@@ -210,6 +210,19 @@ describe('the console shows', () => {
     expect(await see('all')).toEqual([both, both, ['history', 'update']])
   })
 
+  test('the type of an update, also one that is called as events without a type are', async () => {
+    await using hub = await ConsoleHub.open()
+    for (const type of ['message', 'status', ''])
+      await hub.publish([
+        ['topic', topic],
+        ['data', 'event: a\nid: b'],
+        ['type', type],
+      ])
+    const { rows } = await hub.get('history')
+    expect(rows.map(({ type }: { type: string | null }) => type)).toEqual([null, 'status', 'message'])
+    expect(rows[0].data).toBe('event: a\nid: b')
+  })
+
   test('large data up to 64 KiB, and says that there is more', async () => {
     await using hub = await ConsoleHub.open()
     await hub.publish([
