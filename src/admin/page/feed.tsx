@@ -73,6 +73,7 @@ export function Topic({ text }: { text: string }) {
   return (
     <>
       <span class="quiet">{origin}</span>
+      <wbr />
       {text.slice(origin.length)}
     </>
   )

@@ -187,8 +187,12 @@ function Resident({ advice, resident, limit }: { advice: Advice; resident: numbe
                   <span class={`swatch p${at}`} aria-hidden="true" />
                   {name}
                 </td>
-                <td class="number">{size(usually)}</td>
-                <td class="number">{size(most)}</td>
+                <td class="number" data-name="usually">
+                  {size(usually)}
+                </td>
+                <td class="number" data-name="at most">
+                  {size(most)}
+                </td>
                 <td class="quiet">{why}</td>
               </tr>
             ))}

@@ -106,7 +106,7 @@ export function Trouble({ text }: { text: string | null }) {
   return (
     <p class="problem" role="alert">
       <Mark level="bad" />
-      <span>{text}</span>
+      <span>{text.charAt(0).toUpperCase() + text.slice(1)}</span>
     </p>
   )
 }

@@ -54,7 +54,7 @@ function Hottest({ topics: { hottest } }: { topics: Topics }) {
   return (
     <Card title="Hottest topics" class="flush">
       <Scroll name="Hottest topics">
-        <table>
+        <table class="streams">
           <thead>
             <tr>
               <th scope="col">Canonical topic</th>
@@ -77,14 +77,18 @@ function Hottest({ topics: { hottest } }: { topics: Topics }) {
                     <Topic text={row.topic} />
                   </code>
                 </td>
-                <td>
+                <td class="whole">
                   <div class="share">
                     <span style={{ width: `${(row.perSecond / most) * 100}%` }} />
                     <b>{count(row.perSecond)}</b>
                   </div>
                 </td>
-                <td class="number">{count(row.readers)}</td>
-                <td class="number">{size(row.bytes)}</td>
+                <td class="number" data-name="readers">
+                  {count(row.readers)}
+                </td>
+                <td class="number" data-name="usually">
+                  {size(row.bytes)}
+                </td>
               </tr>
             ))}
           </tbody>
@@ -98,7 +102,7 @@ function Rules({ rules }: { rules: readonly Rule[] }) {
   return (
     <Card title="Rules of the history" class="flush">
       <Scroll name="Rules of the history">
-        <table>
+        <table class="streams">
           <thead>
             <tr>
               <th scope="col">Topics</th>
@@ -117,9 +121,13 @@ function Rules({ rules }: { rules: readonly Rule[] }) {
                 <td class="topic">
                   <code>{rule.match}</code>
                 </td>
-                <td>{keeps(rule)}</td>
-                <td class="number">{count(rule.rows)}</td>
-                <td class="number">{size(rule.bytes)}</td>
+                <td class="whole">{keeps(rule)}</td>
+                <td class="number" data-name="kept">
+                  {count(rule.rows)}
+                </td>
+                <td class="number" data-name="bytes">
+                  {size(rule.bytes)}
+                </td>
               </tr>
             ))}
           </tbody>
