@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { until } from '../support/binary.ts'
 import { makeCertificate, temporaryFolder } from '../support/certificates.ts'
 import { Cluster, subscriptionsOf, Watcher } from '../support/cluster.ts'
-import { freePort, knowsTls, RedisServer, startSentinel } from '../support/redis-server.ts'
+import { unusedPort } from '../support/gateway.ts'
+import { knowsTls, RedisServer, startSentinel } from '../support/redis-server.ts'
 import { runCommand } from '../support/run-command.ts'
 import { StreamClient } from '../support/stream-client.ts'
 
@@ -241,7 +242,7 @@ describe('the executable', () => {
     async () => {
       const folder = await temporaryFolder()
       const { certFile, flags } = await makeCertificate(folder.path, 'server', ['DNS:localhost'])
-      const tlsPort = await freePort()
+      const tlsPort = await unusedPort()
       const passwordFile = join(folder.path, 'password')
       await Bun.write(passwordFile, 'secret\n')
       const args = [...flags, '--tls-port', String(tlsPort), '--tls-auth-clients', 'no']

@@ -1,10 +1,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { until } from '../../src/bench/client/until.ts'
 import { Connection } from '../../src/transport/redis/connection.ts'
 import { parseServerUrl, type ServerOptions } from '../../src/transport/redis/server.ts'
+import { unusedPort } from './gateway.ts'
+import { BreakableProxy } from './proxy.ts'
 
 /** How a server runs. */
 export interface RedisServerOptions {
@@ -34,7 +35,7 @@ export class RedisServer {
   /** Starts a server and resolves when it answers. */
   static async start(options: RedisServerOptions = {}): Promise<RedisServer> {
     const folder = mkdtempSync(join(tmpdir(), 'cinnabar-redis-'))
-    const server = new RedisServer(folder, await freePort(), options)
+    const server = new RedisServer(folder, await unusedPort(), options)
     await server.run()
     return server
   }
@@ -122,6 +123,13 @@ export async function startSentinel(port: number): Promise<RedisServer> {
   return await RedisServer.start({ arrange: [file], args: ['--sentinel'] })
 }
 
+/** A network before the server that breaks on command, and how a log reaches the server through it. */
+export async function openCable(server: RedisServer, more: Partial<ServerOptions> = {}) {
+  const network = await BreakableProxy.open(`http://127.0.0.1:${server.port}`)
+  const options = serverOptions(network.origin.replace('http:', 'redis:'), more)
+  return { network, options }
+}
+
 /** How a log reaches the server of this URL, as the settings would say it. */
 export function serverOptions(url: string, more: Partial<ServerOptions> = {}): ServerOptions {
   return {
@@ -143,14 +151,4 @@ export function redisProgram(): string {
 export function knowsTls(): boolean {
   const { stdout } = Bun.spawnSync([redisProgram(), '-'], { stdin: Buffer.from('port 0\ntls-port 1\n') })
   return String(stdout).includes('tls-cert-file')
-}
-
-/** A port that nobody listens on at the moment. */
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
 }

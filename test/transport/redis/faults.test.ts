@@ -6,8 +6,7 @@ import { APPEND } from '../../../src/transport/redis/scripts/append.ts'
 import { KEY_NAMES } from '../../../src/transport/redis/scripts/script.ts'
 import type { RedisOptions } from '../../../src/transport/redis/transport.ts'
 import { until } from '../../support/binary.ts'
-import { BreakableProxy } from '../../support/proxy.ts'
-import { RedisServer, type RedisServerOptions } from '../../support/redis-server.ts'
+import { openCable, RedisServer, type RedisServerOptions } from '../../support/redis-server.ts'
 import { envelope, ids, readAll, refusal, ruleFor, unlimited, wholeLog } from '../contract.ts'
 import { tailContract } from '../contract-tail.ts'
 import { redisLog } from './log.ts'
@@ -41,6 +40,13 @@ async function openNode(
   )
   cleanup.push(() => transport.close())
   return { transport, seen, lost, head }
+}
+
+/** A network between a node and its server. */
+async function cable(server: RedisServer) {
+  const { network: proxy, options } = await openCable(server)
+  cleanup.push(() => proxy.dispose())
+  return { proxy, options }
 }
 
 const within = (server: RedisServer, timeoutMs: number) => ({ server: server.options({ timeoutMs }) })
@@ -197,15 +203,8 @@ describe('a network that breaks', () => {
 
   test('a black hole that is then reset: the log is found again, and what waited is stored once', async () => {
     const server = await startServer()
-    const proxy = await BreakableProxy.open(`http://127.0.0.1:${server.port}`)
-    cleanup.push(() => proxy.dispose())
-    const place = {
-      kind: 'tcp',
-      host: '127.0.0.1',
-      port: Number(new URL(proxy.origin).port),
-      isTls: false,
-    } as const
-    const { transport, seen } = await openNode(server, 'a', { server: server.options({ place }) })
+    const { proxy, options } = await cable(server)
+    const { transport, seen } = await openNode(server, 'a', { server: options })
     await transport.append(envelope('1'))
     proxy.stall()
     const sent = transport.append(envelope('2'))
@@ -219,16 +218,9 @@ describe('a network that breaks', () => {
 
   test('a node that was away for longer than the tail keeps is told', async () => {
     const server = await startServer()
-    const proxy = await BreakableProxy.open(`http://127.0.0.1:${server.port}`)
-    cleanup.push(() => proxy.dispose())
-    const place = {
-      kind: 'tcp',
-      host: '127.0.0.1',
-      port: Number(new URL(proxy.origin).port),
-      isTls: false,
-    } as const
+    const { proxy, options } = await cable(server)
     const window = { ms: 0, bytes: 0 }
-    const away = await openNode(server, 'a', { server: server.options({ place }), window })
+    const away = await openNode(server, 'a', { server: options, window })
     const other = await openNode(server, 'a', { window })
     await away.transport.append(envelope('1'))
     await proxy.refuse()
@@ -246,16 +238,9 @@ describe('a network that breaks', () => {
 
 tailContract('redis', async () => {
   const server = await startServer()
-  const proxy = await BreakableProxy.open(`http://127.0.0.1:${server.port}`)
-  cleanup.push(() => proxy.dispose())
-  const place = {
-    kind: 'tcp',
-    host: '127.0.0.1',
-    port: Number(new URL(proxy.origin).port),
-    isTls: false,
-  } as const
+  const { proxy, options } = await cable(server)
   const window = { ms: 0, bytes: 0 }
-  const { transport } = redisLog(server, {}, 'a', { server: server.options({ place }), window })
+  const { transport } = redisLog(server, {}, 'a', { server: options, window })
   cleanup.push(() => transport.close())
   let missed = 0
   let losses = 0
@@ -296,17 +281,10 @@ describe('a node that dies while it sorts', () => {
     const topics = ['x', 'y', 'z']
     const sent = Array.from({ length: 20_000 }, (_, n) => envelope(`${n}`, 10, topics[n % 3]))
     await Promise.all(sent.map((one) => transport.append(one)))
-    const proxy = await BreakableProxy.open(`http://127.0.0.1:${server.port}`)
-    cleanup.push(() => proxy.dispose())
-    const place = {
-      kind: 'tcp',
-      host: '127.0.0.1',
-      port: Number(new URL(proxy.origin).port),
-      isTls: false,
-    } as const
+    const { proxy, options } = await cable(server)
     const rules = [ruleFor(['x', 'y'], { maxCount: 1, perTopic: true })]
     const dying = redisLog(server, { retention: { ...unlimited, rules } }, 'a', {
-      server: server.options({ place }),
+      server: options,
     })
     const sorted = async () => Number(await server.command('HGET', '{a}:meta', 'sortedTo'))
     const opening = refusal(

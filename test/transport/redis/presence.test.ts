@@ -5,8 +5,7 @@ import { RedisPresence } from '../../../src/transport/redis/presence.ts'
 import type { RedisOptions } from '../../../src/transport/redis/transport.ts'
 import { until } from '../../support/binary.ts'
 import { location } from '../../support/hub.ts'
-import { BreakableProxy } from '../../support/proxy.ts'
-import { RedisServer } from '../../support/redis-server.ts'
+import { openCable, RedisServer } from '../../support/redis-server.ts'
 import { unlimited } from '../contract.ts'
 import { redisLog } from './log.ts'
 
@@ -59,18 +58,11 @@ function subscription(subscriber: string, match: string, payload?: unknown): Sub
   return payload === undefined ? one : { ...one, payload }
 }
 
-/** A network between a node and its server. */
+/** A network between a node and its server; the node gives up soon. */
 async function cable(server: RedisServer) {
-  const network = await BreakableProxy.open(`http://127.0.0.1:${server.port}`)
+  const { network, options } = await openCable(server, { timeoutMs: 1000 })
   cleanup.push(() => network.dispose())
-  return network
-}
-
-/** The options of a node that is behind it, and gives up soon. */
-function behind(server: RedisServer, network: BreakableProxy): Partial<RedisOptions> {
-  const port = Number(new URL(network.origin).port)
-  const place = { kind: 'tcp', host: '127.0.0.1', port, isTls: false } as const
-  return { server: server.options({ place, timeoutMs: 1000 }) }
+  return { network, more: { server: options } }
 }
 
 /** The lease of the node runs out at once, as if it had been away for that long. */
@@ -118,8 +110,8 @@ describe('the presence on a server', () => {
 
   test('ACT-11 the ends of a dead node are told once, by whoever is there', async () => {
     const server = await startServer()
-    const network = await cable(server)
-    const dead = await openNode(server, behind(server, network))
+    const { network, more } = await cable(server)
+    const dead = await openNode(server, more)
     const [one, other] = [await openNode(server), await openNode(server)]
     await Promise.all(Array.from({ length: 120 }, (_, n) => dead.join(`s${n}`, 'a')))
     await one.join('alive', 'a')
@@ -135,8 +127,8 @@ describe('the presence on a server', () => {
 
   test('a node that was taken for dead begins again what was ended', async () => {
     const server = await startServer()
-    const network = await cable(server)
-    const [one, other] = [await openNode(server, behind(server, network)), await openNode(server)]
+    const { network, more } = await cable(server)
+    const [one, other] = [await openNode(server, more), await openNode(server)]
     await one.join('s1', 'a')
     await until('it', () => other.told.length === 1)
     await network.refuse()
