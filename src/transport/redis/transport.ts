@@ -97,6 +97,7 @@ export class RedisTransport implements Transport {
   #sorting: Promise<void> | null = null
   #timer: ReturnType<typeof setInterval> | null = null
   #ticking: Promise<void> | null = null
+  #looks = 0
   #tail: Tail = { onEntry: () => {}, onLost: () => {}, drained: () => null }
   #listener: NodeListener = { onDoubt: () => {}, onDead: () => {} }
   #nodes = 1
@@ -466,7 +467,8 @@ export class RedisTransport implements Transport {
     if (this.#outbox.refuseOlder(timeoutMs, late))
       this.#link.session?.end(new Error(`no answer within ${timeoutMs} ms`))
     const { session } = this.#link
-    if (session === null || this.#ticking !== null) return
+    this.#looks = (this.#looks + 1) % LOOKS_BETWEEN_TICKS
+    if (this.#looks > 0 || session === null || this.#ticking !== null) return
     this.#ticking = this.#tick(session)
       .then(() => this.#link.askSentinels(session))
       .catch((error) => session.end(asError(error)))
@@ -555,7 +557,9 @@ const WINDOW = { ms: 30_000, bytes: 64 * 1024 * 1024 }
 /** A script can hand over a few thousand values at once. */
 const PAGE_ENTRIES = 3000
 const BLOCK_MS = 2000
-const LOOK_MS = 1000
+/** Appends that wait are looked at this often, and every fourth time the log. */
+const LOOK_MS = 250
+const LOOKS_BETWEEN_TICKS = 4
 const LEASE_MS = 10_000
 /** The distance of positions from one run of the server to the next. */
 const FORK_GAP = 2 ** 32
