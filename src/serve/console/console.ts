@@ -18,6 +18,7 @@ import type { Log } from '../../telemetry/log.ts'
 import { NoticeBoard } from '../../telemetry/notice-board.ts'
 import type { EdgeParts } from '../edge-options.ts'
 import { processLoop } from '../loop.ts'
+import { nodeName } from '../store/node-name.ts'
 import type { Store } from '../store/store.ts'
 import type { ResidentMemory } from '../system/resident.ts'
 import { explainToken, mintingIssuer, mintToken } from './tokens.ts'
@@ -136,7 +137,7 @@ function about(running: Running, { version, commit }: ConsoleMaterial, startedAt
     startedAt,
     address: addressOf(running),
     transport,
-    node: 'this hub',
+    node: transport === 'redis' ? nodeName(settings) : 'this hub',
     limits: {
       memory: limits.memory,
       subscribers: limits.subscribers,

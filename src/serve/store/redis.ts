@@ -1,9 +1,9 @@
-import { hostname } from 'node:os'
 import type { Settings } from '../../config/load.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { Notice } from '../../transport/notice.ts'
 import { type Examination, examineServer } from '../../transport/redis/examine.ts'
 import { type Events, RedisPresence } from '../../transport/redis/presence.ts'
+import { nodeName } from './node-name.ts'
 import { makeLog } from './redis-log.ts'
 import { serverOptions } from './redis-server.ts'
 import type { Store } from './store.ts'
@@ -27,7 +27,7 @@ export async function openRedis(settings: Settings, log: Log, parts: RedisParts)
   for (const warning of warnings)
     log.warn('the server of the history should be another', { problem: warning })
   const transport = makeLog(settings, null, parts)
-  const node = settings.redis.node ?? hostname()
+  const node = nodeName(settings)
   log.info('the history is on a server', { server, node, prefix })
   const presence = settings.hub.subscriptions ? new RedisPresence(transport, parts.events, Date.now) : null
   const cluster = () => ({ ...transport.figures, reaped: presence?.reaped ?? 0 })
