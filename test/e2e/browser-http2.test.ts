@@ -29,7 +29,11 @@ beforeAll(async () => {
     hostname: '127.0.0.1',
     port: 0,
     tls: { cert: Bun.file(certFile), key: Bun.file(keyFile) },
-    fetch: () => new Response('<title>app</title>', { headers: { ...html, 'Set-Cookie': cookie(token) } }),
+    // The browser also asks for an icon, at any time after the page: that answer must not bring the cookie back.
+    fetch: ({ url }) =>
+      new URL(url).pathname === '/'
+        ? new Response('<title>app</title>', { headers: { ...html, 'Set-Cookie': cookie(token) } })
+        : new Response(null, { status: 404 }),
   })
   siteOrigin = `https://app.example.com:${site.port}`
   browser = await launchBrowser(['--host-resolver-rules=MAP *.example.com 127.0.0.1'])
