@@ -105,6 +105,8 @@ export class Server {
     const location = hubLocation(hubUrl(settings))
     const generations = await openGenerations(settings, location, earlier)
     const counters = new Counters()
+    // The log is there before the hub that counts.
+    let countSubscribers = () => 0
     const store = await makeStore(settings, {
       startWriter,
       log,
@@ -112,6 +114,7 @@ export class Server {
       location,
       generations,
       onBatch: (ms) => counters.batchTimes.observe(ms / 1000),
+      totals: () => ({ subscribers: countSubscribers(), updates: counters.updates }),
     })
     const pace = new Pace(processLoop)
     const authenticator = await openKeys(settings, location, counters, log, pace.drive, generations)
@@ -120,6 +123,7 @@ export class Server {
       events.observe(event)
     }
     const hub = makeHub(settings, store, location, generations, observe, tracing?.traces ?? null)
+    countSubscribers = () => hub.subscriberCount
     const heartbeatMs = settings.hub.heartbeat
     const descriptors = descriptorLimit()
     const streams = new OpenStreams({ loop: processLoop, wall: Date.now, heartbeatMs })

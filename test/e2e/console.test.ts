@@ -12,6 +12,8 @@ import {
   startConsoleHub,
   tokenForAll,
 } from '../support/console-page.ts'
+import { RedisServer } from '../support/redis-server.ts'
+import { StreamClient } from '../support/stream-client.ts'
 
 /** The console of the compiled hub, in a browser. */
 
@@ -336,3 +338,22 @@ async function subscribers(): Promise<number> {
 function binary(): string {
   return new URL('../../dist/cinnabar', import.meta.url).pathname
 }
+
+test('the overview shows every node of a hub, wherever it is opened', async () => {
+  await using server = await RedisServer.start()
+  const shared = ['--transport', 'redis', '--redis-url', server.url]
+  const [one, two] = await Promise.all(
+    ['one', 'two'].map((name) => startConsoleHub([...shared, '--redis-node', name])),
+  )
+  if (one === undefined || two === undefined) throw new Error('two hubs were started')
+  const reader = await StreamClient.open(`${two.url}?match=books`)
+  const { page, close } = await openConsole(browser, one, 'overview')
+  await page.waitForFunction(() => {
+    const rows = [...document.querySelectorAll('table tbody tr')].map((row) => row.textContent ?? '')
+    return rows.some((row) => /^one.*this one0/.test(row)) && rows.some((row) => /^two1/.test(row))
+  })
+  await close()
+  reader.close()
+  await one.dispose()
+  await two.dispose()
+})

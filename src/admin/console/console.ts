@@ -79,7 +79,7 @@ export class Console {
   async #get(path: string, asked: URLSearchParams): Promise<Response | EventStream> {
     switch (path) {
       case 'hub':
-        return answer(this.#hub())
+        return answer(await this.#hub())
       case 'series':
         return answer(this.#series.view())
       case 'configuration':
@@ -119,7 +119,7 @@ export class Console {
     }
   }
 
-  #hub(): unknown {
+  async #hub(): Promise<unknown> {
     const { about, settings, neighbours, hub, notices, configuration } = this.#sources
     const { rules: _, mayMint, ...facts } = about()
     const { actions, payloads } = settings()
@@ -139,7 +139,7 @@ export class Console {
         payloads,
         prune: actions && this.#sources.prune !== null,
       },
-      nodes: [self, ...neighbours.nodes()],
+      nodes: [self, ...(await neighbours.nodes())],
       notices: notices.notices,
       warnings: configuration().warnings.length,
     }

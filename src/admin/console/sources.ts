@@ -69,7 +69,8 @@ export interface NodeFigures {
 
 /** The nodes of a hub beside this one. A hub of one node has none. */
 export interface Neighbours {
-  nodes(): readonly NodeFigures[]
+  /** Never rejects. */
+  nodes(): Promise<readonly NodeFigures[]>
 }
 
 /** The configuration in effect. */

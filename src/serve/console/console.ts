@@ -60,7 +60,7 @@ export interface Running {
 export function makeConsole(
   running: Running,
   material: ConsoleMaterial,
-  { transport }: Store,
+  { transport, neighbours }: Store,
   resident: ResidentMemory,
   counters: Counters,
   log: Log,
@@ -76,7 +76,7 @@ export function makeConsole(
     settings: () => consoleSettings(running.settings()),
     about: () => about(running, material, startedAt),
     configuration: () => configuration(running),
-    neighbours: alone,
+    neighbours: { nodes: neighbours ?? alone },
     counters,
     levels: levelsOf(running, transport, resident),
     hub,
@@ -117,7 +117,7 @@ function consoleSettings({ admin }: Settings): ConsoleSettings {
 }
 
 /** A hub that is one process. */
-const alone: Neighbours = { nodes: () => [] }
+const alone: Neighbours['nodes'] = () => Promise.resolve([])
 
 function about(running: Running, { version, commit }: ConsoleMaterial, startedAt: number) {
   const settings = running.settings()

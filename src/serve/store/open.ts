@@ -16,6 +16,7 @@ import { noticeWriter } from '../notices.ts'
 import { retention } from '../rules.ts'
 import { rawMemory } from '../system/raw-memory.ts'
 
+import type { Totals } from './redis.ts'
 import type { Store } from './store.ts'
 
 /** The parts of a store that come from elsewhere. */
@@ -29,6 +30,8 @@ export interface StoreParts {
   readonly generations: readonly Generation[]
   /** Hears how long a batch took to be stored on a server, in milliseconds. */
   readonly onBatch: (ms: number) => void
+  /** Figures of this node, for other nodes to show. */
+  readonly totals: () => Totals
 }
 
 /**
@@ -49,12 +52,12 @@ export async function makeStore(settings: Settings, parts: StoreParts): Promise<
   }
   switch (transport) {
     case 'memory':
-      return { transport: inMemory(keep), presence, cluster: null }
+      return { transport: inMemory(keep), presence, cluster: null, neighbours: null }
     case 'local':
-      return { transport: inMemory({ ...keep, maxCount: 0 }), presence, cluster: null }
+      return { transport: inMemory({ ...keep, maxCount: 0 }), presence, cluster: null, neighbours: null }
     case 'sqlite': {
       const options = { ...sqlite, retention: keep, clocks, notify, startWriter }
-      return { transport: new SqliteTransport(options), presence, cluster: null }
+      return { transport: new SqliteTransport(options), presence, cluster: null, neighbours: null }
     }
     case 'redis': {
       const { openRedis } = await import('./redis.ts')

@@ -12,7 +12,7 @@ import { serverOptions } from './redis-server.ts'
 export function makeLog(
   settings: Settings,
   clock: RedisOptions['clock'],
-  heard: Pick<RedisOptions, 'notify' | 'onBatch'> = { notify: () => {}, onBatch: () => {} },
+  heard: Pick<RedisOptions, 'notify' | 'onBatch' | 'report'> = { notify: () => {}, onBatch: () => {} },
 ): RedisTransport {
   const { prefix, replicas } = settings.redis
   const location = hubLocation(hubUrl(settings))

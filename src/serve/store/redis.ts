@@ -2,6 +2,7 @@ import type { Settings } from '../../config/load.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { Notice } from '../../transport/notice.ts'
 import { type Examination, examineServer } from '../../transport/redis/examine.ts'
+import type { NodeReport } from '../../transport/redis/neighbours.ts'
 import { type Events, RedisPresence } from '../../transport/redis/presence.ts'
 import { nodeName } from './node-name.ts'
 import { makeLog } from './redis-log.ts'
@@ -15,6 +16,14 @@ export interface RedisParts {
   readonly onBatch: (ms: number) => void
   /** Makes the events of subscriptions. */
   readonly events: Events
+  /** The number of subscribers, and of updates since the start, of this node. */
+  readonly totals: () => Totals
+}
+
+/** Figures of a node that other nodes show. */
+export interface Totals {
+  readonly subscribers: number
+  readonly updates: number
 }
 
 /**
@@ -26,12 +35,29 @@ export async function openRedis(settings: Settings, log: Log, parts: RedisParts)
   const { server, warnings } = await examineRedis(settings)
   for (const warning of warnings)
     log.warn('the server of the history should be another', { problem: warning })
-  const transport = makeLog(settings, null, parts)
   const node = nodeName(settings)
+  const transport = makeLog(settings, null, { ...parts, report: reporter(node, parts.totals) })
   log.info('the history is on a server', { server, node, prefix })
   const presence = settings.hub.subscriptions ? new RedisPresence(transport, parts.events, Date.now) : null
   const cluster = () => ({ ...transport.figures, reaped: presence?.reaped ?? 0 })
-  return { transport, presence, cluster }
+  const neighbours = async () => {
+    // While the server is away there is nothing to show of the others.
+    const found = await transport.neighbours().catch(() => [])
+    return found.map(({ name: id, ...figures }) => ({ ...figures, id, self: false }))
+  }
+  return { transport, presence, cluster, neighbours }
+}
+
+/** The report of this node: how many updates a second it took since the last one. */
+function reporter(name: string, totals: () => Totals, now = () => performance.now()): () => NodeReport {
+  let before = { at: now(), updates: 0 }
+  return () => {
+    const { subscribers, updates } = totals()
+    const at = now()
+    const published = Math.round((updates - before.updates) / Math.max(0.001, (at - before.at) / 1000))
+    before = { at, updates }
+    return { name, subscribers, published }
+  }
 }
 
 /** Looks at the server of the settings. Rejects with a plain Error that says why no hub could use it. */

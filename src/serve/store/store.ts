@@ -1,3 +1,4 @@
+import type { NodeFigures } from '../../admin/console/sources.ts'
 import type { ClusterFigures } from '../../admin/metrics.ts'
 import type { Presence } from '../../hub/presence.ts'
 import type { Transport } from '../../hub/transport.ts'
@@ -9,4 +10,6 @@ export interface Store {
   readonly presence: Presence | null
   /** Figures of a log on a server; null where the log is elsewhere. */
   readonly cluster: (() => ClusterFigures) | null
+  /** The other nodes; null where there can be none. Never rejects. */
+  readonly neighbours: (() => Promise<readonly NodeFigures[]>) | null
 }

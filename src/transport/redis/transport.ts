@@ -25,6 +25,7 @@ import { messageOf } from './connection.ts'
 import { unpackEntry } from './entry.ts'
 import { type Greeting, headOf, sayHello } from './greeting.ts'
 import { asError, Link } from './link.ts'
+import { type Neighbour, type NodeReport, readNeighbours, reportText } from './neighbours.ts'
 import { type Batch, batchArguments, Outbox, type Work } from './outbox.ts'
 import { type CompileRule, parseRules, rulesText } from './rules.ts'
 import { APPEND } from './scripts/append.ts'
@@ -52,6 +53,8 @@ export interface RedisOptions {
   readonly notify: (notice: Notice) => void
   /** Hears how long a batch took to be stored, in milliseconds. */
   readonly onBatch: (ms: number) => void
+  /** The figures of this node for the others, asked for each second; by default it leaves none. */
+  readonly report?: () => NodeReport
   /** How much the tail keeps for nodes that are away; by default 30 s and 64 MiB. */
   readonly window?: { readonly ms: number; readonly bytes: number }
 }
@@ -243,6 +246,16 @@ export class RedisTransport implements Transport {
     const { session, reconnects } = this.#link
     const { bytes: waitingBytes } = this.#outbox
     return { ...this.#count, isUp: session !== null, reconnects, waitingBytes, nodes: this.#nodes }
+  }
+
+  /** The other nodes, as they were a second ago or longer. Rejects with `store-unavailable`. */
+  async neighbours(): Promise<readonly Neighbour[]> {
+    return await readNeighbours(
+      (...asked) => this.ask(...asked),
+      this.node,
+      LEASE_MS,
+      () => this.#now(),
+    )
   }
 
   /** Who hears of doubts and of dead nodes. */
@@ -479,6 +492,8 @@ export class RedisTransport implements Transport {
 
   async #tick(session: Session): Promise<void> {
     this.#count.ticks++
+    const own = this.#options.report?.()
+    const report = own === undefined ? '' : reportText(own, this.#place.position)
     for (;;) {
       const args = [
         this.#now(),
@@ -487,6 +502,7 @@ export class RedisTransport implements Transport {
         this.node,
         String(LEASE_MS),
         String(this.#place.position),
+        report,
       ]
       const [status, hasExpired, dead, isUnsorted, head, generation] = await session.script(
         'read',

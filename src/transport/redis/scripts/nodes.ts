@@ -2,7 +2,8 @@ import { script } from './script.ts'
 
 /**
  * Each second of a node: drops what is too old, extends the node's lease, looks for a dead node and compares what is
- * stored with what should be. ARGV: now, log, run, node, lease in milliseconds, the position that the node delivered last.
+ * stored with what should be. ARGV: now, log, run, node, lease in milliseconds, the position that the node delivered last,
+ * its report for the others.
  *
  * Answers OK or AGAIN, whether the lease had run out, the dead node to reap or nothing, whether there is something to
  * sort, the head, and the generation of the rules; HELLO. A log of which something is missing is given up: the next hello
@@ -20,10 +21,11 @@ trimTail(now)
 local lease = call('ZSCORE', NODES, ARGV[4])
 local hasExpired = not lease or tonumber(lease) <= now
 call('ZADD', NODES, str(now + tonumber(ARGV[5])), ARGV[4])
+if ARGV[7] ~= '' then call('HSET', WRITERS, 'report '..ARGV[4], ARGV[7]) end
 local dead = ''
 for _, other in ipairs(call('ZRANGEBYSCORE', NODES, '-inf', str(now), 'LIMIT', 0, 20)) do
   if call('HLEN', SUBS..other) == 0 then
-    call('ZREM', NODES, other); call('HDEL', WRITERS, other, 'session '..other); call('HDEL', FORKS, 'reap '..other)
+    call('ZREM', NODES, other); call('HDEL', WRITERS, other, 'session '..other, 'report '..other); call('HDEL', FORKS, 'reap '..other)
   else
     local by, till = string.match(call('HGET', FORKS, 'reap '..other) or '', '^(%S+) (%d+)$')
     if not by or by == ARGV[4] or tonumber(till) <= now then
@@ -64,6 +66,6 @@ return document and {'OK', document} or {'OK'}
 
 /** A node leaves: all that it had is told. ARGV: node. */
 export const BYE = script(`
-if call('HLEN', SUBS..ARGV[1]) == 0 then call('ZREM', NODES, ARGV[1]); call('HDEL', WRITERS, ARGV[1], 'session '..ARGV[1]) end
+if call('HLEN', SUBS..ARGV[1]) == 0 then call('ZREM', NODES, ARGV[1]); call('HDEL', WRITERS, ARGV[1], 'session '..ARGV[1], 'report '..ARGV[1]) end
 return {'OK'}
 `)
