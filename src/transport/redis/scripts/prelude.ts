@@ -7,7 +7,7 @@ export const PRELUDE = `
 local META,ORDER,DATA,IDS,DUPS,PLACES,RULED,GROUPS,SUMS,TAIL,TAILS,WRITERS,NODES,FORKS = unpack(KEYS)
 local SUBS = string.sub(META, 1, -5)..'subs:'
 local call = redis.call
-local GAP, STEP, PLACES_MAX = 4294967296, 500, 100000
+local GAP, STEP, PLACES_MAX, TRIMS = 4294967296, 500, 100000, 2000
 local function str(n) return string.format('%.0f', n) end
 local function pad(n) return string.format('%016.0f', n) end
 local M = {}
@@ -217,15 +217,17 @@ local function expire(now)
 end
 -- The tail keeps the newest batch, and those before it that are young and small enough.
 local function trimTail(now)
-  while true do
+  local trimmed
+  for _ = 1, TRIMS do
     local oldest = call('LINDEX', TAILS, 0)
-    if not oldest or call('LLEN', TAILS) == 1 then return end
+    if not oldest or call('LLEN', TAILS) == 1 then break end
     local last, bytes, at = string.match(oldest, '^(%d+) (%d+) (%d+)$')
-    if M.tailBytes <= M.windowBytes and tonumber(at) > now - M.windowMs then return end
+    if M.tailBytes <= M.windowBytes and tonumber(at) > now - M.windowMs then break end
     call('LPOP', TAILS)
-    call('XTRIM', TAIL, 'MINID', str(tonumber(last) + 1))
     M.tailBytes = M.tailBytes - tonumber(bytes)
+    trimmed = tonumber(last)
   end
+  if trimmed then call('XTRIM', TAIL, 'MINID', str(trimmed + 1)) end
 end
 local function intoTail(bytes, now, ...)
   call('XADD', TAIL, str(M.head)..'-0', ...)
