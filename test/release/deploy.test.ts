@@ -223,7 +223,7 @@ describe('several hubs on one log', async () => {
     const made = temporaryFolder()
     await Bun.write(`${made.path}/users.acl`, `${rules?.replace(/\$\(.*?\)/, 'secret')}\n`)
     const args = command.map((word) => word.replace('/etc/users.acl', `${made.path}/users.acl`))
-    await using server = await RedisServer.start({ args, arrange: [] })
+    await using server = await RedisServer.start({ args, arrange: () => [] })
     await using hub = await startHub({
       flags: ['--transport', 'redis', '--redis-url', server.url.replace('//', '//:secret@')],
     })

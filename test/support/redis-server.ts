@@ -13,8 +13,8 @@ export interface RedisServerOptions {
   readonly isDurable?: boolean
   /** Further arguments of the command line. */
   readonly args?: readonly string[]
-  /** Arguments that stand before all others, in place of those of a server with data. */
-  readonly arrange?: readonly string[]
+  /** Arguments that stand before all others, in place of those of a server with data, for its folder. */
+  readonly arrange?: (folder: string) => readonly string[]
   /** The program; by default that of the environment, or Debian's. */
   readonly program?: string
 }
@@ -36,8 +36,13 @@ export class RedisServer {
   static async start(options: RedisServerOptions = {}): Promise<RedisServer> {
     const folder = mkdtempSync(join(tmpdir(), 'cinnabar-redis-'))
     const server = new RedisServer(folder, await unusedPort(), options)
-    await server.run()
-    return server
+    try {
+      await server.run()
+      return server
+    } catch (error) {
+      await server[Symbol.asyncDispose]()
+      throw error
+    }
   }
 
   get url(): string {
@@ -48,7 +53,7 @@ export class RedisServer {
   async run(): Promise<void> {
     const { isDurable = false, args = [], program = redisProgram() } = this.#options
     const journal = isDurable ? 'yes' : 'no'
-    const first = this.#options.arrange ?? ['--save', '', '--appendonly', journal]
+    const first = this.#options.arrange?.(this.folder) ?? ['--save', '', '--appendonly', journal]
     const own = ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.folder]
     this.#process = Bun.spawn([program, ...first, ...own, ...args], {
       stdout: 'ignore',
@@ -112,15 +117,17 @@ export class RedisServer {
 
 /** A Sentinel that watches the server at this port as `cinnabar`, and decides alone. */
 export async function startSentinel(port: number): Promise<RedisServer> {
-  const folder = mkdtempSync(join(tmpdir(), 'cinnabar-sentinel-'))
-  const file = join(folder, 'sentinel.conf')
   const watched = [
     `sentinel monitor cinnabar 127.0.0.1 ${port} 1`,
     'sentinel down-after-milliseconds cinnabar 500',
     'sentinel failover-timeout cinnabar 3000',
   ]
-  writeFileSync(file, `${watched.join('\n')}\n`)
-  return await RedisServer.start({ arrange: [file], args: ['--sentinel'] })
+  const arrange = (folder: string) => {
+    const file = join(folder, 'sentinel.conf')
+    writeFileSync(file, `${watched.join('\n')}\n`)
+    return [file]
+  }
+  return await RedisServer.start({ arrange, args: ['--sentinel'] })
 }
 
 /** A network before the server that breaks on command, and how a log reaches the server through it. */
