@@ -15,6 +15,8 @@ export class SharedRows {
   now = 0
   readonly rows = new Map<string, Map<string, readonly Subscription[]>>()
   readonly leases = new Map<string, number>()
+  /** Nodes whose lease came with a row, since they had lost their own. */
+  readonly borrowed = new Set<string>()
   readonly #log: SharedLog
   #events = 0
 
@@ -27,6 +29,10 @@ export class SharedRows {
     const rows = this.rows.get(owner) ?? new Map<string, readonly Subscription[]>()
     this.rows.set(owner, rows)
     if (by !== owner && (this.leases.get(owner) ?? 0) > this.now) return
+    if (active && !this.leases.has(owner)) {
+      this.leases.set(owner, this.now + LEASE)
+      this.borrowed.add(owner)
+    }
     if (active === rows.has(subscriber)) return
     if (active) rows.set(subscriber, all)
     else rows.delete(subscriber)
@@ -67,8 +73,8 @@ export class SharedPresence implements Presence {
   /** Extends the lease, compares when there is a doubt, and tells the ends of dead nodes. */
   tick(): void {
     if (!this.isUp) return
-    const { leases, rows, now } = this.#rows
-    if ((leases.get(this.name) ?? 0) <= now) this.#isInDoubt = true
+    const { leases, rows, now, borrowed } = this.#rows
+    if ((leases.get(this.name) ?? 0) <= now || borrowed.delete(this.name)) this.#isInDoubt = true
     leases.set(this.name, now + LEASE)
     if (this.#isInDoubt) this.#compare()
     for (const [owner, lease] of leases) {

@@ -86,6 +86,15 @@ describe('the presence on a server', () => {
     }
   })
 
+  test('ACT-11 a row never stands without a lease, at the end of which others tell its end', async () => {
+    const server = await startServer()
+    const one = await openNode(server)
+    const { node } = one.transport
+    await server.command('ZREM', '{presence}:nodes', node)
+    await one.join('s1', 'a')
+    expect(Number(await server.command('ZSCORE', '{presence}:nodes', node))).toBeGreaterThan(Date.now())
+  })
+
   test('ACT-27 one subscription is found with its payload, and others by their matcher', async () => {
     const server = await startServer()
     const [one, other] = [await openNode(server), await openNode(server)]

@@ -50,7 +50,11 @@ for i = 1, tonumber(ARGV[9]) do
   local kind, owner, subscriber, document, updates = ARGV[o], ARGV[o+1], ARGV[o+2], ARGV[o+3], tonumber(ARGV[o+4])
   o = o + 5
   local does = true
-  if kind == 'j' then does = call('HSETNX', SUBS..owner, subscriber, document) == 1
+  if kind == 'j' then
+    does = call('HSETNX', SUBS..owner, subscriber, document) == 1
+    -- Rows without a lease would stay for ever when the node dies before its next tick. The half says that the lease is
+    -- only for that: the node had lost its own, and others may have told ends.
+    call('ZADD', NODES, 'NX', str(now + 10000)..'.5', owner)
   elseif kind == 'l' then
     -- Another node tells the ends of this one only as long as it is dead.
     local lease = owner ~= node and tonumber(call('ZSCORE', NODES, owner) or '0') or 0

@@ -19,7 +19,7 @@ local now = clock(ARGV[1])
 local more = expire(now)
 trimTail(now)
 local lease = call('ZSCORE', NODES, ARGV[4])
-local hasExpired = not lease or tonumber(lease) <= now
+local hasExpired = not lease or tonumber(lease) <= now or tonumber(lease) % 1 ~= 0
 call('ZADD', NODES, str(now + tonumber(ARGV[5])), ARGV[4])
 if ARGV[7] ~= '' then call('HSET', WRITERS, 'report '..ARGV[4], ARGV[7]) end
 local dead = ''
