@@ -121,7 +121,7 @@ export class Console {
 
   async #hub(): Promise<unknown> {
     const { about, settings, neighbours, hub, notices, configuration } = this.#sources
-    const { rules: _, mayMint, ...facts } = about()
+    const { rules: _, mints, ...facts } = about()
     const { actions, payloads } = settings()
     const self = {
       id: facts.node,
@@ -135,7 +135,8 @@ export class Console {
       ...facts,
       may: {
         act: actions,
-        mint: actions && mayMint,
+        mint: actions && (mints.publish || mints.subscribe),
+        mints,
         payloads,
         prune: actions && this.#sources.prune !== null,
       },

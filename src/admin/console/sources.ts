@@ -42,8 +42,8 @@ export interface About {
   }
   /** The rules of the history, in the order of their figures. */
   readonly rules: readonly KeptRule[]
-  /** Whether the hub holds a key with which it could sign a token. */
-  readonly mayMint: boolean
+  /** The rights for which the hub holds a key that could sign a token; `both` where one token may have both. */
+  readonly mints: { readonly publish: boolean; readonly subscribe: boolean; readonly both: boolean }
 }
 
 /** A rule of the history. Sizes in bytes, the age in seconds. */

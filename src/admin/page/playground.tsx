@@ -73,18 +73,14 @@ function TokenCard() {
     attempt(async () => {
       explained.value = await post<Explained>('/api/explain', { token: token.value.trim() })
     })
-  const make = () =>
+  const make = (rights: readonly string[]) =>
     attempt(async () => {
-      const asked = { publish: ['*'], subscribe: ['*'], ttl: 3600 }
+      const everything = (right: string) => (rights.includes(right) ? ['*'] : [])
+      const asked = { publish: everything('publish'), subscribe: everything('subscribe'), ttl: 3600 }
       token.value = (await post<{ token: string }>('/api/mint', asked)).token
       await explain()
     })
-  const may = hub.value?.may
-  const aside = may?.mint === true && (
-    <button type="button" class="small" onClick={() => void make()}>
-      Make one for an hour
-    </button>
-  )
+  const aside = <Make onMake={(rights) => void make(rights)} />
   return (
     <Card title="Token" aside={aside}>
       <form
@@ -119,6 +115,28 @@ function TokenCard() {
         ))}
       </div>
     </Card>
+  )
+}
+
+/** One token may publish and subscribe where both roles have the same key, else there is one for each. */
+function Make({ onMake }: { onMake: (rights: readonly string[]) => void }) {
+  const may = hub.value?.may
+  if (may?.mint !== true) return null
+  const { publish, subscribe, both } = may.mints
+  const choices: (readonly [label: string, rights: readonly string[]])[] = both
+    ? [['Make one for an hour', ['publish', 'subscribe']]]
+    : [
+        ...(publish ? ([['Make a publisher’s', ['publish']]] as const) : []),
+        ...(subscribe ? ([['Make a subscriber’s', ['subscribe']]] as const) : []),
+      ]
+  return (
+    <div class="row makes">
+      {choices.map(([label, rights]) => (
+        <button key={label} type="button" class="small" onClick={() => onMake(rights)}>
+          {label}
+        </button>
+      ))}
+    </div>
   )
 }
 

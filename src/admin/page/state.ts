@@ -20,6 +20,8 @@ export interface Hub {
   readonly may: {
     readonly act: boolean
     readonly mint: boolean
+    /** The rights of tokens that the hub can make; `both` in one. */
+    readonly mints: { readonly publish: boolean; readonly subscribe: boolean; readonly both: boolean }
     readonly prune: boolean
     readonly payloads: string
   }

@@ -21,7 +21,7 @@ import { processLoop } from '../loop.ts'
 import { nodeName } from '../store/node-name.ts'
 import type { Store } from '../store/store.ts'
 import type { ResidentMemory } from '../system/resident.ts'
-import { explainToken, mintingIssuer, mintToken } from './tokens.ts'
+import { explainToken, mintable, mintToken } from './tokens.ts'
 
 /** The executable gives the console its page, its version and its tool for histories. */
 export interface ConsoleMaterial {
@@ -150,7 +150,7 @@ function about(running: Running, { version, commit }: ConsoleMaterial, startedAt
       maxBytes: history.maxBytes,
     },
     rules: hub.subscriptions && history.maxCount !== 0 ? [own, ...rules] : rules,
-    mayMint: mintingIssuer(settings) !== null,
+    mints: mintable(settings),
   }
 }
 

@@ -1,4 +1,4 @@
-import type { MintRequest, RoleExplanation } from '../../admin/console/sources.ts'
+import type { About, MintRequest, RoleExplanation } from '../../admin/console/sources.ts'
 import type { Authenticator } from '../../auth/authenticate.ts'
 import type { Role } from '../../auth/keys.ts'
 import { mint } from '../../auth/mint.ts'
@@ -30,8 +30,16 @@ function grantsOf({ publish, subscribe, topics }: Grant, role: Role): readonly s
     : []
 }
 
+/** The rights that a token could have which the hub signs itself. */
+export function mintable(settings: Settings): About['mints'] {
+  const issuer = mintingIssuer(settings)
+  const [publisher, subscriber] = [secretOf(issuer?.publisher), secretOf(issuer?.subscriber)]
+  const both = publisher !== null && subscriber !== null && isSame(publisher, subscriber)
+  return { publish: publisher !== null, subscribe: subscriber !== null, both }
+}
+
 /** The issuer with a key that can sign: a shared secret, which verifies and signs. Null where there is none. */
-export function mintingIssuer({ issuers }: Settings): Issuer | null {
+function mintingIssuer({ issuers }: Settings): Issuer | null {
   return issuers.find(({ publisher, subscriber }) => secretOf(publisher) ?? secretOf(subscriber)) ?? null
 }
 
@@ -63,7 +71,7 @@ export async function mintToken(
 function keysFor({ publisher, subscriber }: Issuer, publishes: boolean, subscribes: boolean): Keys {
   const [one, other] = [secretOf(publisher), secretOf(subscriber)]
   if (publishes && subscribes) {
-    if (one === null || other === null || one.key !== other.key || one.algorithm !== other.algorithm)
+    if (one === null || other === null || !isSame(one, other))
       throw new Error('publishers and subscribers have keys of their own: make a token for each')
     return one
   }
@@ -75,6 +83,10 @@ function keysFor({ publisher, subscriber }: Issuer, publishes: boolean, subscrib
 function secretOf(role: Issuer['publisher']): Keys | null {
   if (role?.key === undefined || role.algorithm === undefined || !role.algorithm.startsWith('HS')) return null
   return { key: role.key, algorithm: role.algorithm }
+}
+
+function isSame(one: Keys, other: Keys): boolean {
+  return one.key === other.key && one.algorithm === other.algorithm
 }
 
 /** A topic with the signs of a URL Pattern is one. */

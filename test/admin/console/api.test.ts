@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { until } from '../../support/binary.ts'
 import { consoleToken } from '../../support/console-material.ts'
+import { secretOf } from '../../support/tokens.ts'
 import { ConsoleHub, consoleSettings, eventsUntil } from './console-hub.ts'
 
 const reading = ['hub', 'series', 'configuration', 'live', 'topics', 'subscribers', 'history', 'history/1']
@@ -339,6 +340,31 @@ describe('the console tries', () => {
     expect(wrong).toMatchObject({ ok: false })
     await other[Symbol.asyncDispose]()
     expect((await hub.post('mint', { publish: ['*'], subscribe: [], ttl: 7200 })).status).toBe(400)
+  })
+
+  test('a token for each role where the roles have keys of their own', async () => {
+    const key = (role: string) => ({ key: secretOf(`issuer-a/${role}`), algorithm: 'HS256' })
+    const issuers = [{ id: 'https://a.example', publisher: key('publisher'), subscriber: key('subscriber') }]
+    await using hub = await ConsoleHub.open(['--issuers', JSON.stringify(issuers)])
+    expect((await hub.get('hub')).may.mints).toEqual({ publish: true, subscribe: true, both: false })
+    expect((await hub.post('mint', { publish: ['*'], subscribe: ['*'], ttl: 60 })).status).toBe(409)
+    for (const [publish, subscribe, role] of [
+      [['*'], [], 'publisher'],
+      [[], ['*'], 'subscriber'],
+    ] as const) {
+      const { token } = await hub.ask('mint', { publish, subscribe, ttl: 60 })
+      const { roles } = await hub.ask('explain', { token })
+      const accepted = roles.filter(({ accepted }: { accepted: boolean }) => accepted)
+      expect(accepted.map(({ role }: { role: string }) => role)).toEqual([role])
+    }
+  })
+
+  test('no token where the hub has none but public keys', async () => {
+    const publisher = { jwks_uri: 'https://a.example/keys', algorithms: ['ES256'] }
+    const issuers = JSON.stringify([{ id: 'https://a.example', publisher }])
+    await using hub = await ConsoleHub.open(['--issuers', issuers])
+    expect((await hub.get('hub')).may).toMatchObject({ mint: false })
+    expect((await hub.post('mint', { publish: ['*'], subscribe: [], ttl: 60 })).status).toBe(409)
   })
 
   test('a prune, whose dry run equals what goes', async () => {

@@ -17,7 +17,8 @@ export function consoleSettings(folder: string, flags: readonly string[] = []): 
   const issuers = [{ id: 'https://a.example', publisher: key, subscriber: key }]
   return settingsOf([
     ...['--listen', '127.0.0.1:0', '--admin-listen', '127.0.0.1:0', '--admin-console', '--hub-anonymous'],
-    ...['--sqlite-path', join(folder, 'hub.db'), '--issuers', JSON.stringify(issuers)],
+    ...['--sqlite-path', join(folder, 'hub.db')],
+    ...(flags.includes('--issuers') ? [] : ['--issuers', JSON.stringify(issuers)]),
     ...['--hub-resource-identifier', audience],
     ...(flags.includes('--admin-token') ? [] : ['--admin-token', consoleToken]),
     ...flags,
