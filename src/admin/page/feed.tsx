@@ -1,5 +1,5 @@
 import { useSignal } from '@preact/signals'
-import { useEffect, useRef } from 'preact/hooks'
+import { useLayoutEffect, useRef } from 'preact/hooks'
 import { get, post } from './api.ts'
 import { clock, count, size } from './format.ts'
 import { Copy, Fact, Lock, Scroll } from './parts.tsx'
@@ -92,7 +92,8 @@ export function Inspector() {
     if (row === null) document.getElementById('main')?.focus()
     else row.focus()
   }
-  useEffect(() => {
+  // With the element itself: a key that is pressed as soon as it is there is for it.
+  useLayoutEffect(() => {
     whole.value = null
     if (position === null) return
     button.current?.focus({ preventScroll: true })
