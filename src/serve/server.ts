@@ -1,5 +1,4 @@
 import { adminApp, type ConsoleParts } from '../admin/app.ts'
-import { SAMPLE_SECONDS } from '../admin/console/series.ts'
 import { health } from '../admin/health.ts'
 import type { Authenticator } from '../auth/authenticate.ts'
 import type { Settings } from '../config/load.ts'
@@ -23,13 +22,14 @@ import { Counters } from '../telemetry/counters.ts'
 import { EventLog, type Log } from '../telemetry/log.ts'
 import { type Refusal, Refusals } from '../telemetry/refusals.ts'
 import { AccessLog } from './access-log.ts'
-import { adminHosts, type ConsoleMaterial, type LoadedConfiguration, makeConsole } from './console/console.ts'
+import type { ConsoleMaterial, LoadedConfiguration } from './console/console.ts'
 import { drain, within } from './drain.ts'
 import { type EdgeParts, edgeOptions, publishRate, subscriberLimits, uploadLimits } from './edge-options.ts'
 import { earlierTokens } from './generations/earlier-tokens.ts'
 import { type LoadGeneration, openGenerations } from './generations/generation.ts'
 import { makeHub } from './hub.ts'
 import { haveSameKeys, openKeys } from './keys.ts'
+import { adminHosts } from './listen/admin-hosts.ts'
 import { readCertificate } from './listen/certificate.ts'
 import { Listeners } from './listen/listeners.ts'
 import { processLoop } from './loop.ts'
@@ -192,7 +192,7 @@ export class Server {
         isReady,
         build,
       })
-      if (console !== null) server.#console = server.#openConsole(console, store, resident)
+      if (console !== null) server.#console = await server.#openConsole(console, store, resident)
       const hosts = adminHosts(() => server.#settings)
       await server.#listeners.open(
         {
@@ -299,12 +299,18 @@ export class Server {
     hub.look(resident.bytes)
     this.#sweep.look(this.#counters.subscribers - hub.subscriberCount, hub.subscriberCount)
     this.#parts.counts.refit()
-    if (this.#console === null || ++this.#looks < (SAMPLE_SECONDS * 1000) / WATCH_MS) return
+    if (this.#console === null || ++this.#looks < SAMPLE_MS / WATCH_MS) return
     this.#looks = 0
     void this.#console.api.sample()
   }
 
-  #openConsole(material: ConsoleMaterial, store: Store, resident: ResidentMemory): ConsoleParts | null {
+  /** Loads the console, which a hub without one never does. */
+  async #openConsole(
+    material: ConsoleMaterial,
+    store: Store,
+    resident: ResidentMemory,
+  ): Promise<ConsoleParts | null> {
+    const { makeConsole } = await import('./console/console.ts')
     const running = {
       settings: () => this.#settings,
       edge: () => this.#edge,
@@ -369,6 +375,9 @@ const CLOSE_MS = 3000
 
 /** Milliseconds between two looks at the process. */
 const WATCH_MS = 200
+
+/** Milliseconds between two samples of the console, which tells its page so. */
+const SAMPLE_MS = 10_000
 
 function refusalOf(error: ProtocolError, exchange: Exchange): Refusal {
   const { code, facts } = error

@@ -6,8 +6,6 @@ import type {
   Neighbours,
   PruneRequest,
 } from '../../admin/console/sources.ts'
-import { HostCheck } from '../../admin/host-check.ts'
-import { formatAddress } from '../../config/addresses.ts'
 import { settingRows } from '../../config/effective.ts'
 import type { Origin, Problem, Settings } from '../../config/load.ts'
 import { hubApp } from '../../http/app.ts'
@@ -95,21 +93,6 @@ export function makeConsole(
     prune: kind === 'sqlite' ? (asked) => prune(sqlite.path, asked) : null,
   }
   return { api: new Console(sources), page: material.page }
-}
-
-/** The hosts of the admin listener beside addresses and `localhost`. A reload may change them. */
-export function adminHosts(settings: () => Settings): HostCheck {
-  let known: { readonly admin: Settings['admin']; readonly names: readonly string[] } | null = null
-  return new HostCheck(() => {
-    const { admin } = settings()
-    if (known?.admin !== admin) known = { admin, names: hostsOf(admin) }
-    return known.names
-  })
-}
-
-function hostsOf({ listen, publicUrls }: Settings['admin']): readonly string[] {
-  const own = listen?.kind === 'tcp' ? [formatAddress(listen), listen.host] : []
-  return [...own, ...publicUrls.map((url) => new URL(url).host)].map((host) => host.toLowerCase())
 }
 
 function consoleSettings({ admin }: Settings): ConsoleSettings {
