@@ -244,7 +244,7 @@ describe('changes', () => {
 })
 
 describe('a connection that is lost', () => {
-  test('comes back after a restart of the hub', async () => {
+  test('comes back after a restart of the hub, and asks for its hour', async () => {
     const first = await startConsoleHub()
     const { port } = new URL(first.adminUrl)
     const { page, close } = await openConsole(browser, first, 'overview')
@@ -252,6 +252,9 @@ describe('a connection that is lost', () => {
     const { directory } = first
     process.kill(first.pid, 'SIGTERM')
     await page.locator('.link', { hasText: 'connecting' }).waitFor()
+    const hour = page.waitForResponse((answer) => answer.url().endsWith('/api/series') && answer.ok(), {
+      timeout: 30_000,
+    })
     const second = await startConsoleHub([
       '--admin-listen',
       `127.0.0.1:${port}`,
@@ -259,6 +262,7 @@ describe('a connection that is lost', () => {
       `${directory}/again.db`,
     ])
     await page.locator('.link', { hasText: 'live' }).waitFor({ timeout: 25_000 })
+    await hour
     await close()
     await second.dispose()
     await first.dispose()

@@ -127,8 +127,8 @@ effect(() => {
   countedSince = performance.now()
   return stream(to, receive, (isOpen) => {
     isConnected.value = isOpen
-    // The page may know the hub of another start.
-    if (isOpen) void refresh()
+    // The page may know the hub of another start, or nothing of the time for which it was hidden.
+    if (isOpen) void refresh(true)
   })
 })
 
@@ -187,11 +187,11 @@ effect(() => {
   void refresh()
 })
 
-/** Asks for what changes seldom. */
-async function refresh(): Promise<void> {
+/** Asks for what changes seldom, and for the last hour where the page does not have it or missed some of it. */
+async function refresh(hasGap = false): Promise<void> {
   try {
     hub.value = await get<Hub>('/api/hub')
-    if (series.peek() === null) series.value = await get<Series>('/api/series')
+    if (hasGap || series.peek() === null) series.value = await get<Series>('/api/series')
   } catch (error) {
     if (token.peek() !== null && error instanceof Error) problem.value = error.message
   }
