@@ -6,6 +6,7 @@ deb=$1
 root=$2
 cp "$deb" "$root/cinnabar.deb"
 chroot "$root" dpkg --force-unsafe-io -i /cinnabar.deb
+cp deploy/nginx/cinnabar.conf "$root/etc/nginx/conf.d/"
 
 cat >"$root/trial.sh" <<'TRIAL'
 set -eu
@@ -78,6 +79,25 @@ test "$(show MainPID)" != "$working"
 journalctl --unit cinnabar --output cat | grep 'Watchdog timeout'
 rm /etc/systemd/system/cinnabar.service.d/watchdog.conf
 systemctl daemon-reload
+
+echo 'behind nginx with TLS it serves a reader with a cookie, as the page has it'
+sed -i 's|^public_urls = .*|public_urls = ["https://hub.example.com"]|' $config
+cinnabar check
+systemctl restart cinnabar
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=hub.example.com \
+  -addext subjectAltName=DNS:hub.example.com -keyout /etc/ssl/hub.example.com.key -out /etc/ssl/hub.example.com.crt
+echo '127.0.0.1 hub.example.com' >>/etc/hosts
+systemctl restart nginx
+url=https://hub.example.com/.well-known/mercure
+ask() { curl --silent --fail --no-buffer --cacert /etc/ssl/hub.example.com.crt "$@"; }
+ask --cookie "__Secure-mercure_access_token=$(mint --subscribe '*')" "$url?match=https://example.com/1" >/page &
+page=$!
+soon grep '^:' /page
+ask -H "Authorization: Bearer $(mint --publish '*')" -d topic=https://example.com/1 -d data=behind -d private=on "$url"
+soon grep '^data: *behind$' /page
+kill $page
+cinnabar doctor "$url" --config $config --ca-file /etc/ssl/hub.example.com.crt
+sed -i 's|^public_urls = .*|public_urls = ["http://127.0.0.1:3000"]|' $config
 
 echo 'a key that only root can read comes as a credential'
 mkdir -p /etc/systemd/system/cinnabar.service.d
