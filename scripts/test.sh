@@ -4,7 +4,7 @@
 set -eu
 . "$(dirname "$0")/setup.sh"
 
-need chromium openssl ip:iproute2 curl zsh fish mandoc /usr/sbin/nginx:nginx-light caddy /usr/sbin/haproxy:haproxy redis-server \
+need chromium firefox-esr openssl ip:iproute2 curl zsh fish mandoc /usr/sbin/nginx:nginx-light caddy /usr/sbin/haproxy:haproxy redis-server \
   php:php-cli /usr/share/php/Symfony/Component/Mercure/autoload.php:php-symfony-mercure \
   /usr/share/php/Symfony/Component/HttpFoundation/autoload.php:php-symfony-http-foundation \
   /usr/share/php/Twig/autoload.php:php-twig /usr/lib/python3/dist-packages/requests:python3-requests \
