@@ -42,9 +42,9 @@ const rooms: Readonly<Record<string, Room>> = {
       '@opentelemetry/sdk-trace',
     ],
   },
-  // Scripts of the browser: of the hub they share only the figures of memory.
+  // Scripts of the browser: of the hub they share the figures of memory, and the shapes of what it answers.
   'admin/page/': {
-    own: ['admin/page/', 'config/advice.ts'],
+    own: ['admin/page/', 'types:admin/console/answers.ts', 'config/advice.ts'],
     outside: ['preact', 'preact/hooks', '@preact/signals'],
   },
   'admin/': {

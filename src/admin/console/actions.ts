@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import type { Audience, Explanation, MintedToken, PruneOutcome } from './answers.ts'
 import { audienceOf } from './audience.ts'
 import { topicFilter } from './filter.ts'
 import { apiFields, Refusal } from './refusal.ts'
@@ -12,16 +13,16 @@ export class Actions {
     this.#sources = sources
   }
 
-  async deliveries(body: unknown): Promise<unknown> {
+  async deliveries(body: unknown): Promise<Audience> {
     const { topics, private: isPrivate } = read(deliveries, body)
     return await audienceOf(this.#sources, topics, isPrivate)
   }
 
-  async explain(body: unknown): Promise<unknown> {
+  async explain(body: unknown): Promise<Explanation> {
     return { roles: await this.#sources.explain(read(explain, body).token) }
   }
 
-  async mint(body: unknown, peer: string): Promise<unknown> {
+  async mint(body: unknown, peer: string): Promise<MintedToken> {
     this.#checkActions()
     const asked = read(mint, body)
     try {
@@ -66,7 +67,7 @@ export class Actions {
     return { ended }
   }
 
-  async prune(body: unknown, peer: string): Promise<unknown> {
+  async prune(body: unknown, peer: string): Promise<PruneOutcome> {
     const { keep, match, type, isDryRun } = read(prune, body)
     if (!isDryRun) this.#checkActions()
     const { prune: run, location } = this.#sources

@@ -3,18 +3,9 @@ import { mayReadInSteps } from '../../protocol/grant.ts'
 import { parseTopic } from '../../protocol/topic.ts'
 import { parseTopicUrl } from '../../protocol/url-pattern/pattern.ts'
 import type { Work } from '../../protocol/work.ts'
+import type { Audience } from './answers.ts'
 import { Refusal } from './refusal.ts'
 import type { ConsoleSources } from './sources.ts'
-
-/** Who would get an update. */
-export interface Audience {
-  /** Live readers that ask for one of its topics. */
-  readonly matching: number
-  /** Those of them that may read it. */
-  readonly permitted: number
-  /** Some that may not, and why. */
-  readonly refused: readonly { readonly matcher: string; readonly why: string }[]
-}
 
 /** Finds the readers of an update that nobody has published. Throws a Refusal for topics that are none. */
 export async function audienceOf(

@@ -1,10 +1,11 @@
 import type { EventStream } from '../../stream/event-stream.ts'
 import { Actions } from './actions.ts'
+import type { HubView, Sample } from './answers.ts'
 import { Feeds } from './feeds.ts'
 import { Guard } from './guard.ts'
 import { PastReader } from './past.ts'
 import { apiFields, Refusal, refusalResponse } from './refusal.ts'
-import { Meter, type Sample, Series } from './series.ts'
+import { Meter, Series } from './series.ts'
 import type { ConsoleSources } from './sources.ts'
 import { SubscriberList } from './subscriber-list.ts'
 import { topicPage } from './topic-page.ts'
@@ -119,7 +120,7 @@ export class Console {
     }
   }
 
-  async #hub(): Promise<unknown> {
+  async #hub(): Promise<HubView> {
     const { about, settings, neighbours, hub, notices, configuration } = this.#sources
     const { rules: _, mints, ...facts } = about()
     const { actions, payloads } = settings()
@@ -127,7 +128,7 @@ export class Console {
       id: facts.node,
       self: true,
       subscribers: hub.subscriberCount,
-      published: this.#latest?.['published'] ?? 0,
+      published: this.#latest?.published ?? 0,
       head: hub.head.position,
       seen: 0,
     }

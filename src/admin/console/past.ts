@@ -1,18 +1,9 @@
 import type { DatedEntry, Position } from '../../hub/transport.ts'
+import type { PastPage, ShownUpdate } from './answers.ts'
 import { type TopicFilter, topicFilter } from './filter.ts'
 import { Refusal } from './refusal.ts'
 import type { ConsoleSources } from './sources.ts'
-import { inspected, isShown, listed, type Seen, type ShownUpdate, seen } from './update.ts'
-
-/** A page of the past, newest first. */
-export interface PastPage {
-  readonly head: number
-  readonly rows: readonly ShownUpdate[]
-  /** The entries that were looked at for it. */
-  readonly scanned: number
-  /** The position before which to go on; null at the beginning of the past. */
-  readonly next: number | null
-}
+import { inspected, isShown, listed, type Seen, seen } from './update.ts'
 
 /** Reads the past backwards, a little in each turn. */
 export class PastReader {

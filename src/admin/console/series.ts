@@ -1,13 +1,7 @@
 import type { HubGauges } from '../../hub/event.ts'
 import type { TransportStats } from '../../hub/transport.ts'
 import { type Counters, durationBounds } from '../../telemetry/counters.ts'
-
-/** The figures of a sample. Rates are per second, times in milliseconds, `oldestAge` in seconds, the rest levels. */
-export const sampleNames = [
-  ...['subscribers', 'replaying', 'published', 'failed', 'delivered', 'replayed'],
-  ...['publishP50', 'publishP99', 'deliveryP50', 'deliveryP99', 'resident', 'waiting', 'pending'],
-  ...['rows', 'bytes', 'oldestAge', 'fileBytes', 'lag', 'shedding', 'slow', 'refused'],
-] as const
+import { type Sample, type SeriesView, sampleNames } from './answers.ts'
 
 /** The levels of one moment: few of those that metrics have, since somebody who looks asks every second. */
 export interface Levels {
@@ -18,9 +12,6 @@ export interface Levels {
   readonly residentBytes: number
   readonly loopLagSeconds: number
 }
-
-/** All figures of one moment, in the order of their names. */
-export type Sample = Readonly<Record<string, number>>
 
 /** Takes samples: levels as they are, and rates and quantiles of the time since the sample before. */
 export class Meter {
@@ -128,13 +119,13 @@ export class Series {
 
   add(sample: Sample, at: number): void {
     const start = (this.#count % SAMPLES_MAX) * sampleNames.length
-    for (const [index, name] of sampleNames.entries()) this.#values[start + index] = sample[name] ?? 0
+    for (const [index, name] of sampleNames.entries()) this.#values[start + index] = sample[name]
     this.#count++
     this.#until = at
   }
 
   /** Each figure over time, oldest first. */
-  view(): { readonly every: number; readonly until: number; readonly series: Record<string, number[]> } {
+  view(): SeriesView {
     const held = Math.min(this.#count, SAMPLES_MAX)
     const valueAt = (age: number, index: number) =>
       this.#values[((this.#count - held + age) % SAMPLES_MAX) * sampleNames.length + index] ?? 0

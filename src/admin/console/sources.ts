@@ -1,4 +1,3 @@
-import type { SettingRow } from '../../config/effective.ts'
 import type { Hub } from '../../hub/hub.ts'
 import type { Loop } from '../../hub/loop.ts'
 import type { Transport } from '../../hub/transport.ts'
@@ -7,8 +6,18 @@ import type { Drive } from '../../protocol/work.ts'
 import type { EventStream, StreamOwner } from '../../stream/event-stream.ts'
 import type { Counters } from '../../telemetry/counters.ts'
 import type { NoticeBoard } from '../../telemetry/notice-board.ts'
+import type {
+  ConfigurationView,
+  HubFacts,
+  KeptRule,
+  MintedToken,
+  Mints,
+  NodeFigures,
+  Payloads,
+  PruneOutcome,
+  RoleExplanation,
+} from './answers.ts'
 import type { Levels } from './series.ts'
-import type { Payloads } from './update.ts'
 
 /** The settings of the console at the moment: a reload may change them. */
 export interface ConsoleSettings {
@@ -18,77 +27,17 @@ export interface ConsoleSettings {
   readonly publicUrls: readonly string[]
 }
 
-/** The facts about the hub that do not change while it runs, and its limits. */
-export interface About {
-  readonly version: string
-  readonly commit: string
-  /** Milliseconds since the epoch. */
-  readonly startedAt: number
-  /** The URL of the hub. */
-  readonly address: string
-  readonly transport: string
-  readonly node: string
-  /** Sizes in bytes, the age in seconds; null is no limit. */
-  readonly limits: {
-    readonly memory: number
-    readonly subscribers: number
-    readonly subscriberBuffer: number
-    readonly body: number
-    readonly bodies: number
-    readonly patternWeight: number
-    readonly maxCount: number | null
-    readonly maxAge: number | null
-    readonly maxBytes: number | null
-  }
+/** The facts about the hub, and what it could sign. */
+export interface About extends HubFacts {
   /** The rules of the history, in the order of their figures. */
   readonly rules: readonly KeptRule[]
-  /** The rights for which the hub holds a key that could sign a token; `both` where one token may have both. */
-  readonly mints: { readonly publish: boolean; readonly subscribe: boolean; readonly both: boolean }
-}
-
-/** A rule of the history. Sizes in bytes, the age in seconds. */
-export interface KeptRule {
-  readonly match: string
-  readonly perTopic: boolean
-  readonly maxCount: number | null
-  readonly maxAge: number | null
-  readonly maxBytes: number | null
-}
-
-/** One node of the hub, as this one knows it. */
-export interface NodeFigures {
-  readonly id: string
-  readonly self: boolean
-  readonly subscribers: number
-  /** Updates per second. */
-  readonly published: number
-  readonly head: number
-  /** Seconds since it was heard of. */
-  readonly seen: number
+  readonly mints: Mints
 }
 
 /** The nodes of a hub beside this one. A hub of one node has none. */
 export interface Neighbours {
   /** Never rejects. */
   nodes(): Promise<readonly NodeFigures[]>
-}
-
-/** The configuration in effect. */
-export interface ConfigurationView {
-  readonly file: string | null
-  readonly loadedAt: number
-  /** Settings that were changed and wait for a restart. */
-  readonly needRestart: readonly string[]
-  readonly warnings: readonly { readonly setting: string; readonly message: string }[]
-  readonly rows: readonly SettingRow[]
-}
-
-/** How a token fares for one role. */
-export interface RoleExplanation {
-  readonly role: string
-  readonly accepted: boolean
-  readonly findings: readonly { readonly check: string; readonly ok: boolean; readonly detail: string }[]
-  readonly grants: readonly string[]
 }
 
 /** The rights of a token to be made. */
@@ -138,9 +87,7 @@ export interface ConsoleSources {
   readonly edge: (request: Request) => Promise<Response>
   readonly explain: (token: string) => Promise<readonly RoleExplanation[]>
   /** Rejects with a plain Error that says why no such token can be made. */
-  readonly mint: (asked: MintRequest) => Promise<{ readonly token: string; readonly expiresAt: number }>
+  readonly mint: (asked: MintRequest) => Promise<MintedToken>
   /** Null where the history is in no file. Rejects with a plain Error for the operator. */
-  readonly prune:
-    | ((asked: PruneRequest) => Promise<{ readonly count: number; readonly bytes: number }>)
-    | null
+  readonly prune: ((asked: PruneRequest) => Promise<PruneOutcome>) | null
 }

@@ -1,35 +1,9 @@
 import type { Subscriber } from '../../hub/subscriber.ts'
 import { payloadFor } from '../../protocol/grant.ts'
 import type { Work } from '../../protocol/work.ts'
+import type { SubscriberPage, SubscriberRow } from './answers.ts'
 import { Refusal } from './refusal.ts'
 import type { ConsoleSources } from './sources.ts'
-
-/** One stream as the page gets it. */
-export interface SubscriberRow {
-  readonly id: string
-  readonly matchers: readonly { readonly type: string; readonly pattern: string }[]
-  readonly state: string
-  /** Entries of the log that it has yet to see. */
-  readonly behind: number
-  /** Milliseconds since the epoch. */
-  readonly openedAt: number
-  /** Bytes that wait for it. */
-  readonly waiting: number
-  /** The same eight characters for the same holder, until the hub ends; null for nobody in particular. */
-  readonly holder: string | null
-  /** The payload of its subscriptions as JSON, where it may be shown. */
-  readonly payload: string | null
-  readonly expiresAt: number | null
-}
-
-/** A page of streams. */
-export interface SubscriberPage {
-  readonly total: number
-  readonly matched: number
-  readonly rows: readonly SubscriberRow[]
-  /** For the next page; null on the last. */
-  readonly next: string | null
-}
 
 /** The streams of a hub, in pages. A holder is never shown, only a hash of it under a key of this run. */
 export class SubscriberList {

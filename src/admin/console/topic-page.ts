@@ -1,23 +1,7 @@
+import type { TopicPage } from './answers.ts'
 import { countReaders } from './audience.ts'
 import type { Feeds } from './feeds.ts'
-import type { ConsoleSources, KeptRule } from './sources.ts'
-
-/** The topics of the moment, and the rules of the history. */
-export interface TopicPage {
-  /** Since when topics are counted, in milliseconds since the epoch. */
-  readonly since: number
-  /** Updates that were counted. */
-  readonly counted: number
-  /** Topics that are not shown, as far as they are known. */
-  readonly others: number
-  readonly hottest: readonly {
-    readonly topic: string
-    readonly perSecond: number
-    readonly readers: number
-    readonly bytes: number
-  }[]
-  readonly rules: readonly (KeptRule & { readonly rows: number; readonly bytes: number })[]
-}
+import type { ConsoleSources } from './sources.ts'
 
 /** Asks for the topics, which the hub counts from now on for as long as somebody asks. */
 export async function topicPage(sources: ConsoleSources, feeds: Feeds): Promise<TopicPage> {

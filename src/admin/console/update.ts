@@ -1,29 +1,6 @@
 import type { DatedEntry, Entry } from '../../hub/transport.ts'
 import { EventStreamParser } from '../../protocol/event-reader.ts'
-
-/** Whose data is shown. */
-export type Payloads = 'none' | 'public' | 'all'
-
-/** An update as the page gets it. */
-export interface ShownUpdate {
-  /** Its position. */
-  readonly p: number
-  readonly id: string
-  /** When it was accepted, in milliseconds since the epoch. */
-  readonly at: number
-  /** The canonical one first; a list has the first few, cut where they are long. */
-  readonly topics: readonly string[]
-  /** The number of all its topics. */
-  readonly topicCount: number
-  readonly type: string | null
-  readonly private: boolean
-  /** Bytes of the event on the wire. */
-  readonly bytes: number
-  /** Null where it may not be shown. */
-  readonly data: string | null
-  /** Whether there is more of the data. */
-  readonly truncated: boolean
-}
+import type { Payloads, ShownUpdate } from './answers.ts'
 
 /** The parts of an entry that a list shows. Its frame may be the beginning of the whole, which has `bytes`. */
 export interface Seen extends Pick<Entry, 'position' | 'id' | 'topics' | 'private' | 'frame'> {

@@ -1,30 +1,15 @@
 import { useSignal } from '@preact/signals'
+import type { ConfigurationView } from '../console/answers.ts'
 import { useAsked } from './asked.ts'
 import { ago } from './format.ts'
 import { Card, Copy, Mark, Scroll, Trouble } from './parts.tsx'
 
-interface Setting {
-  readonly key: string
-  readonly value: string
-  readonly origin: string
-  readonly at: string
-  readonly fallback: string | null
-  readonly help: string
-  readonly secret: boolean
-}
-
-interface Configuration {
-  readonly file: string | null
-  readonly loadedAt: number
-  readonly needRestart: readonly string[]
-  readonly warnings: readonly { readonly setting: string; readonly message: string }[]
-  readonly rows: readonly Setting[]
-}
+type Setting = ConfigurationView['rows'][number]
 
 export function ConfigurationPage() {
   const filter = useSignal('')
   const isOwn = useSignal(false)
-  const { answer, problem } = useAsked<Configuration>('/api/configuration', 0)
+  const { answer, problem } = useAsked<ConfigurationView>('/api/configuration', 0)
   if (answer === null)
     return problem === null ? <p class="quiet">Asking the hub…</p> : <Trouble text={problem} />
   const isMeant = ({ key, help, origin }: Setting) =>
@@ -70,7 +55,7 @@ export function ConfigurationPage() {
   )
 }
 
-function Notes({ configuration: { warnings, needRestart } }: { configuration: Configuration }) {
+function Notes({ configuration: { warnings, needRestart } }: { configuration: ConfigurationView }) {
   return (
     <>
       {warnings.map(({ setting, message }) => (

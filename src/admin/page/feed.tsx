@@ -1,13 +1,14 @@
 import { useSignal } from '@preact/signals'
 import { useLayoutEffect, useRef } from 'preact/hooks'
+import type { Audience, ShownUpdate } from '../console/answers.ts'
 import { get, post } from './api.ts'
 import { clock, count, size } from './format.ts'
 import { Copy, Fact, Lock, Scroll } from './parts.tsx'
 import { curlPublish } from './snippets.ts'
-import { chosen, hub, type Update } from './state.ts'
+import { chosen, hub } from './state.ts'
 
 /** Updates as a table, of which one can be read. */
-export function Feed({ rows, name }: { rows: readonly Update[]; name: string }) {
+export function Feed({ rows, name }: { rows: readonly ShownUpdate[]; name: string }) {
   return (
     <Scroll name={name}>
       <table class={`feed ${chosen.value === null ? '' : 'beside'}`}>
@@ -32,7 +33,7 @@ export function Feed({ rows, name }: { rows: readonly Update[]; name: string }) 
   )
 }
 
-function Row({ update }: { update: Update }) {
+function Row({ update }: { update: ShownUpdate }) {
   const others = update.topicCount - 1
   const open = () => {
     chosen.value = update
@@ -82,7 +83,7 @@ export function Topic({ text }: { text: string }) {
 /** One update, as a whole. Escape closes it, and the focus returns to its row. */
 export function Inspector() {
   const listed = chosen.value
-  const whole = useSignal<Update | null>(null)
+  const whole = useSignal<ShownUpdate | null>(null)
   const position = listed?.p ?? null
   const button = useRef<HTMLButtonElement>(null)
   const close = () => {
@@ -99,7 +100,7 @@ export function Inspector() {
     button.current?.focus({ preventScroll: true })
     const abort = new AbortController()
     // A log without a past has only what the list shows.
-    get<Update>(`/api/history/${position}`, abort.signal).then(
+    get<ShownUpdate>(`/api/history/${position}`, abort.signal).then(
       (answer) => {
         if (!abort.signal.aborted) whole.value = answer
       },
@@ -156,7 +157,7 @@ export function Inspector() {
   )
 }
 
-function Data({ update }: { update: Update }) {
+function Data({ update }: { update: ShownUpdate }) {
   if (update.data === null)
     return (
       <span class="veil">
@@ -172,14 +173,8 @@ function Data({ update }: { update: Update }) {
   )
 }
 
-interface Audience {
-  readonly matching: number
-  readonly permitted: number
-  readonly refused: readonly { readonly matcher: string; readonly why: string }[]
-}
-
 /** Asks who would get such an update now. */
-function WhoGets({ update }: { update: Update }) {
+function WhoGets({ update }: { update: ShownUpdate }) {
   const said = useSignal<{ readonly p: number; readonly text: string } | null>(null)
   const ask = () => {
     const say = (text: string) => {

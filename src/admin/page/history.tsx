@@ -1,18 +1,12 @@
 import { useSignal } from '@preact/signals'
+import type { PastPage, PruneOutcome } from '../console/answers.ts'
 import { get, post } from './api.ts'
 import { useAsked } from './asked.ts'
 import { Dialog } from './dialog.tsx'
 import { Feed } from './feed.tsx'
 import { count, size } from './format.ts'
 import { Card, Empty, Trouble } from './parts.tsx'
-import { filterType, hub, type Update } from './state.ts'
-
-interface Page {
-  readonly head: number
-  readonly rows: readonly Update[]
-  readonly scanned: number
-  readonly next: number | null
-}
+import { filterType, hub } from './state.ts'
 
 export function HistoryPage() {
   const filter = useSignal('')
@@ -23,7 +17,7 @@ export function HistoryPage() {
     filter: filter.value,
     type: filterType(filter.value),
   })
-  const { answer, problem, again } = useAsked<Page>(`/api/history?${asked}`, 0)
+  const { answer, problem, again } = useAsked<PastPage>(`/api/history?${asked}`, 0)
   return (
     <>
       <form class="toolbar" onSubmit={(event) => event.preventDefault()}>
@@ -79,8 +73,11 @@ export function HistoryPage() {
 }
 
 /** A page, and those before it as far as somebody asked for them. */
-function Pages({ first, asked }: { first: Page; asked: URLSearchParams }) {
-  const more = useSignal<{ readonly of: Page; readonly pages: readonly Page[] }>({ of: first, pages: [] })
+function Pages({ first, asked }: { first: PastPage; asked: URLSearchParams }) {
+  const more = useSignal<{ readonly of: PastPage; readonly pages: readonly PastPage[] }>({
+    of: first,
+    pages: [],
+  })
   const problem = useSignal<string | null>(null)
   const pages = [first, ...(more.value.of === first ? more.value.pages : [])]
   const rows = pages.flatMap((page) => page.rows)
@@ -88,7 +85,9 @@ function Pages({ first, asked }: { first: Page; asked: URLSearchParams }) {
   const next = pages.at(-1)?.next ?? null
   const goOn = async () => {
     try {
-      const page = await get<Page>(`/api/history?${new URLSearchParams([...asked, ['before', `${next}`]])}`)
+      const page = await get<PastPage>(
+        `/api/history?${new URLSearchParams([...asked, ['before', `${next}`]])}`,
+      )
       more.value = { of: first, pages: [...pages.slice(1), page] }
     } catch (error) {
       problem.value = error instanceof Error ? error.message : 'It cannot be read.'
@@ -120,17 +119,12 @@ function Pages({ first, asked }: { first: Page; asked: URLSearchParams }) {
   )
 }
 
-interface Gone {
-  readonly count: number
-  readonly bytes: number
-}
-
 /** Asks first, with the figures of a dry run, which are of exactly what would go. */
 function Prune({ onClose }: { onClose: () => void }) {
   const match = useSignal('')
   const keepCount = useSignal('')
   const keepHours = useSignal('')
-  const dry = useSignal<Gone | null>(null)
+  const dry = useSignal<PruneOutcome | null>(null)
   const problem = useSignal<string | null>(null)
   const numberOf = (text: string, factor: number) => (text === '' ? null : Math.round(Number(text) * factor))
   const run = async (isDryRun: boolean) => {
@@ -138,7 +132,7 @@ function Prune({ onClose }: { onClose: () => void }) {
     const keep = { count: numberOf(keepCount.value, 1), age: numberOf(keepHours.value, 3600) }
     const type = filterType(match.value) === 'text' ? 'exact' : 'urlpattern'
     try {
-      const gone = await post<Gone>('/api/prune', { keep, match: match.value, type, isDryRun })
+      const gone = await post<PruneOutcome>('/api/prune', { keep, match: match.value, type, isDryRun })
       if (!isDryRun) onClose()
       dry.value = gone
     } catch (error) {

@@ -1,8 +1,9 @@
 import { useSignal } from '@preact/signals'
 import { type Advice, advise, type Plan } from '../../config/advice.ts'
+import type { HubView, SampleEvent } from '../console/answers.ts'
 import { count, size, span } from './format.ts'
 import { Card, Mark, Scroll } from './parts.tsx'
-import { type Hub, hub, type Sample, sample } from './state.ts'
+import { hub, sample } from './state.ts'
 
 export function MemoryPage() {
   const about = hub.value
@@ -35,7 +36,7 @@ export function MemoryPage() {
 }
 
 /** The configuration as it is, with the load of the moment. */
-function actualPlan({ transport, limits }: Hub, now: Sample): Plan {
+function actualPlan({ transport, limits }: HubView, now: SampleEvent): Plan {
   return {
     transport,
     maxCount: limits.maxCount,

@@ -1,7 +1,8 @@
+import type { HubView, SampleEvent, SampleName } from '../console/answers.ts'
 import { type Line, Meter, Sparkline, Timeline } from './chart.tsx'
 import { ago, compact, count, ms, size, span } from './format.ts'
 import { Card, Fact, type Level, Mark, Scroll } from './parts.tsx'
-import { type Hub, hub, type Name, type Sample, sample, series } from './state.ts'
+import { hub, sample, series } from './state.ts'
 
 const line = (
   values: readonly number[],
@@ -15,7 +16,7 @@ export function OverviewPage() {
   const about = hub.value
   const ring = series.value
   if (now === null || about === null || ring === null) return <p class="quiet">Asking the hub…</p>
-  const of = (name: Name) => ring.series[name]
+  const of = (name: SampleName) => ring.series[name]
   const lasting = Math.max(1, of('rows').length - 1) * ring.every
   return (
     <>
@@ -119,7 +120,7 @@ function Tile({
 }
 
 /** Tells first, and in words, whether anything needs attention. Nothing is an answer too. */
-function Verdict({ now, about, slowHour }: { now: Sample; about: Hub; slowHour: number }) {
+function Verdict({ now, about, slowHour }: { now: SampleEvent; about: HubView; slowHour: number }) {
   const items: { level: Level; text: string; to: string }[] = []
   const { memory } = about.limits
   if (now.shedding > 0)
@@ -163,7 +164,15 @@ function Verdict({ now, about, slowHour }: { now: Sample; about: Hub; slowHour: 
   )
 }
 
-function MemoryCard({ now, about, resident }: { now: Sample; about: Hub; resident: readonly number[] }) {
+function MemoryCard({
+  now,
+  about,
+  resident,
+}: {
+  now: SampleEvent
+  about: HubView
+  resident: readonly number[]
+}) {
   const { memory, subscriberBuffer } = about.limits
   return (
     <Card title="Memory" class="memory" aside={<a href="#/memory">What it may come to</a>}>
@@ -185,7 +194,7 @@ function MemoryCard({ now, about, resident }: { now: Sample; about: Hub; residen
   )
 }
 
-function HistoryCard({ now, about }: { now: Sample; about: Hub }) {
+function HistoryCard({ now, about }: { now: SampleEvent; about: HubView }) {
   const { maxCount, maxAge, maxBytes } = about.limits
   return (
     <Card title="History" aside={<a href="#/history">Browse</a>}>
@@ -205,7 +214,7 @@ function HistoryCard({ now, about }: { now: Sample; about: Hub }) {
 }
 
 /** Which limit is reached: that one decides how far back readers may come. */
-function endOf(now: Sample, { limits }: Hub): string {
+function endOf(now: SampleEvent, { limits }: HubView): string {
   const parts = [
     ['The number of updates', limits.maxCount === null ? 0 : now.rows / limits.maxCount],
     ['The age', limits.maxAge === null ? 0 : now.oldestAge / limits.maxAge],
@@ -217,7 +226,7 @@ function endOf(now: Sample, { limits }: Hub): string {
     : `${reached[0]} ${reached[0].endsWith('s') && reached[0] !== 'The number of updates' ? 'are' : 'is'} what ends the past here. `
 }
 
-function Nodes({ about }: { about: Hub }) {
+function Nodes({ about }: { about: HubView }) {
   return (
     <Card title="Nodes">
       <Scroll name="Nodes">

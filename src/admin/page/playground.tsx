@@ -1,5 +1,6 @@
 import { signal, useSignal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
+import type { Explanation, MintedToken, RoleExplanation } from '../console/answers.ts'
 import { ask, post, readEvents } from './api.ts'
 import { audienceText } from './feed.tsx'
 import { Card, Copy, Mark, Trouble } from './parts.tsx'
@@ -49,17 +50,8 @@ export function PlaygroundPage() {
   )
 }
 
-interface Explained {
-  readonly roles: readonly {
-    readonly role: 'publisher' | 'subscriber'
-    readonly accepted: boolean
-    readonly findings: readonly { readonly check: string; readonly ok: boolean; readonly detail: string }[]
-    readonly grants: readonly string[]
-  }[]
-}
-
 function TokenCard() {
-  const explained = useSignal<Explained | null>(null)
+  const explained = useSignal<Explanation | null>(null)
   const problem = useSignal<string | null>(null)
   const attempt = async (run: () => Promise<void>) => {
     problem.value = null
@@ -71,13 +63,13 @@ function TokenCard() {
   }
   const explain = () =>
     attempt(async () => {
-      explained.value = await post<Explained>('/api/explain', { token: token.value.trim() })
+      explained.value = await post<Explanation>('/api/explain', { token: token.value.trim() })
     })
   const make = (rights: readonly string[]) =>
     attempt(async () => {
       const everything = (right: string) => (rights.includes(right) ? ['*'] : [])
       const asked = { publish: everything('publish'), subscribe: everything('subscribe'), ttl: 3600 }
-      token.value = (await post<{ token: string }>('/api/mint', asked)).token
+      token.value = (await post<MintedToken>('/api/mint', asked)).token
       await explain()
     })
   const aside = <Make onMake={(rights) => void make(rights)} />
@@ -140,7 +132,7 @@ function Make({ onMake }: { onMake: (rights: readonly string[]) => void }) {
   )
 }
 
-function Findings({ role: { role, accepted, findings, grants } }: { role: Explained['roles'][number] }) {
+function Findings({ role: { role, accepted, findings, grants } }: { role: RoleExplanation }) {
   return (
     <div class="findings">
       <p>

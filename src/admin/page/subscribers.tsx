@@ -1,4 +1,5 @@
 import { useSignal } from '@preact/signals'
+import type { SubscriberPage, SubscriberRow } from '../console/answers.ts'
 import { post } from './api.ts'
 import { useAsked } from './asked.ts'
 import { Dialog } from './dialog.tsx'
@@ -6,32 +7,13 @@ import { count, shortId, size, span } from './format.ts'
 import { Card, Empty, Mark, Scroll, Trouble } from './parts.tsx'
 import { hub } from './state.ts'
 
-interface Row {
-  readonly id: string
-  readonly matchers: readonly { readonly type: string; readonly pattern: string }[]
-  readonly state: 'live' | 'catching-up' | 'ended'
-  readonly behind: number
-  readonly openedAt: number
-  readonly waiting: number
-  readonly holder: string | null
-  readonly payload: string | null
-  readonly expiresAt: number | null
-}
-
-interface Page {
-  readonly total: number
-  readonly matched: number
-  readonly rows: readonly Row[]
-  readonly next: string | null
-}
-
 export function SubscribersPage() {
   const filter = useSignal('')
   const order = useSignal('waiting')
   const after = useSignal('0')
-  const ending = useSignal<Row | null>(null)
+  const ending = useSignal<SubscriberRow | null>(null)
   const asked = new URLSearchParams({ filter: filter.value, order: order.value, after: after.value })
-  const { answer, problem, again } = useAsked<Page>(`/api/subscribers?${asked}`, 5000)
+  const { answer, problem, again } = useAsked<SubscriberPage>(`/api/subscribers?${asked}`, 5000)
   const restart = (change: () => void) => {
     after.value = '0'
     change()
@@ -103,7 +85,15 @@ export function SubscribersPage() {
   )
 }
 
-function Pager({ page, after, onPage }: { page: Page | null; after: string; onPage: (to: string) => void }) {
+function Pager({
+  page,
+  after,
+  onPage,
+}: {
+  page: SubscriberPage | null
+  after: string
+  onPage: (to: string) => void
+}) {
   if (page === null || (page.next === null && after === '0')) return null
   const { next } = page
   return (
@@ -122,7 +112,7 @@ function Pager({ page, after, onPage }: { page: Page | null; after: string; onPa
   )
 }
 
-function Streams({ rows, onEnd }: { rows: readonly Row[]; onEnd: (row: Row) => void }) {
+function Streams({ rows, onEnd }: { rows: readonly SubscriberRow[]; onEnd: (row: SubscriberRow) => void }) {
   return (
     <Scroll name="Streams">
       <table class="streams">
@@ -152,7 +142,7 @@ function Streams({ rows, onEnd }: { rows: readonly Row[]; onEnd: (row: Row) => v
   )
 }
 
-function Stream({ row, onEnd }: { row: Row; onEnd: (row: Row) => void }) {
+function Stream({ row, onEnd }: { row: SubscriberRow; onEnd: (row: SubscriberRow) => void }) {
   return (
     <tr>
       <td class="topic">
@@ -191,7 +181,7 @@ function Stream({ row, onEnd }: { row: Row; onEnd: (row: Row) => void }) {
   )
 }
 
-function Disconnect({ row, onClose }: { row: Row; onClose: () => void }) {
+function Disconnect({ row, onClose }: { row: SubscriberRow; onClose: () => void }) {
   const problem = useSignal<string | null>(null)
   const run = () =>
     post('/api/disconnect', { subscriber: row.id }).then(onClose, (error: Error) => {

@@ -1,33 +1,11 @@
+import type { RuleFigures, TopicPage } from '../console/answers.ts'
 import { useAsked } from './asked.ts'
 import { Topic } from './feed.tsx'
 import { count, size, span } from './format.ts'
 import { Card, Empty, Scroll, Trouble } from './parts.tsx'
 
-interface Rule {
-  readonly match: string
-  readonly perTopic: boolean
-  readonly maxCount: number | null
-  readonly maxAge: number | null
-  readonly maxBytes: number | null
-  readonly rows: number
-  readonly bytes: number
-}
-
-interface Topics {
-  readonly since: number
-  readonly counted: number
-  readonly others: number
-  readonly hottest: readonly {
-    readonly topic: string
-    readonly perSecond: number
-    readonly readers: number
-    readonly bytes: number
-  }[]
-  readonly rules: readonly Rule[]
-}
-
 export function TopicsPage() {
-  const { answer, problem } = useAsked<Topics>('/api/topics', 2000)
+  const { answer, problem } = useAsked<TopicPage>('/api/topics', 2000)
   if (answer === null)
     return problem === null ? <p class="quiet">Asking the hub…</p> : <Trouble text={problem} />
   return (
@@ -43,7 +21,7 @@ export function TopicsPage() {
   )
 }
 
-function Hottest({ topics: { hottest } }: { topics: Topics }) {
+function Hottest({ topics: { hottest } }: { topics: TopicPage }) {
   const most = hottest[0]?.perSecond ?? 1
   if (hottest.length === 0)
     return (
@@ -98,7 +76,7 @@ function Hottest({ topics: { hottest } }: { topics: Topics }) {
   )
 }
 
-function Rules({ rules }: { rules: readonly Rule[] }) {
+function Rules({ rules }: { rules: readonly RuleFigures[] }) {
   return (
     <Card title="Rules of the history" class="flush">
       <Scroll name="Rules of the history">
@@ -137,7 +115,7 @@ function Rules({ rules }: { rules: readonly Rule[] }) {
   )
 }
 
-function keeps({ maxCount, maxAge, maxBytes, perTopic }: Rule): string {
+function keeps({ maxCount, maxAge, maxBytes, perTopic }: RuleFigures): string {
   const limits = [
     maxCount === null ? [] : `${count(maxCount)} newest`,
     maxAge === null ? [] : span(maxAge),

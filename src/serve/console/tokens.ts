@@ -1,4 +1,5 @@
-import type { About, MintRequest, RoleExplanation } from '../../admin/console/sources.ts'
+import type { MintedToken, RoleExplanation } from '../../admin/console/answers.ts'
+import type { About, MintRequest } from '../../admin/console/sources.ts'
 import type { Authenticator } from '../../auth/authenticate.ts'
 import type { Role } from '../../auth/keys.ts'
 import { mint } from '../../auth/mint.ts'
@@ -49,7 +50,7 @@ export async function mintToken(
   audience: string,
   { publish, subscribe, ttl }: MintRequest,
   now: number,
-): Promise<{ readonly token: string; readonly expiresAt: number }> {
+): Promise<MintedToken> {
   const issuer = mintingIssuer(settings)
   if (issuer === null) throw new Error('the hub holds no key that could sign a token')
   const keys = keysFor(issuer, publish.length > 0, subscribe.length > 0)

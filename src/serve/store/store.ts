@@ -1,4 +1,4 @@
-import type { NodeFigures } from '../../admin/console/sources.ts'
+import type { NodeFigures } from '../../admin/console/answers.ts'
 import type { ClusterFigures } from '../../admin/metrics.ts'
 import type { Presence } from '../../hub/presence.ts'
 import type { Transport } from '../../hub/transport.ts'

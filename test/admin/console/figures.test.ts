@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'bun:test'
+import { type Sample, sampleNames } from '../../../src/admin/console/answers.ts'
 import { Feeds } from '../../../src/admin/console/feeds.ts'
 import { HotTopics } from '../../../src/admin/console/hot-topics.ts'
 import { Reservoir } from '../../../src/admin/console/reservoir.ts'
-import { Meter, quantile, Series, sampleNames } from '../../../src/admin/console/series.ts'
+import { Meter, quantile, Series } from '../../../src/admin/console/series.ts'
 import type { ConsoleSources } from '../../../src/admin/console/sources.ts'
 import type { StreamOwner } from '../../../src/stream/event-stream.ts'
 import { Counters } from '../../../src/telemetry/counters.ts'
@@ -73,7 +74,7 @@ describe('quantiles', () => {
 describe('the series', () => {
   test('keeps the last hour, oldest first', () => {
     const series = new Series()
-    const sample = (value: number) => Object.fromEntries(sampleNames.map((name) => [name, value]))
+    const sample = (value: number) => Object.fromEntries(sampleNames.map((name) => [name, value])) as Sample
     for (let at = 0; at < 400; at++) series.add(sample(at), at * 10_000)
     const { until, series: held } = series.view()
     expect(until).toBe(3_990_000)
