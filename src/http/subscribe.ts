@@ -47,7 +47,7 @@ export interface StreamEnds {
 export interface StreamEnd {
   /** Why it ended: the kind of a `CloseReason`. */
   readonly reason: string
-  /** For how long it was open. */
+  /** For how long it was open; 0 for one that never began. */
   readonly ms: number
 }
 
@@ -147,7 +147,6 @@ class Registration implements StreamOwner, Due {
   #subscriber: Subscriber | null = null
   #counted: Counted | null
   #ending: 'expired' | 'lifetime' = 'lifetime'
-  #openedAt = 0
   /** The queue in which it waits for its end. */
   #queue: Deadlines | null = null
   dueAt = Number.POSITIVE_INFINITY
@@ -163,7 +162,6 @@ class Registration implements StreamOwner, Due {
   onOpen(stream: EventStream): void {
     const asked = this.#asked
     if (asked === null) return
-    if (this.#options.ends !== null) this.#openedAt = this.#options.streams.lifetimes.now
     // The heartbeat replaces the idle timeout, until the connection waits for another request.
     this.#exchange.stayOpen(true)
     const { matchers, identity, cursor, payloads } = asked
@@ -180,7 +178,8 @@ class Registration implements StreamOwner, Due {
 
   onClosed(reason: CloseReason): void {
     const { ends, streams } = this.#options
-    ends?.ended(this.#exchange, { reason: reason.kind, ms: streams.lifetimes.now - this.#openedAt })
+    const ms = this.#subscriber === null ? 0 : streams.lifetimes.now - this.#subscriber.openedAt
+    ends?.ended(this.#exchange, { reason: reason.kind, ms })
     this.#queue?.remove(this)
     const held = this.#subscriber ?? this.#asked
     if (held !== null && this.#counted !== null) {

@@ -41,7 +41,7 @@ async function arrange(flags: readonly string[] = []) {
   const refusals: (readonly [code: string, request: string])[] = []
   const answers: Parameters<EdgeOptions['onAnswer']>[] = []
   const problems: unknown[] = []
-  const still = { ...processLoop, now: () => 0 }
+  const still = { ...processLoop, now: () => 7000 }
   const parts: EdgeParts = {
     location,
     hub,
@@ -351,4 +351,13 @@ describe('SUB-33 a stream is counted from the moment that it may be had', () => 
     expect(await status('match_urlpattern=/:a/:a')).toBe(429)
     expect([await status('match='), await status('matches=a'), await status('')]).toEqual([400, 400, 400])
   })
+})
+
+test('a stream whose connection is gone before its answer was open for no time', async () => {
+  const { edge, lines } = await arrange(['--log-access'])
+  const stream = await edge.subscribe(get(), null)
+  if (!(stream instanceof EventStream)) throw new Error('a stream was asked for')
+  stream.cancel()
+  const ended = linesOf(lines).filter(({ message }) => message === 'stream ended')
+  expect(ended).toEqual([expect.objectContaining({ reason: 'client', ms: 0 })])
 })

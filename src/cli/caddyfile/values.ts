@@ -8,9 +8,10 @@ export function durationOf(text: string): string | null {
   for (const [, number, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d)/g)) {
     ms += Number(number) * (milliseconds[unit ?? ''] ?? 0)
   }
-  if (!Number.isSafeInteger(ms)) return null
-  const [unit, factor] = units.find(([, each]) => ms % each === 0) ?? ['ms', 1]
-  return ms === 0 ? '0' : `${ms / factor}${unit}`
+  const whole = exact(ms)
+  if (!Number.isSafeInteger(whole)) return null
+  const [unit, factor] = units.find(([, each]) => whole % each === 0) ?? ['ms', 1]
+  return whole === 0 ? '0' : `${whole / factor}${unit}`
 }
 
 const milliseconds: Readonly<Record<string, number>> = {
@@ -36,8 +37,13 @@ export function sizeOf(text: string): string | null {
   if (number === undefined) return null
   const power = ['', 'k', 'm', 'g', 't'].indexOf(unit.toLowerCase().replace(/i?b?$/, ''))
   const isBinary = unit.toLowerCase().includes('i')
-  const bytes = Number(number) * (isBinary ? 1024 : 1000) ** power
+  const bytes = exact(Number(number) * (isBinary ? 1024 : 1000) ** power)
   return Number.isSafeInteger(bytes) ? String(bytes) : null
+}
+
+/** The product of a decimal fraction without the error of its last bits: 1.1 * 3,600,000 is 3,960,000. */
+function exact(product: number): number {
+  return Number(product.toPrecision(15))
 }
 
 /** The folder and the options of `bolt://path?size=100`, or null where the URL is another transport's. */

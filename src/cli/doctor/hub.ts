@@ -201,7 +201,8 @@ async function deliveryFinding(
     const cure = 'cinnabar token explain TOKEN says what the token is worth; the log of the hub has the rest'
     return bad('publish', await explainAnswer(response, true), cure)
   }
-  await response.text()
+  // A body that is held back is one more sign that the reader is waited for in vain.
+  await response.text().catch(() => '')
   if (await reader.hears(data)) return ok('buffering', `an update was there after ${io.clock() - began} ms`)
   return bad(
     'buffering',

@@ -4,6 +4,7 @@ import type { CommandIo } from '../../command/command.ts'
 import { messageOf, reasonOf } from '../../command/failure.ts'
 import { bytesText, countText } from '../../command/quantity.ts'
 import { formatAddress, type ListenAddress } from '../../config/addresses.ts'
+import { attempt } from '../../config/file.ts'
 import { type Configuration, describeProblem, type Settings } from '../../config/load.ts'
 import { examineHistory } from '../../history/examine.ts'
 import { HistoryProblem } from '../../history/file.ts'
@@ -62,7 +63,8 @@ async function keyFindings({ settings, origins }: Configuration, io: CommandIo):
 
 function rightsFinding(path: string, io: CommandIo): readonly Finding[] {
   // A public key makes no tokens, so everybody may read it.
-  if (io.exists(path) && /-----BEGIN (PUBLIC KEY|CERTIFICATE)-----/.test(io.readFile(path))) return []
+  const text = attempt(() => io.readFile(path))
+  if (typeof text === 'string' && /-----BEGIN (PUBLIC KEY|CERTIFICATE)-----/.test(text)) return []
   const mode = statSync(path, { throwIfNoEntry: false })?.mode ?? 0
   const cure = `chmod 600 ${path}, or 640 for the group of the hub`
   if ((mode & 0o022) !== 0) return [bad('keys', `others may write to ${path}`, cure)]

@@ -1,3 +1,4 @@
+import { readToken } from '../../auth/token.ts'
 import { bad, type Finding, ok } from './finding.ts'
 
 /**
@@ -5,9 +6,9 @@ import { bad, type Finding, ok } from './finding.ts'
  * the time of the hub in milliseconds. No finding repeats a token.
  */
 export function tokenFindings(token: string, url: URL, hubMs: number): readonly Finding[] {
-  const claims = claimsOf(token)
-  if (claims === null) return [bad('token', 'it is no signed token of three parts', MINT)]
-  const { aud, exp, nbf } = claims
+  const read = readToken(token)
+  if (read === null) return [bad('token', 'it is no signed token of three parts', MINT)]
+  const { aud, exp, nbf } = read.claims
   const audience = `${url.origin}${url.pathname}`
   const audiences = [aud].flat().filter((each) => typeof each === 'string')
   const found: Finding[] = []
@@ -29,14 +30,3 @@ export function tokenFindings(token: string, url: URL, hubMs: number): readonly 
 }
 
 const MINT = 'mint one with cinnabar token'
-
-/** The claims, which nobody has verified, or null. */
-function claimsOf(token: string): Readonly<Record<string, unknown>> | null {
-  try {
-    const [, payload = ''] = token.split('.')
-    const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString())
-    return typeof claims === 'object' && claims !== null ? { ...claims } : null
-  } catch {
-    return null
-  }
-}

@@ -79,6 +79,11 @@ export function isReply(error: unknown): error is Error {
   return error instanceof Error && /^[A-Z]+ /.test(error.message)
 }
 
+/** The error, or one that says the same. */
+export function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error))
+}
+
 /** The reason in an error of the library: some have it in a cause, and none holds a secret. */
 export function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)

@@ -1,6 +1,6 @@
 import { ProtocolError } from '../../protocol/error.ts'
 import type { Notice } from '../notice.ts'
-import { messageOf } from './connection.ts'
+import { asError, messageOf } from './connection.ts'
 import { locatePrimary } from './primary.ts'
 import { isSamePlace, type Place, placeText, type ServerOptions } from './server.ts'
 import { Session } from './session.ts'
@@ -164,8 +164,3 @@ export class Link {
 
 const RETRY_MS_MIN = 20
 const RETRY_MS_MAX = 1000
-
-/** The error, or one that says the same. */
-export function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error))
-}

@@ -1,4 +1,4 @@
-import { Connection, isReply } from './connection.ts'
+import { asError, Connection, isReply } from './connection.ts'
 import { KEY_NAMES, type Script } from './scripts/script.ts'
 import type { Place, ServerOptions } from './server.ts'
 
@@ -92,8 +92,7 @@ export class Session {
     try {
       return await answer
     } catch (error) {
-      if (!isReply(error) || !isMere(error))
-        this.end(error instanceof Error ? error : new Error(String(error)))
+      if (!isReply(error) || !isMere(error)) this.end(asError(error))
       throw error
     }
   }

@@ -68,18 +68,21 @@ export class LogTool {
     const connection = await Connection.open(place, options).catch((error) => {
       throw new Error(`${name}: ${messageOf(error)}`, { cause: error })
     })
-    const keys = KEY_NAMES.map((key) => `{${prefix}}:${key}`)
-    const answer = await connection.call(
-      ['HMGET', `{${prefix}}:meta`, 'log', 'rules', 'v'],
-      options.timeoutMs,
-    )
-    const [log, rules, version] = Array.isArray(answer) ? answer : []
-    if (log === undefined || log === null) {
+    try {
+      const keys = KEY_NAMES.map((key) => `{${prefix}}:${key}`)
+      const asked = ['HMGET', `{${prefix}}:meta`, 'log', 'rules', 'v']
+      const answer = await connection.call(asked, options.timeoutMs)
+      const [log, rules, version] = Array.isArray(answer) ? answer : []
+      if (log === undefined || log === null) {
+        connection.destroy()
+        return null
+      }
+      if (String(version) !== '1') throw new Error(`${name}: the log is of version ${version}`)
+      return new LogTool(name, connection, keys, options.timeoutMs, String(log), String(rules ?? ''))
+    } catch (error) {
       connection.destroy()
-      return null
+      throw error
     }
-    if (String(version) !== '1') throw new Error(`${name}: the log is of version ${version}`)
-    return new LogTool(name, connection, keys, options.timeoutMs, String(log), String(rules ?? ''))
   }
 
   close(): void {

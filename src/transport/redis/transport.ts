@@ -21,10 +21,10 @@ import { ProtocolError } from '../../protocol/error.ts'
 import type { Envelope } from '../../protocol/update.ts'
 import type { Notice } from '../notice.ts'
 import type { Retention, Rule } from '../retention.ts'
-import { messageOf } from './connection.ts'
+import { asError, messageOf } from './connection.ts'
 import { unpackEntry } from './entry.ts'
 import { type Greeting, headOf, sayHello } from './greeting.ts'
-import { asError, Link } from './link.ts'
+import { Link } from './link.ts'
 import { type Neighbour, type NodeReport, readNeighbours, reportText } from './neighbours.ts'
 import { type Batch, batchArguments, Outbox, type Work } from './outbox.ts'
 import { type CompileRule, parseRules, rulesText } from './rules.ts'
@@ -237,6 +237,8 @@ export class RedisTransport implements Transport {
     this.#state = 'closed'
     await this.#outbox.settled()
     if (this.#timer !== null) clearInterval(this.#timer)
+    // A tick that the server runs after the farewell would bring the node back.
+    await this.#ticking
     await this.#link.session?.script('write', BYE, [this.node]).catch(() => [])
     this.#link.close()
   }

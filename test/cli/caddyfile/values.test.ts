@@ -19,10 +19,12 @@ describe('values of a Caddyfile', () => {
       '165m',
     ])
     const wrong = ['', '40', 's', '-1s', '1m 30s', '1y', '0.3ns', 'forever']
+    expect(['1.1h', '16.1s', '1.1d'].map(durationOf)).toEqual(['66m', '16100ms', '1584m'])
     expect(wrong.map(durationOf)).toEqual(wrong.map(() => null))
   })
 
   test('sizes are bytes: KB are a thousand each, KiB 1024', () => {
+    expect(['4.1MB', '8.2MB', '1.1GB'].map(sizeOf)).toEqual(['4100000', '8200000', '1100000000'])
     expect(['512KB', '1MiB', '1 MB', '1.5k', '0', '100'].map(sizeOf)).toEqual([
       ...['512000', '1048576', '1000000', '1500', '0', '100'],
     ])

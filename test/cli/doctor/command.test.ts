@@ -53,6 +53,16 @@ describe('cinnabar doctor URL', () => {
     expect(JSON.parse(out).ok).toBe(true)
   })
 
+  test('finds nothing wrong where the body of the answer to a publication is cut off, and the update is there', async () => {
+    const held = () => new ReadableStream({ pull: () => Promise.reject(new Error('cut off')) })
+    const whole = hub()
+    const { code, faults } = await doctor(['https://hub.example', '--token', good], (url, init) => {
+      const answer = whole(url, init)
+      return init.method === 'POST' ? new Response(held(), answer) : answer
+    })
+    expect([code, faults]).toEqual([0, []])
+  })
+
   test('finds a hub that is down', async () => {
     const { code, faults } = await doctor(['https://hub.example', '--token', good], null)
     expect([code, faults]).toEqual([1, [expect.objectContaining({ state: 'bad', check: 'reach' })]])

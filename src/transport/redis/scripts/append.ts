@@ -25,9 +25,9 @@ if before and tonumber(before) == number then
 end
 if before and tonumber(before) > number then return {'STALE'} end
 local now = clock(ARGV[1])
-local more = expire(now)
+expire(now)
 cut(STEP)
-if more or drops >= STEP then save(); return {'AGAIN'} end
+if drops >= STEP then save(); return {'AGAIN'} end
 local start = M.head
 local packed, size = {}, 0
 local keepsNothing = M.maxCount == 0 and #M.R == 0

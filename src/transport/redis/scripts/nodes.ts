@@ -66,6 +66,6 @@ return document and {'OK', document} or {'OK'}
 
 /** A node leaves: all that it had is told. ARGV: node. */
 export const BYE = script(`
-if call('HLEN', SUBS..ARGV[1]) == 0 then call('ZREM', NODES, ARGV[1]); call('HDEL', WRITERS, ARGV[1], 'session '..ARGV[1], 'report '..ARGV[1]) end
+if call('HLEN', SUBS..ARGV[1]) == 0 then call('ZREM', NODES, ARGV[1]); call('HDEL', WRITERS, ARGV[1], 'session '..ARGV[1], 'report '..ARGV[1]); call('HDEL', FORKS, 'reap '..ARGV[1]) end
 return {'OK'}
 `)
