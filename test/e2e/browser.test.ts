@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { existsSync } from 'node:fs'
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
+import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { type RunningHub, startHub, until } from '../support/binary.ts'
+import { chromiumPath, launchBrowser } from '../support/browser.ts'
 import { publish } from '../support/publisher.ts'
 import { tokenFor } from '../support/tokens.ts'
 
 /** A real browser with a plain EventSource, on a page of another origin than the hub's. */
 
-const executablePath = '/usr/bin/chromium'
 const cookieName = 'mercure_access_token'
 const topic = 'https://example.com/browser'
 
@@ -33,7 +33,7 @@ const script = `
 `
 
 // The one reason to skip: there is no browser on this machine. scripts/test.sh installs it where it can.
-describe.skipIf(!existsSync(executablePath))('a browser', () => {
+describe.skipIf(!existsSync(chromiumPath))('a browser', () => {
   let browser: Browser
   let hub: RunningHub
   let listed: Bun.Server<undefined>
@@ -45,11 +45,7 @@ describe.skipIf(!existsSync(executablePath))('a browser', () => {
     other = servePage()
     const origins = ['--hub-cors-origins', `http://localhost:${listed.port}`]
     hub = await startHub({ flags: ['--hub-anonymous', '--hub-cookie-name', cookieName, ...origins] })
-    const quiet = ['--disable-background-networking', '--disable-component-update', '--disable-sync']
-    browser = await chromium.launch({
-      executablePath,
-      args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', ...quiet],
-    })
+    browser = await launchBrowser()
   }, 60_000)
   afterAll(async () => {
     for (const context of contexts) await context.close()

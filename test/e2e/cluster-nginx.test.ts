@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type RunningHub, startHub, until } from '../support/binary.ts'
 import { Follower } from '../support/follower.ts'
-import { gatewayProgram, startClusterNginx, unusedPort } from '../support/gateway.ts'
+import { gatewayProgram, startClusterNginx } from '../support/gateway.ts'
+import { freePort } from '../support/ports.ts'
 import { post } from '../support/publisher.ts'
 import { RedisServer } from '../support/redis-server.ts'
 
@@ -32,10 +33,10 @@ test.skipIf(gatewayProgram('nginx') === null)(
     ]
     const start = async (): Promise<RunningHub> => stack.use(await startHub({ flags }))
     const hubs = await Promise.all([start(), start(), start()])
-    const spare = await unusedPort()
+    const spare = freePort()
     const folder = await mkdtemp(join(tmpdir(), 'cinnabar-nginx-'))
     stack.defer(() => rm(folder, { recursive: true, force: true }))
-    const port = await unusedPort()
+    const port = freePort()
     const places = [...hubs.map(({ origin }) => new URL(origin).host), `127.0.0.1:${spare}`]
     const nginx = await startClusterNginx({ port, hubs: places, folder })
     stack.defer(() => nginx.dispose())

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { until } from '../support/binary.ts'
 import { makeCertificate, temporaryFolder } from '../support/certificates.ts'
 import { Cluster, subscriptionsOf, Watcher } from '../support/cluster.ts'
-import { unusedPort } from '../support/gateway.ts'
+import { freePort } from '../support/ports.ts'
 import { knowsTls, RedisServer, startSentinel } from '../support/redis-server.ts'
 import { runCommand } from '../support/run-command.ts'
 import { StreamClient } from '../support/stream-client.ts'
@@ -49,9 +49,10 @@ describe('three hubs on one log', () => {
         server: { isDurable: true },
         flags: ['--redis-timeout', '1s'],
       })
+      const [hub] = cluster.hubs
+      const stays = await StreamClient.open(`${hub?.url}?match=updates`)
       await cluster.server.kill()
       await until('refusals', () => (cluster.refusals.get(503) ?? 0) > 10)
-      const [hub] = cluster.hubs
       const ready = async () => (await fetch(`${hub?.origin}/readyz`)).status
       const alive = async () => (await fetch(`${hub?.origin}/healthz`)).status
       expect([await ready(), await alive()]).toEqual([503, 200])
@@ -59,6 +60,10 @@ describe('three hubs on one log', () => {
       await cluster.goesOn()
       // The others may have found the server before this one.
       await until('ready again', async () => (await ready()) === 200)
+      const before = stays.ids.length
+      await until('an update on the stream', () => stays.ids.length > before)
+      expect(stays.isClosed).toBe(false)
+      stays.close()
       expect((await cluster.finish()).length).toBeLessThan(cluster.readers.length)
       expect([...cluster.refusals.keys()]).toEqual([503])
     },
@@ -70,6 +75,7 @@ describe('three hubs on one log', () => {
     async () => {
       await using cluster = await Cluster.open()
       cluster.server.pause()
+      // The length of the fault, within redis.timeout: publishers wait.
       await Bun.sleep(2000)
       cluster.server.resume()
       await cluster.goesOn()
@@ -117,6 +123,7 @@ describe('three hubs on one log', () => {
     'a black hole, a reset and an absence: publishers wait, and nothing is lost or repeated',
     async () => {
       await using cluster = await Cluster.open({ hasNetworks: true })
+      // How long each fault lasts, within redis.timeout.
       for (const network of cluster.networks) network.stall()
       await Bun.sleep(1000)
       for (const network of cluster.networks) await network.refuse()
@@ -134,6 +141,7 @@ describe('three hubs on one log', () => {
     async () => {
       await using cluster = await Cluster.open()
       cluster.stop(2)
+      // The length of the fault, within its lease.
       await Bun.sleep(3000)
       cluster.continue(2)
       await cluster.goesOn()
@@ -243,7 +251,7 @@ describe('the executable', () => {
     async () => {
       const folder = await temporaryFolder()
       const { certFile, flags } = await makeCertificate(folder.path, 'server', ['DNS:localhost'])
-      const tlsPort = await unusedPort()
+      const tlsPort = freePort()
       const passwordFile = join(folder.path, 'password')
       await Bun.write(passwordFile, 'secret\n')
       const args = [...flags, '--tls-port', String(tlsPort), '--tls-auth-clients', 'no']

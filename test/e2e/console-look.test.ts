@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { mkdirSync } from 'node:fs'
 import type { Browser, Page } from 'playwright-core'
-import { type RunningHub, until } from '../support/binary.ts'
+import { binaryPath, type RunningHub, until } from '../support/binary.ts'
 import { launchBrowser } from '../support/browser.ts'
 import { consoleToken } from '../support/console-material.ts'
 import { consolePages, goTo, openConsole, startConsoleHub, tokenForAll } from '../support/console-page.ts'
@@ -32,7 +32,7 @@ beforeAll(async () => {
   const token = await tokenForAll()
   load = Bun.spawn(
     [
-      ...[new URL('../../dist/cinnabar', import.meta.url).pathname, 'bench', 'fanout', '--hub', hub.url],
+      ...[binaryPath(), 'bench', 'fanout', '--hub', hub.url],
       ...['--token', token, '--subscribers', '400', '--rate', '4', '--topics', '10', '--duration', '20m'],
     ],
     { env: {}, stdio: ['ignore', 'ignore', 'ignore'] },

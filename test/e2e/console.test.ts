@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test'
 import type { Browser } from 'playwright-core'
 import { localProcess } from '../../src/bench/client/process.ts'
-import { type RunningHub, startHub, until } from '../support/binary.ts'
+import { binaryPath, type RunningHub, startHub, until } from '../support/binary.ts'
 import { launchBrowser } from '../support/browser.ts'
 import { consoleToken } from '../support/console-material.ts'
 import {
@@ -45,7 +45,7 @@ describe('the way in', () => {
   test('the address that --dev prints opens the overview, and no token is left in the address', async () => {
     const dev = Bun.spawn(
       [
-        binary(),
+        binaryPath(),
         'serve',
         '--dev',
         '--listen',
@@ -141,7 +141,7 @@ describe('the live page', () => {
     const token = await tokenForAll()
     const load = Bun.spawn(
       [
-        ...[binary(), 'bench', 'publish', '--hub', hub.url, '--token', token, '--publishers', '8'],
+        ...[binaryPath(), 'bench', 'publish', '--hub', hub.url, '--token', token, '--publishers', '8'],
         ...['--rate', '2000', '--duration', '5s', '--warmup', '0s'],
       ],
       { env: {}, stdio: ['ignore', 'pipe', 'pipe'] },
@@ -337,10 +337,6 @@ describe('the cost', () => {
 
 async function subscribers(): Promise<number> {
   return (await (await api('subscribers')).json()).total
-}
-
-function binary(): string {
-  return new URL('../../dist/cinnabar', import.meta.url).pathname
 }
 
 test('the overview shows every node of a hub, wherever it is opened', async () => {

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { mint as sign } from '../../src/auth/mint.ts'
 import { binaryPath, until } from '../support/binary.ts'
 import { type CertificateFiles, makeCertificate, temporaryFolder } from '../support/certificates.ts'
-import { gatewayProgram, startGateway, unusedPort } from '../support/gateway.ts'
+import { gatewayProgram, startGateway } from '../support/gateway.ts'
+import { freePort } from '../support/ports.ts'
 import { RedisServer } from '../support/redis-server.ts'
 import {
   bareEnv,
@@ -37,7 +38,7 @@ class Home {
 
   static async make(...words: string[]): Promise<Home> {
     const home = new Home(await temporaryFolder())
-    const [port, adminPort] = [await unusedPort(), await unusedPort()]
+    const [port, adminPort] = [freePort(), freePort()]
     const { code, err } = await home.run('init', '--listen', `127.0.0.1:${port}`, ...words)
     expect([code, err]).toEqual([0, ''])
     home.change('# listen = "127.0.0.1:3001"', `listen = "127.0.0.1:${adminPort}"`)
@@ -218,7 +219,7 @@ describe.skipIf(gatewayProgram('nginx') === null)('cinnabar doctor URL, through 
   beforeAll(async () => {
     folder = await temporaryFolder()
     certificate = await makeCertificate(folder.path)
-    const port = await unusedPort()
+    const port = freePort()
     origin = `https://localhost:${port}`
     home = await Home.make('--public-url', origin, '--cors-origin', page)
     hub = await home.start()
@@ -294,15 +295,18 @@ describe.skipIf(gatewayProgram('nginx') === null)('cinnabar doctor URL, through 
         stdio: ['ignore', 'ignore', 'ignore'],
       },
     )
-    await until('nginx', () =>
-      fetch(origin, { tls: { rejectUnauthorized: false } }).then(
-        () => true,
-        () => false,
-      ),
-    )
-    expect(faults(await examine())).toEqual(['bad buffering'])
-    nginx.kill('SIGTERM')
-    await nginx.exited
+    try {
+      await until('nginx', () =>
+        fetch(origin, { tls: { rejectUnauthorized: false } }).then(
+          () => true,
+          () => false,
+        ),
+      )
+      expect(faults(await examine())).toEqual(['bad buffering'])
+    } finally {
+      nginx.kill('SIGTERM')
+      await nginx.exited
+    }
     expect(faults(await examine())).toEqual(['bad reach'])
     writeFileSync(site, text)
     gateway = await startGateway('nginx', {

@@ -3,14 +3,8 @@ import type { Browser, Page } from 'playwright-core'
 import { type RunningHub, startHub, until } from '../support/binary.ts'
 import { launchBrowser } from '../support/browser.ts'
 import { type CertificateFiles, makeCertificate, temporaryFolder } from '../support/certificates.ts'
-import {
-  type Gateway,
-  type GatewayName,
-  gatewayProgram,
-  gateways,
-  startGateway,
-  unusedPort,
-} from '../support/gateway.ts'
+import { type Gateway, type GatewayName, gatewayProgram, gateways, startGateway } from '../support/gateway.ts'
+import { freePort } from '../support/ports.ts'
 import { publisherToken } from '../support/publisher.ts'
 import { tokenFor } from '../support/tokens.ts'
 
@@ -58,7 +52,7 @@ class Scene {
   static async open(name: GatewayName): Promise<Scene> {
     const folder = await temporaryFolder()
     const certificate: CertificateFiles = await makeCertificate(folder.path)
-    const port = await unusedPort()
+    const port = freePort()
     // Readers come back soon, so that they meet the gateway while the hub is away.
     const flags = [
       ...['--hub-public-urls', `https://localhost:${port}`, '--proxy-trusted', '127.0.0.1'],

@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { until } from '../support/binary.ts'
 import { temporaryFolder } from '../support/certificates.ts'
-import { unusedPort } from '../support/gateway.ts'
+import { freePort } from '../support/ports.ts'
 import { bareEnv, runCommand, startCommand } from '../support/run-command.ts'
 import { openTerminal } from '../support/terminal.ts'
 
@@ -14,7 +14,7 @@ test('init, check, serve, token, publish, subscribe', async () => {
   const env = { PATH: bareEnv['PATH'] ?? '', CINNABAR_ADMIN_LISTEN: '' }
   const run = (...words: string[]) => runCommand(words, folder.path, new Blob(), env)
   try {
-    const origin = `http://127.0.0.1:${await unusedPort()}`
+    const origin = `http://127.0.0.1:${freePort()}`
     const made = await run('init', '--public-url', origin)
     expect([made.code, made.err]).toEqual([0, ''])
     const named = made.out.split('\n').flatMap((line) => /^ {2}cinnabar (.*)$/.exec(line)?.[1] ?? [])

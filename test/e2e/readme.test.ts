@@ -4,7 +4,7 @@ import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import { binaryPath, until } from '../support/binary.ts'
-import { launchBrowser } from '../support/browser.ts'
+import { chromiumPath, launchBrowser } from '../support/browser.ts'
 import { makeCertificate, temporaryFolder } from '../support/certificates.ts'
 import { freePort, isListening } from '../support/ports.ts'
 
@@ -19,7 +19,7 @@ const blocks = [...section.matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(([, languag
 })
 
 // The one reason to skip: a program that the section names is not on this machine. scripts/test.sh installs them.
-const isPossible = existsSync(nginx) && existsSync('/usr/bin/chromium')
+const isPossible = existsSync(nginx) && existsSync(chromiumPath)
 
 describe.skipIf(!isPossible)('the production configuration of README', () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>

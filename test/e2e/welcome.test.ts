@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import type { Browser, Page } from 'playwright-core'
 import { mint } from '../../src/auth/mint.ts'
 import { type RunningHub, startHub, until } from '../support/binary.ts'
-import { launchBrowser } from '../support/browser.ts'
+import { chromiumPath, launchBrowser } from '../support/browser.ts'
 import { rawRequest } from '../support/raw-request.ts'
 import { unnamed } from '../support/refusal-text.ts'
 
@@ -86,7 +86,7 @@ describe('the page at the root', () => {
 })
 
 // The one reason to skip: there is no browser on this machine. scripts/test.sh installs it where it can.
-describe.skipIf(!existsSync('/usr/bin/chromium'))('in a browser', () => {
+describe.skipIf(!existsSync(chromiumPath))('in a browser', () => {
   let browser: Browser
   let page: Page
   const violations: string[] = []

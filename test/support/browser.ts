@@ -1,14 +1,14 @@
 import { existsSync } from 'node:fs'
 import { type Browser, chromium } from 'playwright-core'
 
-const executable = '/usr/bin/chromium'
+export const chromiumPath = '/usr/bin/chromium'
 
 /** Starts Chromium without a window, to be closed by the caller. `args`: further switches. */
 export async function launchBrowser(args: readonly string[] = []): Promise<Browser> {
-  if (!existsSync(executable)) throw new Error('chromium is missing: apt-get install chromium')
+  if (!existsSync(chromiumPath)) throw new Error('chromium is missing: apt-get install chromium')
   const quiet = ['--no-first-run', '--disable-background-networking', '--disable-component-update']
   return await chromium.launch({
-    executablePath: executable,
+    executablePath: chromiumPath,
     headless: true,
     args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-sync', ...quiet, ...args],
   })

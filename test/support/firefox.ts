@@ -97,12 +97,15 @@ export class Firefox {
   }
 
   async close(): Promise<void> {
-    await this.#send('browser.close', {})
+    const patience = setTimeout(() => this.#process.kill('SIGKILL'), 10_000)
+    await this.#send('browser.close', {}).catch(() => this.#process.kill('SIGKILL'))
     await this.#process.exited
+    clearTimeout(patience)
     rmSync(this.#profile, { recursive: true, force: true })
   }
 
   async #send(method: string, params: unknown): Promise<unknown> {
+    if (this.#socket.readyState !== WebSocket.OPEN) throw new Error('Firefox is gone')
     const id = ++this.#last
     const answer = Promise.withResolvers<unknown>()
     this.#answers.set(id, answer)

@@ -1,6 +1,6 @@
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import type { CertificateFiles } from './certificates.ts'
+import { isListening } from './ports.ts'
 
 /** Proxies that people put in front of a hub, with the configuration in `deploy/`; only addresses and paths differ. */
 
@@ -17,7 +17,7 @@ export interface Gateway {
 
 /** Where the gateway listens, what it leads to, and a folder for its files. */
 export interface GatewayPlace {
-  /** See `unusedPort`: the hub has to know it before the gateway is started. */
+  /** See `freePort`: the hub has to know it before the gateway is started. */
   readonly port: number
   /** The hub as `host:port`. */
   readonly hub: string
@@ -47,7 +47,7 @@ async function run(
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const said = Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
-  while (!(await accepts(port))) {
+  while (!(await isListening(port))) {
     if (child.exitCode !== null) throw new Error(`${name} ended: ${(await said).join('\n')}`)
     await Bun.sleep(20)
   }
@@ -77,19 +77,6 @@ export async function startClusterNginx(place: {
   const command = await writeNginx(site, folder)
   const gateway = await run('nginx', command, port, folder)
   return { ...gateway, origin: `http://localhost:${port}` }
-}
-
-/** A port that nobody listens on at the moment: what is started from a file cannot be told to choose one. */
-export async function unusedPort(): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>()
-  const server = createServer()
-  server.once('error', reject)
-  server.listen(0, '127.0.0.1', () => {
-    const address = server.address()
-    const port = typeof address === 'object' && address !== null ? address.port : 0
-    server.close(() => resolve(port))
-  })
-  return await promise
 }
 
 const prepare: Readonly<Record<GatewayName, (place: GatewayPlace) => Promise<readonly string[]>>> = {
@@ -160,14 +147,4 @@ async function adapted(
     text = text.replace(from, () => to)
   }
   return text
-}
-
-async function accepts(port: number): Promise<boolean> {
-  try {
-    const socket = await Bun.connect({ hostname: '127.0.0.1', port, socket: { data: () => {} } })
-    socket.end()
-    return true
-  } catch {
-    return false
-  }
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { until } from '../../src/bench/client/until.ts'
 import { Connection } from '../../src/transport/redis/connection.ts'
 import { parseServerUrl, type ServerOptions } from '../../src/transport/redis/server.ts'
-import { unusedPort } from './gateway.ts'
+import { freePort } from './ports.ts'
 import { BreakableProxy } from './proxy.ts'
 
 /** How a server runs. */
@@ -35,7 +35,7 @@ export class RedisServer {
   /** Starts a server and resolves when it answers. */
   static async start(options: RedisServerOptions = {}): Promise<RedisServer> {
     const folder = mkdtempSync(join(tmpdir(), 'cinnabar-redis-'))
-    const server = new RedisServer(folder, await unusedPort(), options)
+    const server = new RedisServer(folder, freePort(), options)
     try {
       await server.run()
       return server

@@ -93,7 +93,7 @@ export class Stage {
   async dispose(): Promise<void> {
     for (const child of this.#children.toReversed()) {
       // Of all that the shell has started: it is the leader of a group.
-      if (child.exitCode === null) process.kill(-child.pid, 'SIGTERM')
+      if (child.exitCode === null && child.signalCode === null) process.kill(-child.pid, 'SIGTERM')
       await child.exited
     }
     await this.#dispose()
@@ -105,7 +105,6 @@ export class Stage {
 
   #keep(script: string) {
     const child = this.#spawn(`${script.includes('\n', script.indexOf('\n') + 1) ? '' : 'exec '}${script}`)
-    this.#children.push(child)
     const written = { out: '', all: '' }
     const read = async (from: ReadableStream<Uint8Array>, isOut: boolean) => {
       const decoder = new TextDecoder()
@@ -121,7 +120,7 @@ export class Stage {
   }
 
   #spawn(script: string) {
-    return Bun.spawn(['sh', '-euc', this.placed(script)], {
+    const child = Bun.spawn(['sh', '-euc', this.placed(script)], {
       cwd: this.path,
       env: {
         PATH: `${this.path}/bin:/usr/bin:/usr/local/go/bin:${process.env['PATH'] ?? ''}`,
@@ -135,6 +134,8 @@ export class Stage {
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
     })
+    this.#children.push(child)
+    return child
   }
 
   /** The executable, at the ports of this stage where a command takes those of a usual hub. */

@@ -7,7 +7,7 @@ import { examineServer } from '../../../src/transport/redis/examine.ts'
 import { parseServerUrl, type ServerOptions } from '../../../src/transport/redis/server.ts'
 import { until } from '../../support/binary.ts'
 import { makeCertificate, temporaryFolder } from '../../support/certificates.ts'
-import { unusedPort } from '../../support/gateway.ts'
+import { freePort } from '../../support/ports.ts'
 import {
   knowsTls,
   RedisServer,
@@ -49,7 +49,7 @@ describe.skipIf(!knowsTls())('TLS, where the server was built with it', () => {
     const folder = await temporaryFolder()
     cleanup.push(() => folder.dispose())
     const { certFile, flags } = await makeCertificate(folder.path, 'server', ['DNS:localhost'])
-    const tlsPort = await unusedPort()
+    const tlsPort = freePort()
     const args = [...flags, '--tls-port', String(tlsPort), '--tls-auth-clients', 'no']
     const server = await startServer({ args })
     const authority = await Bun.file(certFile).text()
