@@ -28,7 +28,7 @@ export async function examineHub(patient: Patient, io: CommandIo): Promise<reado
     const answer = await reader.open({}, patient.tokens?.subscribe ?? null)
     if ('state' in answer) return [answer]
     const { url, tokens } = patient
-    findings.push(...tlsFindings(url), ...clockFindings(answer, io))
+    findings.push(...tlsFindings(patient), ...clockFindings(answer, io))
     if (answer.status === 200 && !isEventStream(answer)) {
       return [...findings, bad('path', `${url.href} answers, but is no hub`, PATH_CURE)]
     }
@@ -136,9 +136,14 @@ function unreachable(url: URL, error: unknown): Finding {
   )
 }
 
-function tlsFindings(url: URL): readonly Finding[] {
-  if (url.protocol === 'https:')
-    return [ok('tls', 'the connection is encrypted, with a certificate that is trusted')]
+function tlsFindings({ url, tls }: Patient): readonly Finding[] {
+  if (url.protocol === 'https:') {
+    const isExamined = tls.tls?.rejectUnauthorized !== false
+    const certificate = isExamined
+      ? ', with a certificate that is trusted'
+      : '; its certificate was not examined'
+    return [ok('tls', `the connection is encrypted${certificate}`)]
+  }
   if (/^(localhost|127\.|\[::1\])/.test(url.hostname)) return []
   return [warn('tls', 'tokens and updates are not encrypted, and cookies are not sent', 'use https')]
 }

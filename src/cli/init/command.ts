@@ -22,7 +22,7 @@ export const line: CommandLine = {
   usage: '[FILE] [--public-url URL] [--cors-origin ORIGIN]… [--proxy ADDRESS]… [--group NAME] | FILE --keys',
   summary: `Writes a configuration with comments and the two keys that sign tokens, and says what to do next. FILE is
 cinnabar.toml unless it is given; the keys are beside it. On a terminal it asks for what no option says. It replaces no
-file, and writes nothing that check would refuse.`,
+file, and writes nothing that check would refuse, but for certificates that are not there yet.`,
   options: [
     {
       name: 'public-url',
@@ -104,7 +104,7 @@ function historyOf(file: string): string {
   return file.startsWith('/etc/') ? '/var/lib/cinnabar/cinnabar.db' : join(dirname(file), 'cinnabar.db')
 }
 
-/** Throws a CommandFailure with everything that check would say of the configuration. */
+/** Throws a CommandFailure with everything that is wrong with the settings; certificates may come later. */
 function refuseWrong(files: readonly NewFile[], { readFile, containerBytes }: CommandIo): void {
   const config = files.at(-1)?.path ?? ''
   const loaded = load({

@@ -63,6 +63,17 @@ describe('cinnabar doctor URL', () => {
     expect([code, faults]).toEqual([0, []])
   })
 
+  test('says nothing good of a certificate that it was told not to examine', async () => {
+    const messageOf = async (...more: readonly string[]) => {
+      const { out } = await doctor(['https://hub.example', '--token', good, ...more], hub())
+      return JSON.parse(out).findings.find(({ check }: { check: string }) => check === 'tls').message
+    }
+    expect(await messageOf()).toBe('the connection is encrypted, with a certificate that is trusted')
+    expect(await messageOf('--insecure')).toBe(
+      'the connection is encrypted; its certificate was not examined',
+    )
+  })
+
   test('finds a hub that is down', async () => {
     const { code, faults } = await doctor(['https://hub.example', '--token', good], null)
     expect([code, faults]).toEqual([1, [expect.objectContaining({ state: 'bad', check: 'reach' })]])
