@@ -113,7 +113,7 @@ export class SharedLog {
     this.#head += GAP
   }
 
-  /** A node that follows this run has seen everything up to `tail`. Answers whether it is told of a loss. */
+  /** A node that follows this run has seen an entry at `tail`, or everything up to it. Answers whether it is told of a loss. */
   hello(run: number, tail: number): boolean {
     if (run === this.run) return false
     const isProof = tail > (this.#forks.get(run) ?? -1)
@@ -144,6 +144,8 @@ export class SharedLogNode implements Transport {
   #onLost: (head: Head) => void = () => {}
   #tail = 0
   #tailId: string | null = null
+  /** The furthest place that was read or found here: readers may have it before the tail. */
+  #seen = 0
   #generation = 0
   #run = 0
   #waiting: Waiting[] = []
@@ -208,6 +210,7 @@ export class SharedLogNode implements Transport {
     const { head } = this.#log
     this.#tail = head.position
     this.#tailId = head.id
+    this.#seen = 0
     return head
   }
 
@@ -233,7 +236,7 @@ export class SharedLogNode implements Transport {
   /** The node sends again what is not in the log any more and was not delivered here. */
   #lookForLoss(): void {
     if (this.#run === this.#log.run) return
-    const isLost = this.#log.hello(this.#run, this.#tail)
+    const isLost = this.#log.hello(this.#run, Math.max(this.#tail, this.#seen))
     const isStored = ({ position, envelope }: Waiting) =>
       this.#log.all.some((entry) => entry.position === position && entry.id === envelope.id)
     this.#run = this.#log.run
@@ -250,7 +253,9 @@ export class SharedLogNode implements Transport {
 
   async find(id: string): Promise<Position | null> {
     this.#look()
-    return this.#log.find(id)
+    const position = this.#log.find(id)
+    this.#seen = Math.max(this.#seen, position ?? 0)
+    return position
   }
 
   async read(after: Position, until: Position, limit: PageLimit): Promise<Page | 'lost'> {
@@ -260,6 +265,7 @@ export class SharedLogNode implements Transport {
     const found = entries.filter(({ position }) => position > after && position <= until)
     const page = found.slice(0, limit.entries)
     const last = page.at(-1)?.position
+    this.#seen = Math.max(this.#seen, last ?? 0)
     return { entries: page, next: page.length < limit.entries || last === undefined ? until : last }
   }
 

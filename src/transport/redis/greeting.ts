@@ -12,7 +12,7 @@ export interface Introduction {
   /** The log and the run of the server that the node has followed; empty at first. */
   readonly log: string
   readonly run: string
-  /** The entry that the node delivered last. */
+  /** The furthest entry that the node has delivered, read or found. */
   readonly position: number
   readonly id: string
   /** Limits for a log that is new. */

@@ -80,6 +80,11 @@ export interface NodeListener {
   onDead(node: string): void
 }
 
+interface Place {
+  readonly position: number
+  readonly id: string
+}
+
 /** A log that every node of a hub shares. */
 export class RedisTransport implements Transport {
   /** The name of this node in the log: another one in each process. */
@@ -95,7 +100,9 @@ export class RedisTransport implements Transport {
   /** The name under which this node said hello last. */
   #sessionName = ''
   /** The place of the tail. */
-  #place: { position: number; id: string } = { position: 0, id: '' }
+  #place: Place = { position: 0, id: '' }
+  /** The furthest entry that was read or found here: readers may have it before the tail brings it. */
+  #seen: Place = { position: 0, id: '' }
   #isSending = false
   #sorting: Promise<void> | null = null
   #timer: ReturnType<typeof setInterval> | null = null
@@ -165,7 +172,9 @@ export class RedisTransport implements Transport {
 
   async find(id: string): Promise<Position | null> {
     const [position] = await this.ask(FIND, () => [this.#now(), this.#log, id])
-    return position === undefined || String(position) === '' ? null : (Number(position) as Position)
+    if (position === undefined || String(position) === '') return null
+    this.#note({ position: Number(position), id })
+    return Number(position) as Position
   }
 
   async read(after: Position, until: Position, { entries, bytes }: PageLimit): Promise<Page | 'lost'> {
@@ -184,6 +193,8 @@ export class RedisTransport implements Transport {
       if (!Buffer.isBuffer(packed)) throw unavailable('the server has lost a part of the log')
       page.push(unpackEntry(packed, Number(rest[at]) as Position))
     }
+    const last = page.at(-1)
+    if (last !== undefined) this.#note(last)
     return { entries: page, next: Number(first) as Position }
   }
 
@@ -333,7 +344,7 @@ export class RedisTransport implements Transport {
       node: this.node,
       log: this.#log,
       run: this.#run,
-      ...this.#place,
+      ...(this.#seen.position > this.#place.position ? this.#seen : this.#place),
       limits: isFirst ? retention : { ...retention, rules: this.#rules },
       isApplied: isFirst,
       window,
@@ -395,8 +406,13 @@ export class RedisTransport implements Transport {
     this.#lose(headOf(head, id))
   }
 
+  #note({ position, id }: Place): void {
+    if (position > this.#seen.position) this.#seen = { position, id }
+  }
+
   #lose(head: Head): void {
     this.#place = { position: head.position, id: head.id ?? '' }
+    this.#seen = this.#place
     this.#options.notify({ kind: 'behind' })
     this.#tail.onLost(head)
     this.#outbox.deliver(head.position)

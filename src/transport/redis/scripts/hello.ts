@@ -8,7 +8,7 @@ import { script } from './script.ts'
  * behind it, so that no position is used twice. A node that has seen more of a run than its fork says proves that
  * accepted entries are gone: this is told once, to all, by a place in the tail.
  *
- * ARGV: now, run, node, the log and the run that the node has followed, the position and the id that it delivered last,
+ * ARGV: now, run, node, the log and the run that the node has followed, the position and the id of the furthest entry that it has delivered, read or found,
  * a random name for this session and for a new log, whether it applies its limits, the three limits, the rules, their selection, and the window of
  * the tail in milliseconds and bytes.
  *
